@@ -1,0 +1,3 @@
+"""The version of litesmith, read by setup.cfg at build time."""
+
+VERSION = "0.1.0"

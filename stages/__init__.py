@@ -1,0 +1,1 @@
+"""What is done: one module a stage, each turning artifacts into artifacts."""
