@@ -1,0 +1,201 @@
+"""What a device profile says. Every fact carries its source; limits are choices of the user and carry none.
+
+A profile is written as YAML, see `docs/profiles.md`; `loader` reads it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from device_profiles.records import Record
+from device_profiles.strictyaml import refusal
+
+DeviceClass = Literal["cpu", "mobile", "iot"]
+EngineName = Literal["litert", "tflite-runtime", "tflm"]
+Format = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+"""Number format of a tflite model, as a device sees it: `int8qat` is `int8` there."""
+Arithmetic = Literal["float32", "hybrid", "int8", "int16x8"]
+"""What one operator's kernel computes in: float16 weights are unpacked to float32 before."""
+KernelClass = Literal["conv_1x1", "conv", "depthwise", "fully_connected", "pooling", "elementwise", "copy", "softmax",
+                      "recurrent", "other"]
+T = TypeVar("T")
+
+_KIB = 1024
+_SMALLEST_RAM, _LARGEST_RAM = 2 * _KIB, 1 << 50
+_SLOWEST_HZ, _FASTEST_HZ = 1e6, 8e9
+
+
+class Fact(Record, Generic[T]):
+    """A value and where it comes from: a datasheet, a published benchmark, a measurement that can be made again."""
+
+    value: T = Field(description="the fact")
+    source: str = Field(min_length=8, description="where the value comes from: datasheet, publication or measurement")
+
+
+def _plausible_hz(value: float) -> float:
+    """A clock in Hz. The slowest core that runs tflite models is above 1 MHz, the fastest below 8 GHz."""
+    if _SLOWEST_HZ <= value <= _FASTEST_HZ:
+        return value
+    for unit, factor in (("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9)):
+        if _SLOWEST_HZ <= value * factor <= _FASTEST_HZ and value < _SLOWEST_HZ:
+            hint = f"if it is in {unit}, write {value * factor:.10g}"
+    raise refusal(f"{value:g} Hz is no clock of a device", "1e6 to 8e9 (1 MHz to 8 GHz)",
+                  hint if value < _SLOWEST_HZ and value > 0 else "write the clock in Hz")
+
+
+def _plausible_bytes(value: int) -> int:
+    """Bytes of a memory; a figure in KiB, MiB or GiB is caught because no device has so little."""
+    if _SMALLEST_RAM <= value <= _LARGEST_RAM:
+        return value
+    raise refusal(f"{value:,} bytes is no memory of a device", "2,048 bytes to 1 PiB",
+                  f"if it is in KiB, write {value * _KIB}" if 0 < value < _SMALLEST_RAM else "write the size in bytes")
+
+
+ClockHz = Annotated[float, AfterValidator(_plausible_hz)]
+MemoryBytes = Annotated[int, AfterValidator(_plausible_bytes)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Hardware(Record):
+    """The device itself.
+
+    Attributes:
+        core: of the core that runs the model: "Cortex-M4F".
+        cores: how many of them.
+        clock_hz: of that core.
+        instruction_set: features that kernels use: "neon", "dotprod", "fp16", "dsp", "fpu", "avx2".
+        ram_bytes: of the whole device.
+        arena_bytes: RAM that is free for the tensor arena or the interpreter.
+        flash_bytes: where the tflite model is kept on a microcontroller; None where there is a file system.
+    """
+
+    core: Fact[str]
+    cores: Fact[Annotated[int, Field(ge=1, le=1024)]]
+    clock_hz: Fact[ClockHz]
+    instruction_set: Fact[tuple[str, ...]]
+    ram_bytes: Fact[MemoryBytes]
+    arena_bytes: Fact[MemoryBytes]
+    flash_bytes: Fact[MemoryBytes] | None = None
+
+    @model_validator(mode="after")
+    def _arena_fits(self) -> Self:
+        if self.arena_bytes.value > self.ram_bytes.value:
+            raise refusal(f"arena_bytes {self.arena_bytes.value:,} is more than ram_bytes {self.ram_bytes.value:,}",
+                          "at most the whole RAM", "check the units: both are in bytes")
+        return self
+
+
+class Engine(Record):
+    """What executes a tflite model on the device.
+
+    Attributes:
+        name: one of the project's engines.
+        version: the version that the profile's facts hold for.
+        source: where the list of formats and operators of that version is written.
+    """
+
+    name: EngineName
+    version: str = Field(min_length=1, description="the engine's version, or 'any'")
+    source: str = Field(min_length=8, description="where the engine's formats and operators are written")
+
+
+class Limits(Record):
+    """What the user allows on the device; each is optional, and what is left out is not checked.
+
+    `accuracy_drop_points` is in percentage points below the float Keras model.
+    """
+
+    latency_median_ms: Positive | None = None
+    latency_p90_ms: Positive | None = None
+    tflite_bytes: Annotated[int, Field(gt=0)] | None = None
+    arena_bytes: Annotated[int, Field(gt=0)] | None = None
+    peak_memory_bytes: Annotated[int, Field(gt=0)] | None = None
+    accuracy_drop_points: Annotated[float, Field(ge=0, le=100)] | None = None
+    energy_uj: Positive | None = None
+
+    @model_validator(mode="after")
+    def _p90_above_median(self) -> Self:
+        median, p90 = self.latency_median_ms, self.latency_p90_ms
+        if median is not None and p90 is not None and p90 < median:
+            raise refusal(f"latency_p90_ms {p90:g} is below latency_median_ms {median:g}",
+                          "a 90th percentile is at least the median")
+        return self
+
+
+class Measured(Record):
+    """Latency is measured, on this host."""
+
+    kind: Literal["measured"]
+
+
+class Predicted(Record):
+    """Latency is predicted by a roofline over the tflite model's operators (`predictor`).
+
+    Attributes:
+        throughput_per_s: by arithmetic, then by kernel class: MACs a second of one core for the classes that multiply
+            and accumulate, elements (of the output; of the windows for pooling) a second for the others.
+        bandwidth_bytes_per_s: at which one core moves weights and activations that are not in its registers.
+        gather_per_s: elements a second of one core that a convolution or fully connected kernel collects and widens
+            before it multiplies (im2col); None where that is hidden behind the multiplications.
+        store_per_s: output elements a second of one core that a kernel scales, clamps and stores; None as above.
+        operator_overhead_s: of each operator's call.
+        inference_overhead_s: of each inference.
+        parallel_efficiency: share of each further core that helps, 0 to 1; 0 on a device with one core.
+        uncertainty_factor: f in the interval [x / f, x * f] at `level`.
+        level: the interval's level, from 0 to 1.
+    """
+
+    kind: Literal["predicted"]
+    throughput_per_s: dict[Arithmetic, Fact[dict[KernelClass, Positive]]] = Field(min_length=1)
+    bandwidth_bytes_per_s: Fact[Positive]
+    gather_per_s: dict[Arithmetic, Fact[Positive]] = Field(default_factory=dict)
+    store_per_s: dict[Arithmetic, Fact[Positive]] = Field(default_factory=dict)
+    operator_overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]]
+    inference_overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]]
+    parallel_efficiency: Fact[Annotated[float, Field(ge=0, le=1)]]
+    uncertainty_factor: Fact[Annotated[float, Field(gt=1, le=10)]]
+    level: float = Field(gt=0, lt=1, description="the level of the interval that uncertainty_factor gives, 0 to 1")
+
+
+class Profile(Record):
+    """A device: what it is, what it can run, what it allows.
+
+    Attributes:
+        name: short name, as in the run file.
+        device: the device for people.
+        device_class: `class` in the file.
+        formats: number formats of tflite models that the engine takes on this device.
+        operators: "all" of the engine, or the builtin operators (and names of custom ones) that it takes.
+        threads: how many the engine uses.
+        latency: how latency is obtained.
+        hardware: the device's facts; None where the device is this host, whose facts `host.host_hardware` reads.
+        active_power_w: drawn while an inference runs; energy is power times latency.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="a short name of a-z, 0-9 and '-'")
+    device: str = Field(min_length=1, description="the device, for people")
+    device_class: DeviceClass = Field(alias="class", description="cpu, mobile or iot")
+    hardware: Hardware | None = Field(None, description="a mapping of the device's facts")
+    engine: Engine = Field(description="a mapping: name, version, source")
+    formats: Fact[Annotated[tuple[Format, ...], Field(min_length=1)]] = Field(description="number formats, with source")
+    operators: Fact[Literal["all"] | tuple[str, ...]] = Field(description="'all' or a list of operators, with source")
+    threads: int = Field(ge=1, description="threads that the engine uses")
+    limits: Limits = Limits()
+    latency: Annotated[Measured | Predicted, Field(discriminator="kind")] = Field(
+        description="a mapping with kind: measured or predicted")
+    active_power_w: Fact[Annotated[float, Field(gt=0, le=1000)]] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.hardware is None and self.latency.kind == "predicted":
+            raise refusal("latency is predicted but there is no hardware", "a mapping 'hardware' of facts")
+        if self.hardware is not None and self.threads > self.hardware.cores.value:
+            raise refusal(f"threads {self.threads} is more than the device's {self.hardware.cores.value} cores",
+                          f"1 to {self.hardware.cores.value}")
+        if self.engine.name == "tflm" and self.threads != 1:
+            raise refusal(f"threads {self.threads} with engine tflm", "1: it has no threads")
+        return self

@@ -1,0 +1,340 @@
+"""What a tflite model asks of a device: per operator its MACs, bytes, kernel class and arithmetic, and the totals.
+
+Nothing is run. An unknown batch dimension counts as 1. Formulas (K: output channels, C: input channels, k: kernel):
+
+    conv             out_elements * k_h * k_w * C / groups      (the filter holds C / groups)
+    depthwise        out_elements * k_h * k_w
+    fully connected  out_elements * depth
+    transpose conv   in_elements * k_h * k_w * K                (every input meets every tap)
+    batch matmul     out_elements * inner
+    recurrent        time * batch * elements of all gate matrices
+    pooling          no MACs; as many element operations as its windows hold
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from device_profiles.operators import ACTIVATIONS, CONTROL_FLOW, KERNEL_CLASSES, VIEWS
+from device_profiles.records import Record
+from device_profiles.schema import KernelClass
+from device_profiles.tflite import Graph, Operator, Tensor, read_tflite
+from device_profiles.workload_macs import element_operations, gathered_elements, macs
+
+OperatorArithmetic = Literal["float32", "hybrid", "int8", "int16x8", "uint8", "other"]
+NumberFormat = Literal["float32", "float16", "dynamic", "int8", "int16x8", "uint8", "int4", "mixed", "other"]
+
+_WEIGHTED: dict[str, tuple[int, ...]] = {
+    "CONV_2D": (1,), "DEPTHWISE_CONV_2D": (1,), "CONV_3D": (1,), "FULLY_CONNECTED": (1,), "TRANSPOSE_CONV": (1,),
+    "BATCH_MATMUL": (1,), "SVDF": (1, 2), "RNN": (1, 2), "UNIDIRECTIONAL_SEQUENCE_RNN": (1, 2),
+    "LSTM": tuple(range(1, 9)), "UNIDIRECTIONAL_SEQUENCE_LSTM": (*range(1, 9), 16),
+}
+_PACKED_WEIGHTS = ("int8", "uint8", "int4", "int2")
+_UNPACKERS = ("DEQUANTIZE", "DENSIFY")
+
+
+class TensorUse(Record):
+    """A tensor as an operator sees it.
+
+    Attributes:
+        shape: unknown dimensions as 1.
+        dtype: "float32", "int8", ...
+        size_bytes: in memory.
+        constant: whether the file holds its value.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    size_bytes: int
+    constant: bool
+
+
+class OperatorWork(Record):
+    """The work of one operator in one inference.
+
+    Attributes:
+        index: position in the graph.
+        name: builtin name: "CONV_2D"; "CUSTOM" for a custom operator, whose code is in `custom_code`.
+        version: of the operator, as the converter wrote it.
+        kernel: the kernel class.
+        arithmetic: what its kernel computes in.
+        options: the options that matter: strides, padding, dilation, fused activation.
+        inputs, outputs: tensors in order, those left out not counted.
+        macs: multiply-accumulates, exact.
+        element_ops: element operations of a kernel that does not multiply and accumulate; 0 for one that does.
+        gathered: elements that an im2col kernel collects before it multiplies; 0 for other kernels.
+        output_elements: elements of all outputs.
+        weight_bytes: constants it reads, as stored in the file (float16 weights count two bytes an element).
+        input_bytes, output_bytes: activations read and written.
+        weights: elements of its kernel tensors, without the bias.
+        zero_weights: how many of them are zero (equal to the zero point where quantized).
+        once: all its inputs are constants, so that litert runs it once and keeps the result.
+    """
+
+    index: int
+    name: str
+    custom_code: str = ""
+    version: int
+    kernel: KernelClass
+    arithmetic: OperatorArithmetic
+    options: dict[str, int | float]
+    inputs: tuple[TensorUse, ...]
+    outputs: tuple[TensorUse, ...]
+    macs: int
+    element_ops: int
+    gathered: int
+    output_elements: int
+    weight_bytes: int
+    input_bytes: int
+    output_bytes: int
+    weights: int
+    zero_weights: int
+    once: bool
+
+    @property
+    def label(self) -> str:
+        """The name for people."""
+        return f"CUSTOM '{self.custom_code}'" if self.name == "CUSTOM" else self.name
+
+    @property
+    def hybrid(self) -> bool:
+        """Whether float activations meet 8-bit weights (dynamic range)."""
+        return self.arithmetic == "hybrid"
+
+    @property
+    def activation(self) -> str:
+        """The activation that is fused into the kernel; "NONE" where there is none."""
+        code = int(self.options.get("fused_activation", 0))
+        return ACTIVATIONS[code] if 0 <= code < len(ACTIVATIONS) else "NONE"
+
+
+class Workload(Record):
+    """A tflite model as work.
+
+    Attributes:
+        operators: of the main graph, in order of execution.
+        inputs, outputs: of the main graph.
+        number_format: of the whole model, as found; "mixed" where operators differ.
+        macs: sum over the operators.
+        parameters: elements of all kernels and biases.
+        weight_bytes: constants, as stored, each counted once.
+        sparsity: share of zeros in all kernels, 0 to 1.
+        activation_peak_bytes: bytes of the activations that must live at the same time; no arena can be smaller.
+        tflite_bytes: of the file.
+        signatures: names of the signatures; empty where there is none.
+        graphs: number of graphs; more than one where there is control flow.
+    """
+
+    operators: tuple[OperatorWork, ...]
+    inputs: tuple[TensorUse, ...]
+    outputs: tuple[TensorUse, ...]
+    number_format: NumberFormat
+    macs: int
+    parameters: int
+    weight_bytes: int
+    sparsity: float
+    activation_peak_bytes: int
+    tflite_bytes: int
+    signatures: tuple[str, ...]
+    graphs: int
+
+    @property
+    def has_signature(self) -> bool:
+        """Whether there is at least one signature."""
+        return bool(self.signatures)
+
+    @property
+    def has_control_flow(self) -> bool:
+        """Whether operators run other graphs, so that the work depends on the data."""
+        return any(op.name in CONTROL_FLOW for op in self.operators)
+
+
+def read_workload(tflite: bytes) -> Workload:
+    """The workload of a tflite model.
+
+    Args:
+        tflite: the file's bytes.
+
+    Raises:
+        TfliteError: the bytes are no whole tflite model.
+    """
+    model = read_tflite(tflite)
+    graph = model.graphs[0]
+    reader = _GraphReader(graph)
+    operators = tuple(reader.work(operator) for operator in graph.operators)
+    weights = sum(op.weights for op in operators)
+    return Workload(
+        operators=operators, inputs=_uses(graph, graph.inputs), outputs=_uses(graph, graph.outputs),
+        number_format=reader.number_format(operators), macs=sum(op.macs for op in operators),
+        parameters=reader.parameters(), weight_bytes=sum(len(t.data) for t in graph.tensors if t.is_constant),
+        sparsity=sum(op.zero_weights for op in operators) / weights if weights else 0.0,
+        activation_peak_bytes=activation_peak(graph), tflite_bytes=model.size_bytes, signatures=model.signatures,
+        graphs=len(model.graphs))
+
+
+class _GraphReader:
+    """Reads operators with the constants behind them: a kernel may stand behind a DEQUANTIZE (float16) or DENSIFY."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._producers = {index: op for op in graph.operators for index in op.outputs}
+
+    def constant(self, index: int) -> Tensor | None:
+        """The constant that a tensor is, or that it is unpacked from."""
+        if index < 0:
+            return None
+        tensor = self.graph.tensors[index]
+        if tensor.is_constant:
+            return tensor
+        producer = self._producers.get(index)
+        if producer is None or producer.name not in _UNPACKERS or not producer.inputs or producer.inputs[0] < 0:
+            return None
+        source = self.graph.tensors[producer.inputs[0]]
+        return source if source.is_constant else None
+
+    def kernels(self, operator: Operator) -> list[Tensor]:
+        """The constant kernel tensors of an operator, without biases."""
+        slots = [operator.inputs[slot] for slot in _WEIGHTED.get(operator.name, ()) if slot < len(operator.inputs)]
+        found = [self.constant(index) for index in slots]
+        return [tensor for tensor in found if tensor is not None]
+
+    def work(self, operator: Operator) -> OperatorWork:
+        """One operator's record."""
+        used = [self.graph.tensors[i] for i in operator.inputs if i >= 0]
+        made = [self.graph.tensors[i] for i in operator.outputs if i >= 0]
+        constants = [t for t in map(self.constant, operator.inputs) if t is not None]
+        activations = [t for t in used if not t.is_constant]
+        kernels = self.kernels(operator)
+        kernel_class = _kernel_class(operator, self.graph.tensors)
+        return OperatorWork(
+            index=operator.index, name=operator.name, custom_code=operator.custom_code, version=operator.version,
+            kernel=kernel_class, arithmetic=_arithmetic(operator, self.graph.tensors),
+            options=dict(operator.options), inputs=_uses(self.graph, operator.inputs),
+            outputs=_uses(self.graph, operator.outputs), macs=macs(operator, self.graph.tensors),
+            element_ops=element_operations(operator, self.graph.tensors),
+            gathered=gathered_elements(operator, self.graph.tensors), output_elements=sum(t.elements for t in made),
+            weight_bytes=sum(len(t.data) for t in constants), input_bytes=sum(t.size_bytes for t in activations),
+            output_bytes=sum(t.size_bytes for t in made), weights=sum(t.elements for t in kernels),
+            zero_weights=sum(_zeros(t) for t in kernels), once=bool(used) and not activations)
+
+    def parameters(self) -> int:
+        """Elements of all kernels and biases, each constant counted once."""
+        found: dict[int, int] = {}
+        for operator in self.graph.operators:
+            if operator.name not in _WEIGHTED:
+                continue
+            for tensor in map(self.constant, operator.inputs[1:]):
+                # An int32 constant without scales is a shape; with scales it is a bias.
+                if tensor is not None and (tensor.dtype != "int32" or tensor.scales):
+                    found[tensor.index] = tensor.elements
+        return sum(found.values())
+
+    def number_format(self, operators: Iterable[OperatorWork]) -> NumberFormat:
+        """The format that the weighted operators share."""
+        kinds = {op.arithmetic for op in operators if op.name in _WEIGHTED}
+        stored = {t.dtype for op in self.graph.operators for t in self.kernels(op)}
+        if stored & {"int4", "uint4", "int2"}:
+            return "int4"
+        if not kinds:
+            kinds = {_by_dtype(self.graph.tensors[i].dtype) for i in self.graph.inputs}
+        if kinds == {"float32"}:
+            if stored & set(_PACKED_WEIGHTS):
+                return "mixed"  # 8-bit weights unpacked to float by an operator of their own
+            return "float16" if "float16" in stored else "float32"
+        if "hybrid" in kinds and kinds <= {"hybrid", "float32"}:
+            return "dynamic"  # the converter leaves kernels below 1,024 elements in float
+        if len(kinds) > 1:
+            return "mixed"
+        only = kinds.pop() if kinds else "other"
+        return only if only != "hybrid" else "dynamic"
+
+
+def activation_peak(graph: Graph) -> int:
+    """Bytes of the activations that live at the same time, at the worst operator; views share their input's memory."""
+    owner = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name in VIEWS and op.inputs and op.outputs}
+    last_step = len(graph.operators)
+    born: dict[int, int] = {}
+    dies: dict[int, int] = {}
+    for index in graph.inputs:
+        born[_root(owner, index)], dies[_root(owner, index)] = 0, 0
+    for step, operator in enumerate(graph.operators):
+        for index in (i for i in (*operator.inputs, *operator.outputs) if i >= 0):
+            root = _root(owner, index)
+            if not graph.tensors[root].is_constant:
+                born.setdefault(root, step)
+                dies[root] = step
+    for index in graph.outputs:
+        if _root(owner, index) in born:
+            dies[_root(owner, index)] = last_step
+    change = [0] * (last_step + 2)
+    for root, step in born.items():
+        change[step] += graph.tensors[root].size_bytes
+        change[dies[root] + 1] -= graph.tensors[root].size_bytes
+    peak = alive = 0
+    for difference in change:
+        alive += difference
+        peak = max(peak, alive)
+    return peak
+
+
+def _root(owner: dict[int, int], index: int) -> int:
+    """The tensor whose memory a view shares; a damaged graph may hold a circle."""
+    seen = set()
+    while index in owner and owner[index] >= 0 and index not in seen:
+        seen.add(index)
+        index = owner[index]
+    return index
+
+
+def _uses(graph: Graph, indexes: Iterable[int]) -> tuple[TensorUse, ...]:
+    tensors = [graph.tensors[index] for index in indexes if index >= 0]
+    return tuple(TensorUse(name=t.name, shape=t.shape, dtype=t.dtype, size_bytes=t.size_bytes, constant=t.is_constant)
+                 for t in tensors)
+
+
+def _kernel_class(operator: Operator, tensors: tuple[Tensor, ...]) -> KernelClass:
+    """The class; a convolution whose kernel is 1x1 is one of its own (it is a matrix product)."""
+    kernel = KERNEL_CLASSES.get(operator.name, "other")
+    if operator.name == "CONV_2D" and len(operator.inputs) > 1 and operator.inputs[1] >= 0:
+        shape = tensors[operator.inputs[1]].shape  # (output channels, height, width, input channels)
+        return "conv_1x1" if shape[1:3] == (1, 1) else "conv"
+    return kernel
+
+
+def _arithmetic(operator: Operator, tensors: tuple[Tensor, ...]) -> OperatorArithmetic:
+    """What the kernel computes in: by the activations, and by the weights where activations are float."""
+    data = next((tensors[i] for i in operator.inputs if i >= 0 and not tensors[i].is_constant), None)
+    made = next((tensors[i] for i in operator.outputs if i >= 0), None)
+    if operator.name == "QUANTIZE" or data is None:
+        data = made
+    if data is None:
+        return "other"
+    direct = [tensors[i].dtype for i in operator.inputs if i >= 0 and tensors[i].is_constant and tensors[i].scales]
+    if data.dtype == "float32" and operator.name in _WEIGHTED and set(direct) & set(_PACKED_WEIGHTS):
+        return "hybrid"
+    return _by_dtype(data.dtype)
+
+
+def _by_dtype(dtype: str) -> OperatorArithmetic:
+    known: dict[str, OperatorArithmetic] = {"float32": "float32", "float16": "float32", "int8": "int8",
+                                            "int16": "int16x8", "uint8": "uint8"}
+    return known.get(dtype, "other")
+
+
+def _zeros(tensor: Tensor) -> int:
+    """Weights that are zero: `q == zero_point`, with the zero point of their slice where there are several."""
+    import numpy as np
+
+    kinds = {"float32": "<f4", "float16": "<f2", "int8": "i1", "uint8": "u1", "int16": "<i2"}
+    if tensor.dtype not in kinds or tensor.sparse:
+        return 0
+    values = np.frombuffer(tensor.data, kinds[tensor.dtype])
+    if not any(tensor.zero_points):
+        return int(values.size - np.count_nonzero(values))
+    points = np.asarray(tensor.zero_points, np.int64)
+    if len(points) > 1 and tensor.axis < len(tensor.shape) and len(points) == tensor.shape[tensor.axis]:
+        points = points.reshape([-1 if axis == tensor.axis else 1 for axis in range(len(tensor.shape))])
+        values = values.reshape(tensor.shape)
+    return int(np.count_nonzero(values == (points if len(tensor.zero_points) > 1 else points[0])))
