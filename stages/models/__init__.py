@@ -1,0 +1,64 @@
+"""Keras models: those that can be named, and how a model is kept in a file. `BUILDERS` lists them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from device_profiles.errors import ModelError, near_miss
+from stages.models import small_cnn
+
+Builder = Callable[[tuple[int, ...], int], Any]
+"""`builder(input_shape, classes)` gives an untrained, uncompiled `tf_keras.Model` whose output is a softmax."""
+
+BUILDERS: dict[str, Builder] = {"small_cnn": small_cnn.build}
+
+
+def build_model(name: str, input_shape: tuple[int, ...], classes: int) -> Any:
+    """An untrained `tf_keras.Model`.
+
+    Args:
+        name: a key of `BUILDERS`.
+        input_shape: of one sample, without the batch axis.
+        classes: how many labels there are.
+
+    Raises:
+        ModelError: no such model, or it cannot take inputs of this shape.
+    """
+    if name not in BUILDERS:
+        hint = near_miss(name, BUILDERS)
+        raise ModelError(f"no model is called '{name}'" + (f"; {hint}" if hint else ""), ", ".join(sorted(BUILDERS)),
+                         "set model in the run file")
+    return BUILDERS[name](input_shape, classes)
+
+
+def check_output(model: Any, classes: int) -> None:
+    """Refuse a model whose output does not fit the labels.
+
+    Args:
+        model: a `tf_keras.Model`.
+        classes: how many labels the data has.
+
+    Raises:
+        ModelError: more than one output, or another number of outputs than classes.
+    """
+    shape = model.output_shape
+    if isinstance(shape, list) or tuple(shape) != (None, classes):
+        raise ModelError(f"the model's output has the shape {shape}; the data has {classes} classes",
+                         f"one output of shape (None, {classes})", "change the last layer, or the data")
+
+
+def check_input(model: Any, input_shape: tuple[int, ...]) -> None:
+    """Refuse a model that takes samples of another shape.
+
+    Args:
+        model: a `tf_keras.Model`.
+        input_shape: of one sample, without the batch axis.
+
+    Raises:
+        ModelError: more than one input, or another shape.
+    """
+    shape = model.input_shape
+    if isinstance(shape, list) or tuple(shape) != (None, *input_shape):
+        raise ModelError(f"the model takes inputs of shape {shape}; the samples have the shape {tuple(input_shape)}",
+                         f"one input of shape {(None, *input_shape)}", "change the first layer, or the data")

@@ -1,0 +1,88 @@
+"""`.keras` files with the same bytes for the same model, and clean errors when one cannot be read.
+
+A `.keras` file is a zip of `metadata.json`, `config.json` and `model.weights.h5`. Keras writes the time into the zip's
+directory and into the metadata; here both are fixed, and the members are stored in a fixed order.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from device_profiles.errors import ModelError
+
+MODEL_FILE = "model.keras"
+_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
+_DATE_SAVED = "1980-01-01@00:00:00"
+
+
+def save_model(model: Any, folder: Path) -> Path:
+    """Write `model.keras` with fixed bytes.
+
+    Args:
+        model: a `tf_keras.Model`.
+        folder: where to write.
+
+    Returns:
+        The file.
+    """
+    path, raw = folder / MODEL_FILE, folder / f"raw-{MODEL_FILE}"
+    model.save(raw)
+    path.write_bytes(fix_dates(raw.read_bytes()))
+    raw.unlink()
+    return path
+
+
+def fix_dates(archive: bytes) -> bytes:
+    """The same `.keras` archive without the time it was written at."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as fixed:
+        for name in sorted(source.namelist()):
+            content = source.read(name)
+            if name == "metadata.json":
+                metadata = json.loads(content) | {"date_saved": _DATE_SAVED}
+                content = json.dumps(metadata, sort_keys=True).encode()
+            fixed.writestr(zipfile.ZipInfo(name, _DATE), content)
+    return target.getvalue()
+
+
+def load_model(folder: Path) -> Any:
+    """Read `model.keras` of an artifact; uncompiled, and without running code that the file carries.
+
+    Args:
+        folder: a train, prune or quantize artifact.
+
+    Returns:
+        A `tf_keras.Model`.
+
+    Raises:
+        ModelError: the file is missing, damaged, of Keras 3, or holds layers that Keras does not know.
+    """
+    import tf_keras as keras
+
+    path = folder / MODEL_FILE
+    _check_archive(path)
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, ImportError, AttributeError) as error:
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ModelError(f"{path} cannot be loaded: {reason}", "a .keras file that tf_keras wrote, without own code",
+                         "litesmith train") from error
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse what is not a whole `.keras` archive of Keras 2."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            version = str(json.loads(archive.read("metadata.json"))["keras_version"])
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} is no whole .keras file: {error}", "a .keras file that tf_keras wrote",
+                         "litesmith train") from error
+    if broken:
+        raise ModelError(f"{path} is damaged: the checksum of {broken} is wrong", "", "litesmith train")
+    if not version.startswith("2."):
+        raise ModelError(f"{path} was written by Keras {version}", "a .keras file of Keras 2 (tf_keras)")
