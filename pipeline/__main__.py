@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `litesmith`."""
+
+from pipeline.cli import entry
+
+entry()

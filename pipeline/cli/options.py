@@ -1,0 +1,47 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def output_options(command: F) -> F:
+    """--json and --debug, which every command takes."""
+    command = click.option("--debug", is_flag=True, help="Show the traceback of an error.", expose_value=False)(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")(command)
+
+
+def run_options(command: F) -> F:
+    """What names a run: its file, changes to it, its variants, where things are."""
+    for option in reversed([
+        click.option("-c", "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Run file. Default: litesmith.yaml here, else the built-in one."),
+        click.option("-s", "--set", "changes", multiple=True, metavar="KEY=VALUE",
+                     help="Change one key of the run file: --set train.epochs=10. Repeatable."),
+        click.option("--variant", "wanted", multiple=True, metavar="NAME",
+                     help="Only this variant. Repeatable. 'litesmith variants' explains names."),
+        click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+                     metavar="FOLDER", help="Where run folders are."),
+        click.option("--store", type=click.Path(path_type=Path), default=Path(".litesmith/store"), show_default=True,
+                     envvar="LITESMITH_STORE", show_envvar=True, metavar="FOLDER", help="Where artifacts are kept."),
+    ]):
+        command = option(command)
+    return output_options(command)
+
+
+def talk_options(command: F) -> F:
+    """-v and -q."""
+    command = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(command)
+    return click.option("-v", "--verbose", is_flag=True, help="A line for each call, not for each stage.")(command)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

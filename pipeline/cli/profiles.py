@@ -1,0 +1,96 @@
+"""`litesmith profiles list|show|validate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import output_options, print_json
+from pipeline.cli.setup import rows_as_text
+
+if TYPE_CHECKING:
+    from device_profiles.schema import Profile
+
+
+@click.group()
+def profiles() -> None:
+    """Look at device profiles: shipped ones by name, others by path."""
+
+
+@profiles.command("list")
+@output_options
+def list_profiles(as_json: bool) -> None:
+    """List the shipped profiles."""
+    from device_profiles.loader import load_profile, names
+
+    found = [load_profile(name) for name in names()]
+    if as_json:
+        print_json([{"name": p.name, "class": p.device_class, "device": p.device, "engine": p.engine.name,
+                     "latency": p.latency.kind} for p in found])
+        return
+    rows: list[list[Any]] = [[p.name, p.device_class, p.engine.name, p.latency.kind, p.device] for p in found]
+    for line in rows_as_text(["name", "class", "engine", "latency", "device"], rows):
+        click.echo(line)
+
+
+@profiles.command()
+@click.argument("name")
+@output_options
+def show(name: str, as_json: bool) -> None:
+    """Show a profile: every fact with its source. NAME is a shipped name or a path."""
+    from device_profiles.loader import load_profile
+
+    profile = load_profile(name)
+    if as_json:
+        print_json(profile.model_dump(mode="json", by_alias=True))
+        return
+    for line in _lines(profile.model_dump(mode="json", by_alias=True, exclude_none=True)):
+        click.echo(line)
+
+
+@profiles.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@output_options
+def validate(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check profile files against the schema."""
+    from device_profiles.loader import validate as read
+
+    found: list[Profile] = [read(path) for path in paths]
+    if as_json:
+        print_json([{"path": str(path), "name": profile.name} for path, profile in zip(paths, found, strict=True)])
+        return
+    for path, profile in zip(paths, found, strict=True):
+        click.echo(f"{path}: a valid profile: {profile.name}, {profile.device}")
+
+
+def _lines(value: Any, indent: str = "") -> list[str]:
+    """A mapping as indented lines; a fact on one line with its source under it."""
+    lines = []
+    for key, inner in value.items():
+        if isinstance(inner, dict) and set(inner) == {"value", "source"}:
+            lines += _fact_lines(key, inner, indent)
+        elif isinstance(inner, dict):
+            lines += [f"{indent}{key}:", *_lines(inner, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key}: {_plain(inner)}")
+    return lines
+
+
+def _fact_lines(key: str, fact: dict[str, Any], indent: str) -> list[str]:
+    """One fact."""
+    if isinstance(fact["value"], dict):
+        return [f"{indent}{key}:", *_lines(fact["value"], indent + "  "), f"{indent}    source: {fact['source']}"]
+    return [f"{indent}{key}: {_plain(fact['value'])}", f"{indent}    source: {fact['source']}"]
+
+
+def _plain(value: Any) -> str:
+    """Numbers with thousands separators, lists with commas."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{int(value):,}" if value.is_integer() and abs(value) < 1e15 else f"{value:g}"
+    return str(value)

@@ -1,0 +1,134 @@
+"""`litesmith run`, a command for each stage, and `litesmith status`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.cli.options import print_json, run_options, talk_options
+from pipeline.stage_order import STAGES
+
+if TYPE_CHECKING:
+    from pipeline.session import RunResult, Session
+
+
+class OrderedGroup(click.Group):
+    """Lists commands in the order in which they were added: the order of the work."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (Click's signature)
+        """Names in order."""
+        return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or an error with the near miss."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None and not cmd_name.startswith("-"):
+            from device_profiles.errors import UsageError, near_miss
+
+            hint = near_miss(cmd_name, self.commands)
+            raise UsageError(f"no command is called '{cmd_name}'" + (f"; {hint}" if hint else ""),
+                             ", ".join(self.commands), "litesmith --help")
+        return found
+
+
+@click.command()
+@run_options
+@talk_options
+def run(**options: Any) -> int:
+    """Run every stage: what is up to date is kept, the rest is made."""
+    return _go(None, **options)
+
+
+def _stage_command(name: str, text: str) -> click.Command:
+    """The command of one stage: makes its artifacts, and first those that they need."""
+
+    @click.command(name, help=f"{text} Stages that this one needs run first, where they are not up to date.",
+                   short_help=text)
+    @run_options
+    @talk_options
+    def command(**options: Any) -> int:
+        return _go(name, **options)
+
+    return command
+
+
+STAGE_COMMANDS = [_stage_command(stage.name, stage.help) for stage in STAGES.values()]
+
+
+@click.command()
+@run_options
+def status(config_path: Path | None, changes: tuple[str, ...], wanted: tuple[str, ...], runs: Path, store: Path,
+           as_json: bool) -> None:
+    """Show what is up to date, what would run, and why."""
+    session, origin = _session(config_path, changes, wanted, runs, store)
+    found = session.statuses()
+    if as_json:
+        print_json({"config": origin, "calls": [{"call": s.label, "stage": s.stage, "up_to_date": s.up_to_date,
+                                                 "why": s.why} for s in found]})
+        return
+    width = max(len(s.label) for s in found)
+    click.echo(f"run file: {origin}")
+    for one in found:
+        click.echo(f"{'ok  ' if one.up_to_date else 'run '} {one.label:<{width}}  {one.why}")
+    waiting = sum(not s.up_to_date for s in found)
+    click.echo(f"{len(found) - waiting} of {len(found)} calls are up to date; {waiting} would run")
+
+
+def _session(config_path: Path | None, changes: tuple[str, ...], wanted: tuple[str, ...], runs: Path,
+             store: Path) -> tuple[Session, str]:
+    """The session that the options name, and where its config comes from."""
+    from pipeline import config
+    from pipeline.session import Session
+
+    loaded, origin = config.load(config_path, changes)
+    return Session(loaded.only(wanted), runs, store, ("litesmith", *sys.argv[1:])), origin
+
+
+def _go(stage: str | None, config_path: Path | None, changes: tuple[str, ...], wanted: tuple[str, ...], runs: Path,
+        store: Path, as_json: bool, verbose: bool, quiet: bool) -> int:
+    """Run as far as a stage, show what came of it, and give the exit code."""
+    from pipeline.chatter import kept_out
+    from pipeline.console import Console
+
+    session, origin = _session(config_path, changes, wanted, runs, store)
+    with kept_out(session.folder.log) as (out, err), Console(err, verbose=verbose, quiet=quiet or as_json) as console:
+        console.header(session.config.name, origin)
+        result = session.run(stage, console)
+        console.footer(result, stage, out)
+    if as_json:
+        print_json(_as_data(result, stage))
+    _step_summary(result)
+    return _exit_code(result, stage)
+
+
+def _exit_code(result: RunResult, stage: str | None) -> int:
+    """1 where a call failed, 3 where a required profile has no variant that passes, else 0."""
+    if result.failed:
+        return 1
+    return 3 if stage in (None, "check") and result.fits is False else 0
+
+
+def _as_data(result: RunResult, stage: str | None) -> dict[str, Any]:
+    """What `--json` prints."""
+    check = result.result("check")
+    return {
+        "folder": str(result.folder), "seconds": round(result.seconds, 2), "fits": result.fits,
+        "exit_code": _exit_code(result, stage),
+        "calls": {label: {"status": o.status, "summary": o.summary, "seconds": round(o.seconds, 2),
+                          "key": o.call.key, "error": str(o.error) if o.error else None}
+                  for label, o in result.outcomes.items()},
+        "winners": {name: p["winner"] for name, p in check["profiles"].items()} if check else None,
+        "report": str(result.folder / "report" / "report.json") if "report" in result.outcomes else None,
+    }
+
+
+def _step_summary(result: RunResult) -> None:
+    """Append the report to GitHub Actions' step summary, where there is one."""
+    target, source = os.environ.get("GITHUB_STEP_SUMMARY"), result.folder / "report" / "report.md"
+    if target and "report" in result.outcomes and source.is_file():
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(source.read_text(encoding="utf-8"))

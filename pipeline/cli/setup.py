@@ -1,0 +1,89 @@
+"""`litesmith init`, `variants` and `doctor`: to get started, and to find out what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipeline.cli.options import output_options, print_json
+
+
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path), default=Path("litesmith.yaml"))
+@click.option("-f", "--force", is_flag=True, help="Write over a file that is there.")
+@output_options
+def init(path: Path, force: bool, as_json: bool) -> None:
+    """Write a commented run file: the default run, spelled out."""
+    from device_profiles.errors import UsageError
+    from pipeline.config import default_text
+    from pipeline.store import write_text
+
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", next_step=f"another name, or litesmith init --force {path}")
+    write_text(path, default_text())
+    if as_json:
+        print_json({"written": str(path)})
+    else:
+        click.echo(f"wrote {path}; next: litesmith run" + ("" if path.name == "litesmith.yaml" else f" -c {path}"))
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@output_options
+def variants(names: tuple[str, ...], as_json: bool) -> None:
+    """Explain the variant grammar, or what the given names mean."""
+    from stages.variants import FORMATS, ORDER, TOKENS, parse_variant
+
+    read = {name: parse_variant(name).describe() for name in names}
+    if as_json:
+        print_json({name: dict(tokens) for name, tokens in read.items()} if names else
+                   {"order": ORDER, "tokens": TOKENS, "formats": FORMATS})
+        return
+    if not names:
+        click.echo(f"A variant's name is tokens joined by '-', in this order: {ORDER}.\n"
+                   "Only the format must be there.\n")
+        _two_columns({**TOKENS, **FORMATS})
+        click.echo("\nfor example: litesmith variants pruned75-int8qat")
+    for name, tokens in read.items():
+        click.echo(f"{name}")
+        _two_columns(dict(tokens), indent="  ")
+
+
+def _two_columns(rows: dict[str, str], indent: str = "") -> None:
+    width = max(len(name) for name in rows)
+    for name, text in rows.items():
+        click.echo(f"{indent}{name:<{width}}  {text}")
+
+
+@click.command()
+@output_options
+def doctor(as_json: bool) -> int:
+    """Show versions, engines and the machine; what is missing, and the command that mends it."""
+    from pipeline.doctor import examine
+
+    found = examine()
+    if as_json:
+        print_json([check.__dict__ for check in found])
+    else:
+        for check in found:
+            click.echo(f"{'ok     ' if check.good else 'MISSING' if check.needed else 'absent '} {check.name:<32} "
+                       f"{check.found}")
+            if check.mend:
+                click.echo(f"        next: {check.mend}")
+    return int(any(check.needed and not check.good for check in found))
+
+
+def rows_as_text(header: list[str], rows: list[list[Any]], right: frozenset[int] = frozenset()) -> list[str]:
+    """Plain columns under a header, as wide as their content.
+
+    Args:
+        header: titles.
+        rows: cells; shown with `str`.
+        right: columns that are set flush right.
+    """
+    cells = [header, *[[str(cell) for cell in row] for row in rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    return ["  ".join(cell.rjust(w) if i in right else cell.ljust(w)
+                      for i, (cell, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells]

@@ -1,0 +1,215 @@
+"""The run file: what a user may write, and how it is read. The config is a frozen record, YAML only its spelling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+
+from device_profiles import strictyaml
+from device_profiles.errors import UsageError, VariantError, near_miss
+from device_profiles.loader import load_profile, names
+from device_profiles.records import Record
+from device_profiles.schema import Profile
+from stages import baseline, benchmark, check, convert, evaluate, prepare, prune, quantize, report, train
+from stages.variants import Variant, parse_variant
+
+FILE_NAME = "litesmith.yaml"
+DEFAULT_VARIANTS = ("float32", "float16", "dynamic", "int8", "int8qat", "int16x8", "pruned75-int8",
+                    "pruned75-int8qat", "clustered16-int8")
+
+
+class VariantEntry(Record):
+    """A variant, with options of its own where the run's are not to hold.
+
+    In the run file either a name, or a mapping with `name` and any of `prune`, `quantize`, `convert`: what is given
+    there stands over the run's own settings for this variant alone.
+    """
+
+    name: str = Field(description="the variant's name, by the grammar that 'litesmith variants' prints")
+    prune: prune.Settings | None = None
+    quantize: quantize.Settings | None = None
+    convert: convert.Settings | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            return parse_variant(value).name
+        except VariantError as error:
+            raise strictyaml.refusal(error.found, error.allowed, error.next_step) from error
+
+    def variant(self) -> Variant:
+        """The name, read."""
+        return parse_variant(self.name)
+
+    def settings(self, stage: str, run: Record) -> Record:
+        """The run's settings of a stage with this variant's own over them."""
+        own: Record | None = getattr(self, stage)
+        if own is None:
+            return run
+        return run.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
+
+
+def _entry(value: object) -> object:
+    """A bare name is an entry with nothing but a name."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+class RunConfig(Record):
+    """Everything that a run is made from."""
+
+    name: str = Field("digits", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run and its folder")
+    seed: int = Field(1, ge=0, lt=2**31, description="of split, initial weights, shuffling and bootstrap")
+    model: str = Field("small_cnn", description="the Keras model to train")
+    data: prepare.Settings = prepare.Settings()
+    train: train.Settings = train.Settings()
+    baseline: baseline.Settings = baseline.Settings()
+    prune: prune.Settings = prune.Settings()
+    quantize: quantize.Settings = quantize.Settings()
+    convert: convert.Settings = convert.Settings()
+    evaluate: evaluate.Settings = evaluate.Settings()
+    benchmark: benchmark.Settings = benchmark.Settings()
+    check: check.Settings = check.Settings()
+    report: report.Settings = report.Settings()
+    variants: tuple[Annotated[VariantEntry, BeforeValidator(_entry)], ...] = Field(
+        tuple(VariantEntry(name=name) for name in DEFAULT_VARIANTS), min_length=1, description="what to make")
+    profiles: tuple[str, ...] = Field(("cpu", "mobile", "iot"), min_length=1,
+                                      description="device profiles: shipped names or paths of YAML files")
+
+    @field_validator("variants")
+    @classmethod
+    def _no_doubles(cls, value: tuple[VariantEntry, ...]) -> tuple[VariantEntry, ...]:
+        seen = [entry.name for entry in value]
+        doubled = sorted({name for name in seen if seen.count(name) > 1})
+        if doubled:
+            raise strictyaml.refusal(f"variant '{doubled[0]}' is there twice", "each variant once")
+        return value
+
+    @field_validator("profiles")
+    @classmethod
+    def _profiles_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise strictyaml.refusal("a profile is there twice", "each profile once")
+        for name in value:
+            if "/" not in name and not name.endswith((".yaml", ".yml")) and name not in names():
+                hint = near_miss(name, names())
+                raise strictyaml.refusal(f"no profile is called '{name}'" + (f"; {hint}" if hint else ""),
+                                         f"{', '.join(names())}, or the path of a .yaml file", "litesmith profiles list")
+        return value
+
+    def loaded_profiles(self) -> tuple[Profile, ...]:
+        """The profiles, read and checked."""
+        return tuple(load_profile(name) for name in self.profiles)
+
+    def only(self, wanted: Iterable[str]) -> RunConfig:
+        """The config with these variants alone; one that it does not list is added with the run's own settings.
+
+        Raises:
+            VariantError: a name that the grammar does not know.
+        """
+        listed = {entry.name: entry for entry in self.variants}
+        chosen = tuple(listed.get(name) or VariantEntry(name=parse_variant(name).name)
+                       for name in dict.fromkeys(wanted))
+        return self.model_copy(update={"variants": chosen}) if chosen else self
+
+    def as_yaml(self) -> str:
+        """The whole config, defaults included, as a run file that gives the same run."""
+        from io import StringIO
+
+        from ruamel.yaml import YAML
+
+        text = StringIO()
+        YAML(typ="safe", pure=True).dump(self.model_dump(mode="json", exclude_none=True), text)
+        return text.getvalue()
+
+
+def default_text() -> str:
+    """The commented run file that `litesmith init` writes: the default run, spelled out."""
+    return resources.files("pipeline").joinpath("templates", FILE_NAME).read_text(encoding="utf-8")
+
+
+def load(path: Path | None = None, changes: Iterable[str] = ()) -> tuple[RunConfig, str]:
+    """Read the run file.
+
+    Args:
+        path: the file; None takes `litesmith.yaml` in the working folder, or the shipped run file where there is none.
+        changes: `key.key=value` words that stand over the file.
+
+    Returns:
+        The config, and where it comes from, for people.
+
+    Raises:
+        ConfigError: the file breaks the schema.
+        UsageError: a change does.
+    """
+    if path is None and Path(FILE_NAME).is_file():
+        path = Path(FILE_NAME)
+    if path is None:
+        config = strictyaml.loads(default_text(), RunConfig, f"<built-in {FILE_NAME}>")
+        return changed(config, changes), "the built-in run file (litesmith init writes it out)"
+    return changed(strictyaml.load(path, RunConfig), changes), str(path)
+
+
+def from_mapping(values: Mapping[str, Any]) -> RunConfig:
+    """The config that a mapping spells, with a run file's keys.
+
+    Raises:
+        ConfigError: it breaks the schema.
+    """
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    text = StringIO()
+    YAML(typ="safe", pure=True).dump(dict(values), text)
+    return strictyaml.loads(text.getvalue(), RunConfig, "<config>")
+
+
+def changed(config: RunConfig, changes: Iterable[str]) -> RunConfig:
+    """The config with `key.key=value` words over it; a value is read as YAML.
+
+    Raises:
+        UsageError: a word without '=', an unknown key (with the near miss), or a value that the schema refuses.
+    """
+    for word in changes:
+        key, mark, value = word.partition("=")
+        if not mark or not key:
+            raise UsageError(f"--set {word}: no '='", "key=value, with dots between keys", "--set train.epochs=10")
+        config = _with_value(config, key, _yaml_value(word, value))
+    return config
+
+
+def _yaml_value(word: str, text: str) -> object:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        loaded: object = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise UsageError(f"--set {word}: the value is not YAML", "a number, a word, [a, b] or {a: 1}") from error
+    return loaded
+
+
+def _with_value(config: RunConfig, key: str, value: object) -> RunConfig:
+    """The config with one dotted key set, checked as if it had stood in the file."""
+    raw = config.model_dump(exclude_unset=False)
+    *parents, last = key.split(".")
+    place: Any = raw
+    for part in [*parents, last]:
+        if not isinstance(place, Mapping) or part not in place:
+            known = list(place) if isinstance(place, Mapping) else []
+            hint = near_miss(part, known)
+            raise UsageError(f"--set {key}: unknown key '{part}'" + (f"; {hint}" if hint else ""),
+                             ", ".join(known) or "no keys below this one")
+        holder, place = place, place[part]
+    holder[last] = value
+    try:
+        return RunConfig.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"--set {key}={value}: {first['msg']}, found {first['input']!r}") from error
+

@@ -1,0 +1,96 @@
+"""What this machine has: versions, engines that load, cores, memory; what is missing and the command that mends it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from pipeline.plan import installed_version
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        needed: whether litesmith cannot do its work without it.
+        good: whether it is there and right.
+        found: what was found.
+        mend: the command that mends it; empty where nothing is to be mended.
+    """
+
+    name: str
+    needed: bool
+    good: bool
+    found: str
+    mend: str = ""
+
+
+def examine() -> list[Check]:
+    """Everything, in the order in which a user would ask."""
+    return [_python(), *_requirements(), *_engines(), *_machine(), _browser()]
+
+
+def _python() -> Check:
+    version = sys.version_info
+    good = (3, 11) <= version[:2] <= (3, 13)
+    return Check("python", True, good, sys.version.split()[0],
+                 "" if good else "install Python 3.11, then: make distclean venv PYTHON=python3.11")
+
+
+def _requirements() -> list[Check]:
+    """The packages that the distribution asks for, held against what is installed."""
+    from packaging.requirements import Requirement
+
+    try:
+        wanted = metadata.requires("litesmith") or []
+    except metadata.PackageNotFoundError:
+        return [Check("litesmith", True, False, "not installed", "pip install -e . in the checkout")]
+    checks = [Check("litesmith", True, True, metadata.version("litesmith"))]
+    for text in wanted:
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            found = installed_version(requirement.name)
+            good = found != "absent" and requirement.specifier.contains(found, prereleases=True)
+            mend = "" if good else f"pip install '{requirement.name}{requirement.specifier}'"
+            checks.append(Check(requirement.name, True, good, found + ("" if good else f", {requirement.specifier} "
+                                                                       "is needed"), mend))
+    return checks
+
+
+def _engines() -> list[Check]:
+    """Each engine started for real in a worker."""
+    from stages.engines import registry
+
+    checks = []
+    for name in registry.ENGINES:
+        info = registry.probe(name)
+        mend = "" if info.available or not _is_for_here(name) else f"pip install {registry.ENGINES[name].distribution}"
+        checks.append(Check(f"engine {name}", name == "litert", info.available,
+                            f"{info.version}, starts" if info.available else info.reason, mend))
+    return checks
+
+
+def _is_for_here(engine: str) -> bool:
+    """Whether a wheel of the engine exists for this Python and system."""
+    return engine != "tflite-runtime" or (sys.version_info < (3, 12) and sys.platform == "linux")
+
+
+def _machine() -> list[Check]:
+    from stages.engines.host import host
+
+    here = host()
+    free = shutil.disk_usage(Path.cwd()).free
+    return [Check("machine", False, True, f"{here.cpu}, {here.cores} cores, {here.memory_bytes / 2**30:.1f} GiB"),
+            Check("disk", True, free > 2**30, f"{free / 2**30:.1f} GiB free in the working folder",
+                  "" if free > 2**30 else "free some space, or set --store and --runs to another disk")]
+
+
+def _browser() -> Check:
+    """Only the project's own tests need one."""
+    found = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+    return Check("chromium (for make test)", False, bool(found), found or "the report's browser test is skipped",
+                 "" if found else "apt-get install chromium chromium-driver")
