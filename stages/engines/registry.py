@@ -45,7 +45,7 @@ ENGINES: dict[str, Engine] = {
         Engine("tflite-runtime", "tflite-runtime", "tflite_runtime.interpreter",
                "the runtime that devices in the field have, last released in 2023", True,
                "Linux with Python 3.11 or older and numpy 1"),
-        Engine("tflm", "tflite-micro", "tflite_micro.runtime",
+        Engine("tflm", "tflite-micro", "tflite_micro",
                "TensorFlow Lite for Microcontrollers with its reference kernels; gives the exact tensor arena", False,
                "Linux x86-64"),
     )

@@ -1,0 +1,262 @@
+"""Talk to an engine worker: requests with a time limit, and every way that a worker can fail as an error of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from device_profiles.errors import EngineCrash, EngineError, EngineRefusal, EngineTimeout, EngineUnavailable
+from device_profiles.records import Record
+from stages.engines import registry, worker
+from stages.engines.channel import Channel, ChannelClosed, ChannelTimeout
+
+Array = npt.NDArray[Any]
+
+WORKER = Path(worker.__file__)
+_PATIENCE_S = 2.0  # for the exit status of a process that has closed its pipes
+_MISSING = (  # how litert, tflite-runtime and TFLM name what they lack
+    re.compile(r"Didn't find op for builtin opcode '(\w+)'(?: version '(\d+)')?"),
+    re.compile(r"unresolved custom op: (\w+)"),
+)
+
+
+class Hello(Record):
+    """Who a worker is: its engine with version, and the machine that it runs on."""
+
+    protocol: int
+    engine: str
+    version: str
+    import_ms: float
+    machine: str
+    system: str
+    python: str
+    numpy: str
+    pid: int
+
+
+class TensorInfo(Record):
+    """An input or output of a loaded tflite model; `scale` 0 means not quantized."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+class Loaded(Record):
+    """What `load` found: inputs and outputs, the time from bytes to a model that can be invoked, and the exact arena.
+
+    Attributes:
+        arena_bytes: 0 where the engine has no arena.
+        cpus: the cores that the worker may run on; empty where the system does not say.
+    """
+
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    load_ms: float
+    arena_bytes: int
+    cpus: tuple[int, ...]
+
+
+class Memory(Record):
+    """Resident set of the worker: with the engine but before the model, now, and at its highest since."""
+
+    baseline_bytes: int
+    resident_bytes: int
+    peak_bytes: int
+
+
+class EngineWorker:
+    """One engine in a process of its own, for one thread at a time; a context manager.
+
+    The process is in a session of its own, so Ctrl-C in the terminal reaches the caller alone, which then ends the
+    worker. It dies with the thread that started it (Linux), and when its stdin ends. After a crash or a time limit it
+    is gone; after a refusal it lives and takes another model.
+
+    Args:
+        engine: a name in `registry.ENGINES`.
+        log: the file to which the worker's stderr is appended.
+        model: what to call the tflite model in messages.
+        timeout_s: how long a reply may take.
+        command: what to start instead of the worker file with this Python, for another machine or another file.
+    """
+
+    def __init__(self, engine: str, *, log: Path, model: str = "", timeout_s: float = 60.0,
+                 command: Sequence[str] = ()) -> None:
+        self.engine, self.model, self.timeout_s = engine, model, timeout_s
+        self._log = log
+        self._command = list(command) or [sys.executable, "-P", str(WORKER), engine]
+        self._channel: Channel | None = None
+        self.hello: Hello
+
+    def __enter__(self) -> EngineWorker:
+        """Start the process and let it import the engine.
+
+        Raises:
+            EngineUnavailable: it is not installed, or cannot be imported.
+            EngineError: it crashed or did not answer, as in every request.
+        """
+        registry.engine(self.engine)
+        try:
+            self._channel = Channel(self._command, self._log)
+        except OSError as error:
+            raise self._error(EngineUnavailable, f"{self._command[0]} cannot be started: {error.strerror}") from error
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self.close)
+            header, _ = self._ask("hello", {})
+            if header.get("protocol") != worker.PROTOCOL:
+                raise self._error(EngineUnavailable, f"its worker speaks protocol {header.get('protocol')}",
+                                  f"protocol {worker.PROTOCOL}")
+            self.hello = Hello.model_validate(header)
+            on_error.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process and wait for it; may be called twice."""
+        channel, self._channel = self._channel, None
+        if channel:
+            channel.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id of what was started, 0 when nothing runs."""
+        return self._channel.pid if self._channel else 0
+
+    def load(self, tflite: bytes, *, threads: int = 1, cpus: Sequence[int] | None = None) -> Loaded:
+        """Load a tflite model; one that was loaded before is let go.
+
+        Args:
+            tflite: the file's bytes.
+            threads: of the engine; tflm has one.
+            cpus: cores to pin the worker to; None leaves it free.
+
+        Raises:
+            EngineRefusal: the engine does not accept the model; the message has its own words.
+        """
+        content = np.frombuffer(tflite, np.uint8)
+        request = {"threads": threads, "cpus": list(cpus) if cpus else None}
+        return Loaded.model_validate(self._ask("load", request, [content])[0])
+
+    def predict(self, *inputs: Array, batch: int = 32) -> list[Array]:
+        """Run samples and return every output.
+
+        Args:
+            *inputs: one array per input of the model, (samples, ...) float32, in the units that it was trained on.
+            batch: samples per invocation, where engine and model allow more than one.
+
+        Returns:
+            One array per output, (samples, ...) float32, dequantized.
+
+        Raises:
+            EngineError: wrong shapes, or as `load`.
+        """
+        return self._ask("predict", {"batch": batch}, [np.asarray(each, np.float32) for each in inputs])[1]
+
+    def feed(self, *inputs: Array) -> None:
+        """Give the samples that `measure` takes in turn, one per invocation; shapes as in `predict`."""
+        self._ask("feed", {}, [np.asarray(each, np.float32) for each in inputs])
+
+    def measure(self, count: int, seconds: float | None = None) -> Array:
+        """Time single inferences at batch 1.
+
+        Args:
+            count: how many at most.
+            seconds: stop after this long; at least one is made.
+
+        Returns:
+            (inferences,) int64 nanoseconds of the engine's invoke call alone.
+        """
+        return self._ask("measure", {"count": count, "seconds": seconds})[1][0]
+
+    def memory(self) -> Memory:
+        """Resident set of the worker."""
+        return Memory.model_validate(self._ask("memory", {})[0])
+
+    # -- requests and their failures -------------------------------------------------------------------------------
+
+    def _ask(self, operation: str, request: dict[str, Any],
+             arrays: Sequence[Array] = ()) -> tuple[dict[str, Any], list[Array]]:
+        """Send a request and wait for its reply; a worker that is of no more use is ended."""
+        channel = self._channel
+        if channel is None:
+            raise self._error(EngineCrash, f"its process is not running, so it cannot {operation}")
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self.close)
+            try:
+                frame = worker.pack_frame(dict(request, op=operation), list(arrays))
+                header, results = channel.exchange(frame, self.timeout_s)
+            except ChannelTimeout as error:
+                raise self._error(EngineTimeout, f"did not answer to {operation} within {self.timeout_s:g} s",
+                                  next_step="give a longer timeout_s, or a smaller model") from error
+            except ChannelClosed as error:
+                raise self._crashed(operation, channel) from error
+            except worker.UsageError as error:
+                raise self._error(EngineCrash, f"its process broke the protocol: {error}") from error
+            on_error.pop_all()
+        if not header.pop("ok"):
+            raise self._refused(operation, header, channel.words())
+        return header, results
+
+    def _crashed(self, operation: str, channel: Channel) -> EngineError:
+        """What to say of a process that ended: the signal or exit status, and its last words."""
+        status = channel.wait(_PATIENCE_S)
+        channel.close()
+        ended = "closed its pipes" if status is None else f"ended with status {status}" if status >= 0 else (
+            f"was ended by {_signal_name(-status)}")
+        words = "; ".join(channel.words()[-3:])
+        return self._error(EngineCrash, f"its process {ended} in {operation}" + (f": {words}" if words else ""),
+                           next_step=f"see {self._log}")
+
+    def _refused(self, operation: str, header: dict[str, Any], words: list[str]) -> EngineError:
+        """The error for a reply that says no; TFLM gives its reason on stderr alone."""
+        message = _once(" ".join(str(header.get("message", "")).split()))
+        said = " ".join([message, *(word for word in words if word not in message)])
+        if header.get("kind") == "unavailable":
+            return self._error(EngineUnavailable, f"it cannot be imported: {message}",
+                               next_step=f"pip install {registry.ENGINES[self.engine].distribution}")
+        if header.get("kind") == "usage":
+            return self._error(EngineError, f"cannot {operation}: {message}")
+        missing = missing_operator(said)
+        found = f"it has no operator {missing}: {said}" if missing else said
+        return self._error(EngineRefusal, found, next_step="another number format or engine may take it: litesmith "
+                           "inspect shows the operators")
+
+    def _error(self, kind: type[EngineError], found: str, allowed: str = "", next_step: str = "") -> EngineError:
+        return kind(self.engine, self.model, found, allowed, next_step)
+
+
+def missing_operator(text: str) -> str:
+    """The operator that a runtime says it lacks, "TOPK_V2" or "CONV_2D version 9"; "" where it names none."""
+    for pattern in _MISSING:
+        match = pattern.search(text)
+        if match:
+            return " version ".join(group for group in match.groups() if group)
+    return ""
+
+
+def _once(text: str) -> str:
+    """The text without its second half where that only repeats the first, as tflite-runtime's messages do."""
+    half = len(text) // 2
+    return text[:half] if text[:half] == text[half:] else text
+
+
+def _signal_name(number: int) -> str:
+    """SIGSEGV for 11."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,506 @@
+"""Run tflite models in one engine: `python worker.py ENGINE`, spoken to in frames over stdin and stdout.
+
+This file stands alone: it needs the standard library, numpy and one runtime, and is started unchanged on this host, on
+another machine over ssh and under an emulator (Python 3.9 or later). It imports neither TensorFlow nor anything of
+ours. That is why it is one file, longer than others here.
+
+A frame is 16 bytes (magic `LSW1`, header length as uint32, payload length as uint64, little endian), a JSON header, and
+the arrays that the header's `arrays` lists as [dtype, shape], one after the other, C order. A request gets one reply,
+with `ok` true, or false with `kind` ("refused", "unavailable" or "usage") and `message` in the runtime's own words.
+A runtime may print to stdout from C++, so stdout is moved to a private descriptor and descriptor 1 points at stderr.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import math
+import os
+import platform
+import re
+import signal
+import struct
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+PROTOCOL = 1
+MAGIC = b"LSW1"
+PREFIX = struct.Struct("<4sIQ")
+Header = dict  # of str to what JSON can hold
+Arrays = list  # of numpy arrays
+
+MODULES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter",
+           "tflm": "tflite_micro"}
+DISTRIBUTIONS = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tflm": "tflite-micro"}
+ARENA_LIMIT_BYTES = 256 << 20  # reserved, not touched: the resident set grows only by what the model uses
+# What the runtimes raise over a model that they cannot take, and the FlatBuffer code over one that is damaged.
+REFUSALS = (ValueError, RuntimeError, MemoryError)
+DAMAGED = (struct.error, IndexError, TypeError, AttributeError)
+BATCH_TOLERANCE = 1e-3  # of the largest output: float kernels may sum in another order for another batch
+_PR_SET_PDEATHSIG = 1
+_ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+
+
+class UsageError(Exception):
+    """A request that breaks the protocol or does not fit the loaded model."""
+
+
+# -- frames --------------------------------------------------------------------------------------------------------
+
+
+def pack_frame(header: dict[str, Any], arrays: list[Any] | None = None) -> list[Any]:
+    """Buffers to write one after the other: prefix and JSON header, then each array's bytes."""
+    arrays = [np.ascontiguousarray(array) for array in arrays or []]
+    described = dict(header, arrays=[[array.dtype.str, list(array.shape)] for array in arrays])
+    text = json.dumps(described).encode()
+    size = sum(array.nbytes for array in arrays)
+    return [PREFIX.pack(MAGIC, len(text), size) + text, *(array.reshape(-1).view(np.uint8) for array in arrays)]
+
+
+def unpack_prefix(data: Any) -> tuple[int, int]:
+    """(header length, payload length) of a frame's first 16 bytes.
+
+    Raises:
+        UsageError: the bytes are no frame of this protocol.
+    """
+    magic, header_bytes, payload_bytes = PREFIX.unpack(data)
+    if magic != MAGIC:
+        raise UsageError(f"not a frame of protocol {PROTOCOL}: starts with {magic!r}")
+    return header_bytes, payload_bytes
+
+
+def unpack_frame(header: Any, payload: Any) -> tuple[dict[str, Any], list[Any]]:
+    """(header, arrays) from the two parts of a frame; the arrays share the payload's memory."""
+    fields = json.loads(bytes(header))
+    arrays, offset = [], 0
+    for dtype, shape in fields.pop("arrays", []):
+        count = math.prod(shape)
+        arrays.append(np.frombuffer(payload, dtype, count, offset).reshape(shape))
+        offset += count * np.dtype(dtype).itemsize
+    return fields, arrays
+
+
+def read_frame(stream: BinaryIO) -> tuple[dict[str, Any], list[Any]] | None:
+    """The next frame, or None at the end of the stream."""
+    prefix = stream.read(PREFIX.size)
+    if len(prefix) < PREFIX.size:
+        return None
+    header_bytes, payload_bytes = unpack_prefix(prefix)
+    header, payload = stream.read(header_bytes), stream.read(payload_bytes)
+    if len(payload) < payload_bytes:
+        return None
+    return unpack_frame(header, payload)
+
+
+def write_all(descriptor: int, buffers: list[Any]) -> None:
+    """Write every byte of every buffer, however small the pipe's steps."""
+    for buffer in buffers:
+        view = memoryview(buffer)
+        while view:
+            view = view[os.write(descriptor, view):]
+
+
+# -- tensors -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output: shape with the batch axis, numpy dtype name, and quantization (`scale` 0: none)."""
+
+    name: str
+    shape: list[int]
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+def describe(details: dict[str, Any]) -> Tensor:
+    """A runtime's tensor details, which all three spell alike, as a record."""
+    parameters = details["quantization_parameters"]
+    scales, zero_points = parameters["scales"], parameters["zero_points"]
+    return Tensor(name=str(details.get("name", "")), shape=[int(size) for size in details["shape"]],
+                  dtype=np.dtype(details["dtype"]).name, scale=float(scales[0]) if len(scales) else 0.0,
+                  zero_point=int(zero_points[0]) if len(zero_points) else 0)
+
+
+def quantize(samples: Any, tensor: Tensor) -> Any:
+    """The equation: q = clip(round(x / scale) + zero_point, the dtype's range); a tensor without scale is only cast.
+
+    Args:
+        samples: any shape, float32.
+        tensor: of an input.
+    """
+    dtype = np.dtype(tensor.dtype)
+    if not tensor.scale or dtype.kind == "f":
+        return np.ascontiguousarray(samples, dtype)
+    limits = np.iinfo(dtype)
+    steps = np.divide(samples, np.float32(tensor.scale), dtype=np.float32)
+    np.rint(steps, out=steps)
+    steps += np.float32(tensor.zero_point)
+    np.clip(steps, limits.min, limits.max, out=steps)
+    return steps.astype(dtype)
+
+
+def dequantize(values: Any, tensor: Tensor) -> Any:
+    """The equation: x = scale * (q - zero_point) as float32; a tensor without scale is only cast."""
+    if not tensor.scale or np.dtype(tensor.dtype).kind == "f":
+        return values.astype(np.float32)
+    return (values.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
+
+
+# -- runtimes ------------------------------------------------------------------------------------------------------
+
+
+class LiteModel:
+    """A tflite model in LiteRT or tflite-runtime, which share their Python interface."""
+
+    arena_bytes = 0
+
+    def __init__(self, module: Any, content: bytes, threads: int) -> None:
+        self._interpreter = module.Interpreter(model_content=content, num_threads=threads)
+        self._interpreter.allocate_tensors()
+        self._read_details()
+        self.invoke = self._interpreter.invoke
+
+    def _read_details(self) -> None:
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        self.inputs, self.outputs = [describe(each) for each in inputs], [describe(each) for each in outputs]
+        self._input_ids, self._output_ids = [each["index"] for each in inputs], [each["index"] for each in outputs]
+
+    def resize(self, rows: int) -> None:
+        """Give every input `rows` in its batch axis."""
+        for position, tensor in enumerate(self.inputs):
+            self._interpreter.resize_tensor_input(self._input_ids[position], [rows, *tensor.shape[1:]])
+        self._interpreter.allocate_tensors()
+        self._read_details()
+
+    def put(self, inputs: list[Any]) -> None:
+        """Set the inputs, in the model's own types."""
+        for position, values in enumerate(inputs):
+            self._interpreter.set_tensor(self._input_ids[position], values)
+
+    def get(self) -> list[Any]:
+        """Copies of the outputs, in the model's own types."""
+        return [self._interpreter.get_tensor(index) for index in self._output_ids]
+
+
+class MicroModel:
+    """A tflite model in TFLM: no batches, an arena of fixed size, status codes for errors."""
+
+    def __init__(self, module: Any, content: bytes, threads: int) -> None:
+        if threads != 1:
+            raise UsageError("tflm has one thread")
+        if content[4:8] != b"TFL3":
+            raise ValueError("not a tflite model: its bytes 4 to 8 are not 'TFL3'")
+        try:
+            graph = module.runtime.schema_fb.Model.GetRootAsModel(content, 0).Subgraphs(0)
+            self._interpreter = module.runtime.Interpreter.from_bytes(content, arena_size=ARENA_LIMIT_BYTES)
+        except DAMAGED as error:
+            raise ValueError(f"not a whole tflite model: {error}") from error
+        interpreter = self._interpreter
+        self.inputs = [describe(interpreter.get_input_details(i)) for i in range(graph.InputsLength())]
+        self.outputs = [describe(interpreter.get_output_details(i)) for i in range(graph.OutputsLength())]
+        self.invoke = interpreter.invoke
+        match = _ARENA_TOTAL.search(captured_stderr(interpreter.print_allocations))
+        self.arena_bytes = int(match.group(1)) if match else 0
+
+    def put(self, inputs: list[Any]) -> None:
+        """Set the inputs, in the model's own types."""
+        for position, values in enumerate(inputs):
+            self._interpreter.set_input(values, position)
+
+    def get(self) -> list[Any]:
+        """Copies of the outputs, in the model's own types."""
+        return [np.array(self._interpreter.get_output(i)) for i in range(len(self.outputs))]
+
+
+def captured_stderr(call: Any) -> str:
+    """What `call` prints to descriptor 2 from C++; it still reaches stderr afterwards."""
+    with tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            call()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        file.seek(0)
+        text = file.read()
+    write_all(2, [text])
+    return text.decode(errors="replace")
+
+
+# -- operations ----------------------------------------------------------------------------------------------------
+
+
+class Session:
+    """The worker's state: the engine, the loaded model, and the requests that it answers."""
+
+    def __init__(self, engine: str) -> None:
+        self.engine = engine
+        self._module: Any = None
+        self._model: Any = None
+        self._fed: list[Any] = []  # [sample][input], quantized, batch axis 1
+        self._batches = False
+        self._proven: set[int] = set()
+        self._baseline_bytes = 0
+
+    def answer(self, request: dict[str, Any], arrays: list[Any]) -> tuple[dict[str, Any], list[Any]]:
+        """Carry out one request.
+
+        Raises:
+            UsageError: there is no such operation, or it does not fit what is loaded.
+            ImportError: the engine cannot be imported.
+        """
+        operations: dict[str, Any] = {"hello": self.hello, "load": self.load, "predict": self.predict,
+                                      "feed": self.feed, "measure": self.measure, "memory": self.memory}
+        name = request.pop("op", "")
+        if name not in operations:
+            raise UsageError(f"unknown operation {name!r}")
+        if name in ("predict", "feed", "measure") and self._model is None:
+            raise UsageError(f"{name}: no model is loaded")
+        result = operations[name](arrays, **request)
+        return result if isinstance(result, tuple) else (result, [])
+
+    def hello(self, arrays: list[Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Import the engine; who is speaking, and on what machine."""
+        if self.engine not in MODULES:
+            raise UsageError(f"unknown engine {self.engine!r}")
+        start = time.perf_counter()
+        self._module = importlib.import_module(MODULES[self.engine])
+        import_ms = 1e3 * (time.perf_counter() - start)
+        from importlib import metadata
+
+        try:
+            version = metadata.version(DISTRIBUTIONS[self.engine])
+        except metadata.PackageNotFoundError:
+            version = ""
+        self._baseline_bytes = memory_bytes("VmRSS")
+        return {"protocol": PROTOCOL, "engine": self.engine, "version": version, "import_ms": import_ms,
+                "machine": platform.machine(), "system": platform.system(), "python": platform.python_version(),
+                "numpy": np.__version__, "pid": os.getpid()}
+
+    def load(self, arrays: list[Any], threads: int = 1, cpus: list[int] | None = None) -> dict[str, Any]:
+        """Make the model ready to be invoked; `cpus` pins this process and the threads that it will start."""
+        if self._module is None:
+            raise UsageError("load: say hello first")
+        if cpus and hasattr(os, "sched_setaffinity"):
+            pin(cpus)
+        reset_peak()
+        self._model, self._fed, self._proven = None, [], set()
+        content = arrays[0].tobytes()
+        make = MicroModel if self.engine == "tflm" else LiteModel
+        start = time.perf_counter_ns()
+        self._model = make(self._module, content, threads)
+        load_ms = 1e-6 * (time.perf_counter_ns() - start)
+        self._single = [tensor.shape for tensor in self._model.outputs]
+        self._batches = self.engine != "tflm" and all(t.shape[:1] == [1] for t in self._model.inputs)
+        pinned = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        return {"inputs": [asdict(t) for t in self._model.inputs], "outputs": [asdict(t) for t in self._model.outputs],
+                "load_ms": load_ms, "arena_bytes": self._model.arena_bytes, "cpus": pinned}
+
+    def predict(self, arrays: list[Any], batch: int = 1) -> tuple[dict[str, Any], list[Any]]:
+        """float32 inputs (samples, ...) to float32 outputs (samples, ...), `batch` at a time where the model allows."""
+        model = self._model
+        inputs = self._quantized(arrays)
+        samples = len(inputs[0])
+        rows = self._rows(inputs, min(batch, samples))
+        outputs = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in model.outputs]
+        for start in range(0, samples, rows):
+            model.put([padded(values[start:start + rows], rows) for values in inputs])
+            model.invoke()
+            stop = min(start + rows, samples)
+            for position, values in enumerate(model.get()):
+                outputs[position][start:stop] = dequantize(values[:stop - start], model.outputs[position])
+        return {"batch": rows}, outputs
+
+    def feed(self, arrays: list[Any]) -> dict[str, Any]:
+        """Keep samples for `measure`, which takes them in turn."""
+        inputs = self._quantized(arrays)
+        self._resize(1)
+        rows = self._model.inputs[0].shape[0]
+        self._fed = [[padded(values[i:i + 1], rows) for values in inputs] for i in range(len(inputs[0]))]
+        return {"samples": len(self._fed)}
+
+    def measure(self, arrays: list[Any], count: int, seconds: float | None = None) -> tuple[dict[str, Any], list[Any]]:  # noqa: ARG002
+        """Nanoseconds of up to `count` invocations, or as many as fit in `seconds` (at least one).
+
+        Setting the input is outside the clock. The garbage collector is off meanwhile.
+        """
+        if not self._fed:
+            raise UsageError("measure: feed samples first")
+        model, clock, invoke = self._model, time.perf_counter_ns, self._model.invoke
+        taken: list[int] = []
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            end = clock() + int((seconds or 1e6) * 1e9)
+            while len(taken) < count and (not taken or clock() < end):
+                model.put(self._fed[len(taken) % len(self._fed)])
+                start = clock()
+                invoke()
+                taken.append(clock() - start)
+        finally:
+            if enabled:
+                gc.enable()
+        return {"count": len(taken)}, [np.array(taken, np.int64)]
+
+    def memory(self, arrays: list[Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Resident set: before the model was loaded, now, and at its highest since."""
+        return {"baseline_bytes": self._baseline_bytes, "resident_bytes": memory_bytes("VmRSS"),
+                "peak_bytes": memory_bytes("VmHWM")}
+
+    def _quantized(self, arrays: list[Any]) -> list[Any]:
+        """The inputs in the model's own types.
+
+        Raises:
+            UsageError: their number or shapes are not the model's.
+        """
+        tensors = self._model.inputs
+        wanted = [tensor.shape[1:] for tensor in tensors]
+        given = [list(array.shape[1:]) for array in arrays]
+        if given != wanted or not len(arrays[0]) or len({len(array) for array in arrays}) != 1:
+            raise UsageError(f"the model wants samples of shape {wanted}, and got {[list(a.shape) for a in arrays]}")
+        return [quantize(array, tensors[position]) for position, array in enumerate(arrays)]
+
+    def _rows(self, inputs: list[Any], rows: int) -> int:
+        """Set the batch to `rows` if the model gives the same then as one at a time; the batch that is set.
+
+        An output may not follow the batch axis (a reshape to a fixed shape), or may mix the samples of a batch (a mean
+        over axis 0). So the first time, the first and the last row are held against themselves run alone.
+        """
+        rows = max(rows, self._model.inputs[0].shape[0])  # a batch that is set is padded, not made smaller
+        if rows == 1 or not self._batches:
+            return int(self._model.inputs[0].shape[0])
+        if rows not in self._proven and not self._prove(inputs, rows):
+            self._model.resize(1)  # also where the runtime failed halfway through another size
+            self._batches = False
+            return 1
+        self._proven.add(rows)
+        self._resize(rows)
+        return rows
+
+    def _prove(self, inputs: list[Any], rows: int) -> bool:
+        """Whether the batch's first and last row come out as they do alone."""
+        last = min(rows, len(inputs[0])) - 1
+        alone = [self._run(1, [values[row:row + 1] for values in inputs]) for row in (0, last)]
+        try:
+            together = self._run(rows, [padded(values[:rows], rows) for values in inputs])
+        except REFUSALS:
+            return False
+        if [list(values.shape) for values in together] != [[rows, *shape[1:]] for shape in self._single]:
+            return False
+        pairs = [(alone[which][i][0], together[i][row]) for which, row in enumerate((0, last))
+                 for i in range(len(together))]
+        return all(close(one, other) for one, other in pairs)
+
+    def _run(self, rows: int, inputs: list[Any]) -> list[Any]:
+        """Raw outputs of one batch."""
+        self._resize(rows)
+        self._model.put(inputs)
+        self._model.invoke()
+        outputs: list[Any] = self._model.get()
+        return outputs
+
+    def _resize(self, rows: int) -> None:
+        if self._model.inputs[0].shape[0] != rows and self._batches:
+            self._model.resize(rows)
+
+
+def padded(values: Any, rows: int) -> Any:
+    """`values` with zeros below, up to `rows` rows."""
+    if len(values) == rows:
+        return values
+    full = np.zeros((rows, *values.shape[1:]), values.dtype)
+    full[:len(values)] = values
+    return full
+
+
+def close(one: Any, other: Any) -> bool:
+    """Equal to one step of an integer type, or to `BATCH_TOLERANCE` of the largest value of a float type."""
+    floats = one.dtype.kind == "f"
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    limit = max(1e-6, BATCH_TOLERANCE * float(abs(one).max(initial=0.0))) if floats else 1.0
+    return bool((abs(one - other) <= limit).all())
+
+
+# -- the process ---------------------------------------------------------------------------------------------------
+
+
+def memory_bytes(field: str) -> int:
+    """`VmRSS` or `VmHWM` of this process; elsewhere than on Linux the peak, which is all there is."""
+    try:
+        text = Path("/proc/self/status").read_text()
+    except OSError:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return int(peak) if sys.platform == "darwin" else int(peak) * 1024
+    return next((int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(field + ":")), 0)
+
+
+def pin(cpus: list[int]) -> None:
+    """Run this process, and the threads that it will start, on these cores alone.
+
+    Raises:
+        UsageError: none of them is there.
+    """
+    try:
+        os.sched_setaffinity(0, cpus)
+    except OSError as error:
+        raise UsageError(f"cores {cpus} cannot be had ({error.strerror}); here are "
+                         f"{sorted(os.sched_getaffinity(0))}") from error
+
+
+def reset_peak() -> None:
+    """Let VmHWM start again from the present resident set (proc(5), clear_refs); not everywhere allowed."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def die_with_parent() -> None:
+    """Ask Linux for SIGKILL when the thread that started this process ends; the end of stdin covers the rest."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def respond(session: Session, request: dict[str, Any], arrays: list[Any]) -> list[Any]:
+    """The frame that answers a request: its result, or the error in the runtime's words."""
+    try:
+        header, results = session.answer(request, arrays)
+    except UsageError as error:
+        return pack_frame({"ok": False, "kind": "usage", "message": str(error)})
+    except ImportError as error:
+        return pack_frame({"ok": False, "kind": "unavailable", "message": str(error)})
+    except REFUSALS as error:
+        return pack_frame({"ok": False, "kind": "refused", "message": f"{error}" or type(error).__name__})
+    return pack_frame(dict(header, ok=True), results)
+
+
+def main(arguments: list[str]) -> int:
+    """Answer requests until stdin ends."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python worker.py ENGINE\n")
+        return 2
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    die_with_parent()
+    session = Session(arguments[0])
+    while True:
+        frame = read_frame(sys.stdin.buffer)
+        if frame is None:
+            return 0
+        write_all(answers, respond(session, *frame))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
