@@ -98,7 +98,8 @@ class RunConfig(Record):
             if "/" not in name and not name.endswith((".yaml", ".yml")) and name not in names():
                 hint = near_miss(name, names())
                 raise strictyaml.refusal(f"no profile is called '{name}'" + (f"; {hint}" if hint else ""),
-                                         f"{', '.join(names())}, or the path of a .yaml file", "litesmith profiles list")
+                                         f"{', '.join(names())}, or the path of a .yaml file",
+                                         "litesmith profiles list")
         return value
 
     def loaded_profiles(self) -> tuple[Profile, ...]:

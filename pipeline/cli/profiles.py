@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline.cli.options import output_options, print_json
-from pipeline.cli.setup import rows_as_text
+from pipeline.text import columns
 
 if TYPE_CHECKING:
     from device_profiles.schema import Profile
@@ -31,7 +31,7 @@ def list_profiles(as_json: bool) -> None:
                      "latency": p.latency.kind} for p in found])
         return
     rows: list[list[Any]] = [[p.name, p.device_class, p.engine.name, p.latency.kind, p.device] for p in found]
-    for line in rows_as_text(["name", "class", "engine", "latency", "device"], rows):
+    for line in columns(["name", "class", "engine", "latency", "device"], rows):
         click.echo(line)
 
 

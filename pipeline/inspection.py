@@ -1,0 +1,106 @@
+"""What is in a tflite model, and which engines accept it: the record behind `litesmith inspect`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from device_profiles.errors import EngineError, UsageError
+from device_profiles.records import Record
+from device_profiles.workload import OperatorWork, Workload, read_workload
+from pipeline.store import file_digest
+from pipeline.text import columns
+
+
+class EngineAnswer(Record):
+    """What an engine says to the file.
+
+    Attributes:
+        status: "ok", or why not; `message` says it in words.
+        arena_bytes: as the engine reports it after it has planned its memory; 0 where it has no arena.
+    """
+
+    engine: str
+    version: str | None
+    status: str
+    message: str = ""
+    load_ms: float | None = None
+    arena_bytes: int = 0
+
+
+class Inspection(Record):
+    """A tflite model, looked at."""
+
+    path: str
+    sha256: str
+    workload: Workload
+    engines: tuple[EngineAnswer, ...]
+
+
+def inspect_file(path: Path, engines: bool = True) -> Inspection:
+    """Read a tflite model and, with `engines`, load it in each one.
+
+    Raises:
+        UsageError: there is no such file.
+        TfliteError: the file is empty, truncated, damaged, or no tflite model at all.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}", "a .tflite file")
+    content = path.read_bytes()
+    workload = read_workload(content)
+    return Inspection(path=str(path), sha256=file_digest(path), workload=workload,
+                      engines=_ask_engines(content, path.name) if engines else ())
+
+
+def _ask_engines(content: bytes, name: str) -> tuple[EngineAnswer, ...]:
+    """One answer an engine."""
+    from stages.engines import registry
+
+    with tempfile.TemporaryDirectory(prefix="litesmith-") as folder:
+        return tuple(_ask(engine, content, name, Path(folder) / "log.txt") for engine in registry.ENGINES)
+
+
+def _ask(engine: str, content: bytes, name: str, log: Path) -> EngineAnswer:
+    from stages.engines import registry
+    from stages.engines.client import EngineWorker
+
+    version = registry.engine_info(engine).version
+    try:
+        with EngineWorker(engine, log=log, model=name) as worker:
+            loaded = worker.load(content)
+    except EngineError as error:
+        return EngineAnswer(engine=engine, version=version, status=error.status, message=error.found)
+    return EngineAnswer(engine=engine, version=version, status="ok", load_ms=loaded.load_ms,
+                        arena_bytes=loaded.arena_bytes)
+
+
+def describe(found: Inspection) -> list[str]:
+    """The inspection as lines for a terminal."""
+    work = found.workload
+    lines = [
+        f"{found.path}: {work.tflite_bytes:,} bytes, {work.number_format}, {len(work.operators)} operators",
+        f"sha256      {found.sha256}",
+        f"MACs        {work.macs:,}",
+        f"parameters  {work.parameters:,} in {work.weight_bytes:,} bytes, {work.sparsity:.1%} zeros",
+        f"activations {work.activation_peak_bytes:,} bytes at their peak: no arena can be smaller",
+        *[f"input       {t.name} {list(t.shape)} {t.dtype}" for t in work.inputs],
+        *[f"output      {t.name} {list(t.shape)} {t.dtype}" for t in work.outputs], ""]
+    rows = [_operator_cells(op) for op in work.operators]
+    lines += columns(["", "operator", "ver", "computes in", "output", "MACs", "weights (B)", "zeros"], rows,
+                     right=frozenset({0, 2, 5, 6, 7}))
+    return [*lines, "", *[_engine_line(answer) for answer in found.engines]]
+
+
+def _operator_cells(op: OperatorWork) -> list[object]:
+    """One operator's row."""
+    shape = "x".join(map(str, op.outputs[0].shape)) if op.outputs else "-"
+    zeros = f"{op.zero_weights / op.weights:.0%}" if op.weights else "-"
+    return [op.index, op.label, op.version, op.arithmetic, shape, f"{op.macs:,}", f"{op.weight_bytes:,}", zeros]
+
+
+def _engine_line(answer: EngineAnswer) -> str:
+    name = f"{answer.engine} {answer.version or ''}".strip()
+    if answer.status != "ok":
+        return f"{name}: {answer.status}: {answer.message}"
+    arena = f", arena {answer.arena_bytes:,} bytes" if answer.arena_bytes else ""
+    return f"{name}: accepts it, loads in {answer.load_ms:.2f} ms{arena}"
