@@ -1,0 +1,153 @@
+"""Hold every variant against every profile, limit by limit, and pick for each profile the best variant that passes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from device_profiles.errors import StageError, UsageError, near_miss
+from device_profiles.loader import with_limits
+from device_profiles.records import Figure, Record
+from device_profiles.schema import Profile
+from device_profiles.workload import read_workload
+from stages.artifacts import TFLITE_FILE, read_result
+from stages.checking.fit import Fitting, Subject, fit
+from stages.checking.pick import Candidate, Choice, pick, picks, reason
+from stages.context import StageContext
+from stages.records import BenchmarkResult, CheckResult, EvaluateResult, ProfileCheck
+from stages.reporting.junit import junit_xml
+from stages.reporting.record import json_text
+from stages.reporting.text import plural
+
+NAME = "check"
+VERSION = 1
+LIBRARIES: tuple[str, ...] = ()
+
+
+class Settings(Record):
+    """What a user may write under `check:`."""
+
+    choice: Choice = Field("smallest", description="which of the variants that pass wins: smallest, fastest or "
+                                                   "most-accurate")
+    require: Literal["all"] | tuple[str, ...] = Field(
+        "all", description="profiles that must have a variant that fits, else the exit code is 3: all, or a list of names")
+    limits: dict[str, dict[str, float | None]] = Field(
+        default_factory=dict, description="by profile: limits that replace the profile's own; null takes one away")
+
+
+class Options(Settings):
+    """The same, with the profiles that the plan has read."""
+
+    profiles: tuple[Profile, ...]
+
+
+def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchmark: Path, options: Options,
+        context: StageContext) -> CheckResult:
+    """Check all variants; write `verdicts.json` and `junit.xml`.
+
+    Args:
+        tflites: by variant, the artifact with `model.tflite`.
+        evaluations: by variant, the artifact of `evaluate`.
+        benchmark: the artifact of `benchmark`.
+        options: with the profiles.
+        context: where to write.
+
+    Raises:
+        UsageError: `require` or `limits` names a profile that is not checked, or a limit that does not exist.
+        StageError: a variant has no evaluation.
+        StoreError: an artifact without a readable result.
+        TfliteError: a `model.tflite` that is no whole tflite model.
+    """
+    profiles = _profiles(options)
+    measured = read_result(benchmark, BenchmarkResult)
+    subjects = []
+    for done, (name, folder) in enumerate(tflites.items()):
+        context.progress(done, len(tflites), f"checking {name}")
+        subjects.append(_subject(name, folder, evaluations, measured))
+    required = set(profiles) if options.require == "all" else set(options.require)
+    checks = {name: _check_profile(subjects, profile, options.choice, required=name in required)
+              for name, profile in profiles.items()}
+    fits = all(check.winner is not None for check in checks.values() if check.required)
+    result = CheckResult(summary=_summary(checks), profiles=checks, fits=fits, warnings=_warnings(profiles, measured))
+    (context.out / "verdicts.json").write_text(json_text(_flat(checks), pretty=True), encoding="utf-8")
+    (context.out / "junit.xml").write_bytes(junit_xml(checks))
+    context.progress(len(tflites), len(tflites), "checked")
+    return result
+
+
+def _profiles(options: Options) -> dict[str, Profile]:
+    """The profiles by name, with the run file's limits; every name that the options use must be one of them."""
+    known = {profile.name: profile for profile in options.profiles}
+    required = () if options.require == "all" else options.require
+    for key, names in (("require", required), ("limits", tuple(options.limits))):
+        for name in names:
+            if name not in known:
+                hint = near_miss(name, known)
+                raise UsageError(f"check.{key} names the profile '{name}', which is not checked"
+                                 + (f"; {hint}" if hint else ""), ", ".join(known) or "no profile is checked",
+                                 "litesmith profiles list")
+    return {name: with_limits(profile, options.limits.get(name, {})) for name, profile in known.items()}
+
+
+def _subject(name: str, folder: Path, evaluations: Mapping[str, Path], measured: BenchmarkResult) -> Subject:
+    """All that is known about one variant."""
+    if name not in evaluations:
+        raise StageError(f"variant '{name}' has no evaluation", f"an evaluation of each of {', '.join(evaluations)}",
+                         "litesmith evaluate")
+    content = (folder / TFLITE_FILE).read_bytes()
+    return Subject(name=name, tflite_bytes=len(content), workload=read_workload(content),
+                   evaluated=read_result(evaluations[name], EvaluateResult).engines,
+                   measured=measured.variants.get(name, {}))
+
+
+def _check_profile(subjects: list[Subject], profile: Profile, choice: Choice, *, required: bool) -> ProfileCheck:
+    """One profile with its winner."""
+    fittings = {subject.name: fit(subject, profile) for subject in subjects}
+    candidates = [_candidate(subject, profile, fittings[subject.name]) for subject in subjects]
+    winner = pick(candidates, choice)
+    return ProfileCheck(
+        profile=profile.name, device=profile.device, device_class=profile.device_class, engine=profile.engine.name,
+        required=required, choice=choice, winner=winner.variant if winner else None,
+        reason=reason(candidates, choice), picks=picks(candidates),
+        latency={name: fitting.latency for name, fitting in fittings.items()},
+        variants={name: fitting.check for name, fitting in fittings.items()})
+
+
+def _candidate(subject: Subject, profile: Profile, fitting: Fitting) -> Candidate:
+    """What the pick looks at."""
+    return Candidate(variant=subject.name, tflite_bytes=subject.tflite_bytes, latency=fitting.latency,
+                     accuracy=_accuracy(subject, profile), check=fitting.check)
+
+
+def _accuracy(subject: Subject, profile: Profile) -> Figure | None:
+    """Accuracy in the engine that the profile runs."""
+    evaluated = subject.evaluated.get(profile.engine.name)
+    return evaluated.metrics.accuracy if evaluated and evaluated.metrics else None
+
+
+def _summary(checks: Mapping[str, ProfileCheck]) -> str:
+    """One line: `2 of 3 profiles have a variant that fits: cpu int8, mobile int8; iot none`."""
+    won = [check for check in checks.values() if check.winner is not None]
+    told = ", ".join(f"{check.profile} {check.winner or 'none'}" for check in checks.values())
+    verb = "has" if len(checks) == 1 else "have"
+    return f"{len(won)} of {plural(len(checks), 'profile')} {verb} a variant that fits: {told}"
+
+
+def _warnings(profiles: Mapping[str, Profile], measured: BenchmarkResult) -> tuple[str, ...]:
+    """Profiles that are measured here with another version of their engine than they name."""
+    versions = {(run.engine, run.engine_version) for runs in measured.variants.values() for run in runs.values()
+                if run.status == "ok"}
+    return tuple(
+        f"profile {profile.name} names {engine} {profile.engine.version}; measured with {version}"
+        for profile in profiles.values() if profile.latency.kind == "measured" and profile.engine.version != "any"
+        for engine, version in sorted(versions)
+        if engine == profile.engine.name and version != profile.engine.version)
+
+
+def _flat(checks: Mapping[str, ProfileCheck]) -> list[dict[str, object]]:
+    """A row for each profile, variant and limit: easy to filter."""
+    return [{"profile": name, "variant": variant, **limit.model_dump(mode="python")}
+            for name, check in checks.items() for variant, one in check.variants.items() for limit in one.limits]

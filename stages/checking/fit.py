@@ -1,0 +1,223 @@
+"""One variant on one profile, limit by limit: first whether the device can run it at all, then each limit that is set.
+
+What the device cannot run is a `fail` that says so. Its latency and energy are then not looked at: a figure for something
+that cannot run would only mislead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from device_profiles import support
+from device_profiles.predictor import predict_energy, predict_latency
+from device_profiles.records import Figure, Record
+from device_profiles.schema import Profile
+from device_profiles.workload import Workload
+from stages.checking.judge import accept, judge, refuse, unknown, worst
+from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck
+
+MICRO_ENGINE = "tflm"
+ABILITIES = ("formats", "operators", "engine", "ram_bytes", "flash_bytes")
+"""Limits that a device sets by what it is; those of `device_profiles.schema.Limits` are the user's."""
+_RULE_ABILITY = {"formats": "formats", "memory": "ram_bytes", "flash": "flash_bytes"}
+_NOT_RUN = "not looked at: the device cannot run this variant"
+
+
+class Subject(Record):
+    """A variant with all that is known about it.
+
+    Attributes:
+        evaluated: by engine.
+        measured: by engine, on the host.
+    """
+
+    name: str
+    tflite_bytes: int
+    workload: Workload
+    evaluated: dict[str, EngineEvaluation]
+    measured: dict[str, EngineBenchmark]
+
+
+class Fitting(Record):
+    """The verdicts, and the median latency that they were found with (None where none can be had)."""
+
+    check: VariantCheck
+    latency: Figure | None
+
+
+class _Latency(Record):
+    """Median and p90 on the profile, or why there are none."""
+
+    median: Figure | None = None
+    p90: Figure | None = None
+    missing: str = ""
+
+
+def fit(subject: Subject, profile: Profile) -> Fitting:
+    """Hold one variant against one profile."""
+    abilities = list(_abilities(subject, profile))
+    runs = all(limit.verdict != "fail" for limit in abilities)
+    latency = _latency(subject, profile) if runs else _Latency(missing=_NOT_RUN)
+    limits = (*abilities, *_limits(subject, profile, latency))
+    check = VariantCheck(variant=subject.name, verdict=worst(limit.verdict for limit in limits), limits=limits)
+    return Fitting(check=check, latency=latency.median)
+
+
+# -- can it run at all -------------------------------------------------------------------------------------------------
+
+
+def _abilities(subject: Subject, profile: Profile) -> Iterator[LimitVerdict]:
+    """The limits that the device sets by what it is, in the order of `ABILITIES`."""
+    broken: dict[str, list[str]] = {}
+    for reason in support.reasons(subject.workload, profile):
+        broken.setdefault(_RULE_ABILITY.get(reason.rule, "operators"), []).append(reason.text)
+    yield _rule("formats", broken, subject.workload.number_format, ", ".join(profile.formats.value))
+    operators = sorted({op.label for op in subject.workload.operators})
+    known = profile.operators.value
+    yield _rule("operators", broken, ", ".join(operators), f"what {profile.engine.name} {profile.engine.version} has"
+                if known == "all" else ", ".join(known))
+    yield _engine(subject, profile)
+    if profile.hardware is not None:
+        yield _ram(subject, profile, broken)
+        if profile.hardware.flash_bytes is not None:
+            yield judge("flash_bytes", file_size(subject), profile.hardware.flash_bytes.value, "bytes")
+
+
+def _rule(ability: str, broken: dict[str, list[str]], found: str, allowed: str) -> LimitVerdict:
+    """Pass, or the reasons that stand against it."""
+    if ability in broken:
+        return refuse(ability, found, allowed, "; ".join(broken[ability]))
+    return accept(ability, found, allowed)
+
+
+def _engine(subject: Subject, profile: Profile) -> LimitVerdict:
+    """What the profile's engine itself did with the model, here: it ran, refused, crashed, or is not installed."""
+    engine = profile.engine.name
+    allowed = f"{engine} runs it"
+    outcomes = [(run.status, run.message, run.engine_version)
+                for run in (subject.evaluated.get(engine), subject.measured.get(engine)) if run is not None]
+    if not outcomes:
+        return unknown("engine", allowed, f"{engine} was neither evaluated nor benchmarked")
+    status, message, version = next((one for one in outcomes if one[0] != "ok"), outcomes[0])
+    if status == "ok":
+        return accept("engine", f"{engine} {version} runs it", allowed, "measured")
+    said = f"{engine} {_words(status)}" + (f": {message}" if message else "")
+    return refuse("engine", said, allowed, said) if status == "refused" else unknown("engine", allowed, said)
+
+
+def _words(status: EngineStatus) -> str:
+    """A status as a predicate."""
+    return {"ok": "runs it", "refused": "refuses it", "unavailable": "is not available here",
+            "crashed": "crashed on it", "timeout": "did not answer in time"}[status]
+
+
+def _ram(subject: Subject, profile: Profile, broken: dict[str, list[str]]) -> LimitVerdict:
+    """The arena against the RAM that is free; where no arena is known, at least the activations that live at once."""
+    if profile.hardware is None:
+        return unknown("ram_bytes", "no hardware is stated", "the profile states no RAM")
+    free = profile.hardware.arena_bytes.value
+    arena = arena_figure(subject, profile)
+    if arena is not None:
+        found = judge("ram_bytes", arena, free, "bytes")
+        ram = f"{profile.device} has {profile.hardware.ram_bytes.value:,} bytes of RAM, of which {free:,} are free"
+        return found if found.verdict == "pass" else found.model_copy(update={"why": f"{found.why}; {ram}"})
+    needed = Figure(value=subject.workload.activation_peak_bytes, unit="bytes", provenance="predicted",
+                    method="activations that live at the same time, from the graph: no arena can be smaller")
+    if "ram_bytes" in broken:
+        refusal = refuse("ram_bytes", f"at least {needed.value:,.0f} bytes", f"at most {free:,} bytes",
+                         "; ".join(broken["ram_bytes"]))
+        return refusal.model_copy(update={"found": needed, "allowed": float(free), "provenance": "predicted"})
+    if profile.engine.name == MICRO_ENGINE:
+        return unknown("ram_bytes", f"at most {free:,} bytes", _why_no_arena(subject))
+    return accept("ram_bytes", f"at least {needed.value:,.0f} bytes", f"at most {free:,} bytes", "predicted")
+
+
+# -- the user's limits -------------------------------------------------------------------------------------------------
+
+
+def _limits(subject: Subject, profile: Profile, latency: _Latency) -> Iterator[LimitVerdict]:
+    """Each limit that the profile sets, in the order in which they are looked at."""
+    limits = profile.limits
+    engine = profile.engine.name
+    if limits.tflite_bytes is not None:
+        yield judge("tflite_bytes", file_size(subject), limits.tflite_bytes, "bytes")
+    if limits.arena_bytes is not None:
+        yield judge("arena_bytes", arena_figure(subject, profile), limits.arena_bytes, "bytes", _why_no_arena(subject))
+    if limits.peak_memory_bytes is not None:
+        yield judge("peak_memory_bytes", _peak(subject, profile), limits.peak_memory_bytes, "bytes",
+                    _why_unmeasured(subject, profile, "peak memory"))
+    if limits.accuracy_drop_points is not None:
+        evaluated = subject.evaluated.get(engine)
+        yield judge("accuracy_drop_points", evaluated.drop if evaluated else None, limits.accuracy_drop_points, "points",
+                    f"{engine} {_words(evaluated.status)}: {evaluated.message}" if evaluated and evaluated.status != "ok"
+                    else f"the drop was not evaluated in {engine}")
+    if limits.latency_median_ms is not None:
+        yield judge("latency_median_ms", latency.median, limits.latency_median_ms, "ms", latency.missing)
+    if limits.latency_p90_ms is not None:
+        yield _p90(latency, limits.latency_p90_ms)
+    if limits.energy_uj is not None:
+        why = "the profile states no power" if profile.active_power_w is None else latency.missing
+        yield judge("energy_uj", predict_energy(profile, latency.median), limits.energy_uj, "uJ", why)
+
+
+def file_size(subject: Subject) -> Figure:
+    """Bytes of the tflite model: exact."""
+    return Figure(value=subject.tflite_bytes, unit="bytes", provenance="measured", method="size of the file")
+
+
+def arena_figure(subject: Subject, profile: Profile) -> Figure | None:
+    """The arena as TFLM reports it, where the profile runs TFLM; other engines plan their memory differently."""
+    run = subject.measured.get(MICRO_ENGINE) if profile.engine.name == MICRO_ENGINE else None
+    return run.arena if run else None
+
+
+def _why_no_arena(subject: Subject) -> str:
+    """Why there is no arena."""
+    run = subject.measured.get(MICRO_ENGINE)
+    if run is None or run.status == "ok":
+        return f"only {MICRO_ENGINE} reports an arena, on a profile that runs it"
+    return f"{MICRO_ENGINE} {_words(run.status)}" + (f": {run.message}" if run.message else "")
+
+
+def _peak(subject: Subject, profile: Profile) -> Figure | None:
+    """Peak memory of the engine's process on this host: a figure of this host alone."""
+    run = subject.measured.get(profile.engine.name)
+    return run.peak_memory if run and profile.latency.kind == "measured" else None
+
+
+def _why_unmeasured(subject: Subject, profile: Profile, what: str) -> str:
+    """Why something that only a measurement gives is not there."""
+    run = subject.measured.get(profile.engine.name)
+    if profile.latency.kind != "measured":
+        return f"{what} is measured on this host only; {profile.device} is another machine"
+    if run is None:
+        return f"{profile.engine.name} was not benchmarked"
+    return f"{profile.engine.name} {_words(run.status)}: {run.message}" if run.status != "ok" else (
+        f"{profile.engine.name} gave no {what}")
+
+
+def _latency(subject: Subject, profile: Profile) -> _Latency:
+    """Measured here for a profile that is this host, else predicted."""
+    if profile.latency.kind == "predicted":
+        prediction = predict_latency(subject.workload, profile)
+        return _Latency(median=prediction.figure, missing=prediction.reason)
+    run = subject.measured.get(profile.engine.name)
+    if run is None or run.median is None:
+        return _Latency(missing=_why_unmeasured(subject, profile, "latency"))
+    if run.threads != profile.threads:
+        return _Latency(missing=f"it was measured with {run.threads} threads; the profile runs {profile.threads}")
+    return _Latency(median=run.median, p90=run.p90)
+
+
+def _p90(latency: _Latency, bound: float) -> LimitVerdict:
+    """The 90th percentile, measured; from a prediction of the median only a fail can follow, since p90 >= median."""
+    median = latency.median
+    if latency.p90 is None and median is not None and median.provenance == "predicted":
+        low = median.interval[0] if median.interval else median.value
+        if low > bound:
+            found = judge("latency_p90_ms", median, bound, "ms")
+            return found.model_copy(update={"why": f"the median alone is {found.why}, and a p90 is never below it"})
+        return judge("latency_p90_ms", None, bound, "ms", "the prediction is of the median; only a measurement on the "
+                                                          "device tells its p90")
+    missing = latency.missing or "too few samples for a 90th percentile: let the benchmark take more rounds"
+    return judge("latency_p90_ms", latency.p90, bound, "ms", missing)

@@ -1,0 +1,125 @@
+"""One figure against one bound: pass, fail, undecided or unknown, and what would decide it.
+
+A limit is an upper bound, and a figure at the bound passes. With the figure's interval [low, high]:
+
+    high <= bound          pass
+    low  >  bound          fail
+    low  <= bound < high   undecided
+
+An exact count (one observation, no interval) is its own interval. A figure of many observations without an interval, or a
+prediction without a stated error, decides nothing: its spread is not known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from device_profiles.records import Figure, Provenance
+from stages.records import LimitVerdict, Verdict
+from stages.reporting.text import figure_text, plain_number, quantity
+
+WORST_FIRST: tuple[Verdict, ...] = ("fail", "unknown", "undecided", "pass")
+MOST_SAMPLES = 1_000_000
+"""Above so many samples, "take more" is no advice."""
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of the verdicts: fail, then unknown, undecided, pass. Of none at all: pass."""
+    return min(verdicts, key=WORST_FIRST.index, default="pass")
+
+
+def is_exact(figure: Figure) -> bool:
+    """Whether the figure is a count that was read once and has no spread: a file's bytes, an arena."""
+    return figure.interval is None and figure.samples <= 1 and figure.provenance != "predicted"
+
+
+def judge(limit: str, found: Figure | None, bound: float, unit: str, missing: str = "") -> LimitVerdict:
+    """Hold a figure against its bound.
+
+    Args:
+        limit: the limit's name.
+        found: the figure in `unit`, or None where none can be had.
+        bound: the highest value allowed, in `unit`.
+        unit: "ms", "bytes", "points", "uJ".
+        missing: why there is no figure.
+    """
+    allowed_text = f"at most {quantity(bound, unit)}"
+    if found is None or math.isnan(found.value):
+        return LimitVerdict(limit=limit, verdict="unknown", found_text="no figure", allowed=bound,
+                            allowed_text=allowed_text, why=missing or "no figure can be had")
+    verdict = _verdict(found, bound)
+    return LimitVerdict(limit=limit, verdict=verdict, found=found, found_text=figure_text(found), allowed=bound,
+                        allowed_text=allowed_text, provenance=found.provenance, why=_why(verdict, found, bound))
+
+
+def refuse(limit: str, found_text: str, allowed_text: str, why: str) -> LimitVerdict:
+    """A `fail` that needs no figure: the device or its engine cannot run the tflite model at all."""
+    return LimitVerdict(limit=limit, verdict="fail", found_text=found_text, allowed_text=allowed_text, why=why)
+
+
+def accept(limit: str, found_text: str, allowed_text: str, provenance: Provenance | None = None) -> LimitVerdict:
+    """A `pass` that needs no figure."""
+    return LimitVerdict(limit=limit, verdict="pass", found_text=found_text, allowed_text=allowed_text,
+                        provenance=provenance)
+
+
+def unknown(limit: str, allowed_text: str, why: str) -> LimitVerdict:
+    """No figure, and why."""
+    return LimitVerdict(limit=limit, verdict="unknown", found_text="no figure", allowed_text=allowed_text, why=why)
+
+
+def overshoot(limit: LimitVerdict) -> float:
+    """By which share of the bound the found value lies above it; infinite for a refusal, 0 where it does not."""
+    if limit.found is None or limit.allowed is None:
+        return math.inf if limit.verdict == "fail" else 0.0
+    if limit.allowed <= 0:
+        return math.inf if limit.found.value > limit.allowed else 0.0
+    return max(limit.found.value / limit.allowed - 1, 0.0)
+
+
+def _verdict(found: Figure, bound: float) -> Verdict:
+    """The rule at the top of this module."""
+    if found.interval is None and not is_exact(found):
+        return "undecided"
+    low, high = found.interval or (found.value, found.value)
+    if high <= bound:
+        return "pass"
+    return "fail" if low > bound else "undecided"
+
+
+def _why(verdict: Verdict, found: Figure, bound: float) -> str:
+    """The sentence that goes with a verdict other than pass."""
+    if verdict == "pass":
+        return ""
+    if verdict == "fail":
+        return _excess(found, bound)
+    if found.interval is None:
+        kind = "a prediction without a stated error" if found.provenance == "predicted" else (
+            f"{found.samples:,} samples, but no interval")
+        return f"{kind}: its spread is not known, so it decides nothing"
+    low, high = (plain_number(end, found.unit) for end in found.interval)
+    return (f"the {100 * found.level:.0f} % interval {low} to {high} spans the bound {quantity(bound, found.unit)}; "
+            f"{_what_decides(found, bound)}")
+
+
+def _excess(found: Figure, bound: float) -> str:
+    """By how much the figure is over."""
+    share = f" ({100 * (found.value / bound - 1):,.0f} %)" if bound > 0 else ""
+    return f"{quantity(found.value - bound, found.unit)}{share} over"
+
+
+def _what_decides(found: Figure, bound: float) -> str:
+    """What would make an undecided verdict a decided one.
+
+    An interval's half width falls with the square root of the samples, so with value v, half width w towards the bound
+    b and n samples, the interval clears the bound from about n (w / |b - v|)^2 samples on, should v stay as it is.
+    """
+    if found.provenance == "predicted":
+        return "a measurement on the device would decide it"
+    low, high = found.interval or (found.value, found.value)
+    gap, half = abs(bound - found.value), (high - found.value if found.value <= bound else found.value - low)
+    needed = math.ceil(found.samples * (half / gap) ** 2) if gap else math.inf
+    if needed > MOST_SAMPLES:
+        return "the value lies at the bound: only another limit or another model would decide it"
+    return f"about {max(needed, found.samples + 1):,} samples ({found.samples:,} now) would decide it if the value stays"

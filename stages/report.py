@@ -1,0 +1,137 @@
+"""Put everything that a run found out into one report: JSON with its schema, Markdown with plots, and an offline page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field
+
+from device_profiles.errors import StoreError
+from device_profiles.records import Record
+from stages.artifacts import RESULT_FILE, read_result
+from stages.context import StageContext
+from stages.records import (
+    BaselineResult,
+    BenchmarkResult,
+    CheckResult,
+    ConvertResult,
+    EvaluateResult,
+    PrepareResult,
+    PruneResult,
+    QuantizeResult,
+    StageResult,
+    TrainResult,
+)
+from stages.reporting.assemble import build_report
+from stages.reporting.html import html_page
+from stages.reporting.markdown import markdown_report
+from stages.reporting.plots import write_plots
+from stages.reporting.record import Report, json_text, schema_text
+from stages.reporting.sources import Heading, Sources, Training
+
+NAME = "report"
+VERSION = 1
+LIBRARIES: tuple[str, ...] = ("plotly", "jinja2", "matplotlib")
+
+
+class Settings(Record):
+    """What a user may write under `report:`."""
+
+    title: str = Field("", description="the report's heading; the run's name where it is left out")
+
+
+class Options(Settings):
+    """The same, with what the plan knows. Nothing here depends on the day or the place of the run.
+
+    Attributes:
+        run: name of the run.
+        litesmith: version of litesmith.
+        versions: by distribution, the versions that shaped the run.
+        config: the run file, as the plan resolved it.
+        tflite_path: where a variant's tflite model lies, from the folder of `report.json`; `{name}` is the variant.
+    """
+
+    run: str
+    litesmith: str
+    versions: dict[str, str]
+    config: str
+    tflite_path: str = "../models/{name}.tflite"
+
+
+class ReportResult(StageResult):
+    """What was written.
+
+    Attributes:
+        winners: by profile, the variant that won, or None.
+        files: names of all files in the artifact.
+    """
+
+    winners: dict[str, str | None]
+    files: tuple[str, ...]
+
+
+def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path], evaluations: Mapping[str, Path],
+        baseline: Path, benchmark: Path, check: Path, options: Options, context: StageContext) -> ReportResult:
+    """Write the report. The same artifacts and options give the same bytes.
+
+    Args:
+        data: the artifact of `prepare`.
+        trainings: by label, artifacts of `train`, `prune` and `quantize`; those that trained nothing are passed over.
+        tflites: by variant, in the order in which the report names them.
+        evaluations: by variant.
+        baseline: the artifact of `baseline`.
+        benchmark: the artifact of `benchmark`.
+        check: the artifact of `check`.
+        options: see `Options`.
+        context: where to write.
+
+    Raises:
+        StoreError: an artifact without a readable result.
+    """
+    sources = Sources(
+        data=read_result(data, PrepareResult),
+        trainings={label: _training(folder) for label, folder in trainings.items()},
+        converted={name: read_result(folder, ConvertResult) for name, folder in tflites.items()},
+        evaluated={name: read_result(folder, EvaluateResult) for name, folder in evaluations.items()},
+        baseline=read_result(baseline, BaselineResult), benchmark=read_result(benchmark, BenchmarkResult),
+        check=read_result(check, CheckResult))
+    heading = Heading(run=options.title or options.run, litesmith=options.litesmith, versions=options.versions,
+                      config=options.config, tflite_path=options.tflite_path)
+    report = build_report(sources, heading)
+    files = _write(report, context)
+    winners = {name: profile.winner for name, profile in report.profiles.items()}
+    return ReportResult(summary=f"{len(report.variants)} variants, {len(report.profiles)} profiles: report.html",
+                        winners=winners, files=files)
+
+
+def _training(folder: Path) -> Training:
+    """A training's result; which of the three it is shows in its keys."""
+    for kind in (TrainResult, PruneResult, QuantizeResult):
+        try:
+            return read_result(folder, kind)
+        except StoreError as error:
+            last = error
+    raise StoreError(f"{folder / RESULT_FILE} is the result of no training: {last.found}",
+                     "a result of train, prune or quantize", last.next_step) from last
+
+
+def _write(report: Report, context: StageContext) -> tuple[str, ...]:
+    """Every file of the artifact."""
+    steps = 4
+    context.progress(0, steps, "report.json")
+    _text(context, "report.json", json_text(report, pretty=True))
+    _text(context, "report.schema.json", schema_text())
+    context.progress(1, steps, "plots")
+    pictures = write_plots(report, context.out)
+    context.progress(2, steps, "report.md")
+    _text(context, "report.md", markdown_report(report, pictures))
+    context.progress(3, steps, "report.html")
+    _text(context, "report.html", html_page(report))
+    context.progress(steps, steps, "report written")
+    return tuple(sorted(path.name for path in context.out.iterdir()))
+
+
+def _text(context: StageContext, name: str, text: str) -> None:
+    """UTF-8 with plain newlines on every system."""
+    (context.out / name).write_text(text, encoding="utf-8", newline="\n")

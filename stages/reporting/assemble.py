@@ -1,0 +1,123 @@
+"""From the records of all stages to one report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from device_profiles.records import Figure, Record
+from stages.records import (
+    EngineBenchmark,
+    EngineEvaluation,
+    Metrics,
+    PruneResult,
+    QuantizeResult,
+    TrainResult,
+)
+from stages.reporting.pareto import all_fronts
+from stages.reporting.record import (
+    EngineMetrics,
+    ProfileReport,
+    Report,
+    Token,
+    TrainingReport,
+    VariantReport,
+    finite,
+)
+from stages.reporting.remarks import all_remarks
+from stages.reporting.sources import Heading, Sources, Training
+from stages.variants import parse_variant
+
+ARENA_ENGINE = "tflm"
+
+
+def build_report(sources: Sources, heading: Heading) -> Report:
+    """Put the report together. The same records and heading give an equal report."""
+    variants = tuple(_variant(name, sources, heading.tflite_path) for name in sources.converted)
+    profiles = {name: ProfileReport(name=name, **_fields(check, ProfileReport, "name"))
+                for name, check in sources.check.profiles.items()}
+    trainings = {label: training for label, result in sources.trainings.items()
+                 if (training := _training(label, result)) is not None}
+    return Report(
+        run=heading.run, litesmith=heading.litesmith, fits=sources.check.fits, profiles=profiles, variants=variants,
+        remarks=all_remarks(variants, sources), fronts=all_fronts(variants, profiles),
+        baseline=_metrics_fields(sources.baseline.metrics), trainings=trainings, data=sources.data,
+        host=sources.benchmark.host, versions=heading.versions, config=heading.config)
+
+
+def _fields(record: Record, kind: type[Record], *left_out: str) -> dict[str, Any]:
+    """The fields that `record` shares with `kind`, as they are."""
+    return {name: getattr(record, name) for name in kind.model_fields
+            if name not in left_out and name in type(record).model_fields}
+
+
+def _variant(name: str, sources: Sources, tflite_path: str) -> VariantReport:
+    """Everything about one variant."""
+    converted = sources.converted[name]
+    evaluated = sources.evaluated.get(name)
+    latency = sources.benchmark.variants.get(name, {})
+    checks = {profile: check.variants[name] for profile, check in sources.check.profiles.items()
+              if name in check.variants}
+    arena, arena_message = _arena(latency)
+    return VariantReport(
+        name=name, tflite=tflite_path.format(name=name), tflite_bytes=converted.tflite_bytes,
+        sha256=converted.sha256, converter=converted.converter,
+        tokens=tuple(Token(token=token, meaning=meaning) for token, meaning in parse_variant(name).describe()),
+        metrics={engine: _evaluation(found) for engine, found in (evaluated.engines if evaluated else {}).items()},
+        latency=latency, arena_bytes=arena, arena_message=arena_message,
+        agreements=evaluated.agreements if evaluated else (),
+        verdicts={profile: {limit.limit: limit for limit in check.limits} for profile, check in checks.items()},
+        verdict={profile: check.verdict for profile, check in checks.items()}, warnings=converted.warnings)
+
+
+def _arena(latency: Mapping[str, EngineBenchmark]) -> tuple[int | None, str]:
+    """Bytes of the arena, or why they are not known."""
+    found = latency.get(ARENA_ENGINE)
+    if found is None:
+        return None, f"{ARENA_ENGINE} was not asked"
+    if found.arena is None:
+        return None, found.message or f"{ARENA_ENGINE}: {found.status}"
+    return int(found.arena.value), ""
+
+
+def _sound(figure: Figure | None) -> Figure | None:
+    """The figure, or None where its value is no number."""
+    return figure if figure is not None and finite(figure.value) is not None else None
+
+
+def _metrics_fields(metrics: Metrics | None, **more: Any) -> EngineMetrics:
+    """Metrics as the report holds them."""
+    if metrics is None:
+        return EngineMetrics(**more)
+    figures = {name: _sound(getattr(metrics, name)) for name in ("accuracy", "precision", "recall", "f1", "log_loss")}
+    return EngineMetrics(samples=metrics.samples, confusion=metrics.confusion,
+                         per_class_recall=tuple(finite(value) for value in metrics.per_class_recall),
+                         **figures, **more)
+
+
+def _evaluation(found: EngineEvaluation) -> EngineMetrics:
+    """One engine's evaluation as the report holds it."""
+    return _metrics_fields(
+        found.metrics, engine_version=found.engine_version, status=found.status, message=found.message,
+        drop=_sound(found.drop), changed=found.changed, largest_difference=finite(found.largest_difference))
+
+
+def _training(label: str, result: Training) -> TrainingReport | None:
+    """The curves of one training; None for a post-training format, which trains nothing."""
+    history = result.history
+    if history is None:
+        return None
+    curves = {name: tuple(finite(value) for value in getattr(history, name))
+              for name in ("loss", "accuracy", "validation_loss", "validation_accuracy")}
+    shared = [] if isinstance(result, TrainResult) else list(result.shared_values.values())
+    return TrainingReport(
+        label=label, summary=result.summary, best_epoch=history.best_epoch + 1, stopped_early=history.stopped_early,
+        sparsity=None if isinstance(result, TrainResult) else result.sparsity,
+        shared_values=max(shared, default=None), left_alone=_left_alone(result), **curves)
+
+
+def _left_alone(result: Training) -> dict[str, str]:
+    """Layers that the technique passed over, with the reason."""
+    if isinstance(result, PruneResult):
+        return result.skipped_layers
+    return result.not_quantized if isinstance(result, QuantizeResult) else {}

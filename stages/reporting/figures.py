@@ -1,0 +1,257 @@
+"""The page's plots as plotly figures: plain dictionaries, so that nothing heavy is imported to make them.
+
+A colour written `var(--name)` is one of the page's own CSS colours; the page's script fills it in, in light and in dark.
+A measured and a predicted figure are never in one view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from device_profiles.records import Figure, Record
+from stages.records import EngineBenchmark
+from stages.reporting.record import Front, Report, VariantReport
+from stages.reporting.style import Style, variant_styles
+from stages.reporting.text import figure_text, quantity, samples_text
+
+Json = dict[str, Any]
+
+ROW_HEIGHT = 30
+LOG_FROM = 15
+"""A latency axis is logarithmic where the slowest variant takes this many times the fastest one's time."""
+
+
+class View(Record):
+    """One figure of a plot; where a plot has several, the reader picks one.
+
+    Attributes:
+        label: in the picker.
+        group: heading in the picker, or empty.
+        figure: `data`, `layout` and, for scatter plots, `labels` that the page places.
+        notes: sentences under the plot: what is missing and why.
+    """
+
+    label: str
+    group: str = ""
+    figure: Json
+    notes: tuple[str, ...] = ()
+
+
+class Plot(Record):
+    """A plot of the page.
+
+    Attributes:
+        name: the plot's anchor.
+        caption: what it shows and how to read it.
+        views: at least one, else `absent` says why there is no plot.
+    """
+
+    name: str
+    title: str
+    caption: str
+    views: tuple[View, ...]
+    absent: str = ""
+
+
+def axis(title: str, **more: Any) -> Json:
+    """An axis with a title."""
+    return {"title": {"text": title}, "automargin": True, **more}
+
+
+def layout(x: Json, y: Json, *, height: int, **more: Any) -> Json:
+    """A layout; colours and fonts are the page's."""
+    return {"xaxis": x, "yaxis": y, "height": height, "showlegend": False, "margin": {"l": 56, "r": 16, "t": 12, "b": 48},
+            **more}
+
+
+def hover(figure: Figure, label: str) -> str:
+    """One line of a hover box: the figure, and where it comes from."""
+    return f"{label}: {figure_text(figure)} ({samples_text(figure)})"
+
+
+# -- accuracy against cost -------------------------------------------------------------------------------------------
+
+
+def cost_title(front: Front, report: Report) -> str:
+    """The cost axis: what it is, in which unit, where, and how it was obtained."""
+    if front.cost == "tflite_bytes":
+        return "tflite model, KiB (1024 bytes)"
+    where = report.profiles[front.profile].device if front.profile else f"this host, {front.engine}"
+    return f"median latency on {where}, ms ({front.provenance})"
+
+
+def cost_value(value: float, unit: str) -> float:
+    """Bytes as KiB, the rest as it is."""
+    return value / 1024 if unit == "bytes" else value
+
+
+def front_label(front: Front) -> str:
+    """The view's name in the picker."""
+    if front.cost == "tflite_bytes":
+        return f"accuracy in {front.engine}"
+    place = f"{front.profile} ({front.engine})" if front.profile else f"{front.engine} on this host"
+    return f"{place}, {front.provenance}"
+
+
+def cost_plot(report: Report, cost: str) -> Plot:
+    """Accuracy against bytes, or against latency."""
+    styles = variant_styles([variant.name for variant in report.variants])
+    fronts = [front for front in report.fronts if front.cost == cost]
+    views = tuple(View(label=front_label(front), figure=_front_figure(report, front, styles),
+                       notes=tuple(f"No point for {name}: {why}" for name, why in front.missing.items()))
+                  for front in fronts)
+    if cost == "tflite_bytes":
+        return Plot(name="accuracy-bytes", title="Accuracy against bytes", views=views, absent="No variant was evaluated.",
+                    caption="Up and to the left is better. The line is the Pareto front: no variant on it is beaten in "
+                            "both. Bars are 95 % intervals on the test split.")
+    return Plot(name="accuracy-latency", title="Accuracy against latency", views=views,
+                absent="No variant has both an accuracy and a latency.",
+                caption="Up and to the left is better. Each view holds one kind of latency: measured on this host in one "
+                        "engine, or predicted for one device. They are never mixed.")
+
+
+def _bars(figures: Sequence[Figure], factor: float) -> Json:
+    """Error bars from the figures' intervals; nothing where a figure has none."""
+    ends = [figure.interval or (figure.value, figure.value) for figure in figures]
+    return {"type": "data", "symmetric": False, "thickness": 1, "width": 0, "color": "var(--bar)",
+            "array": [(end[1] - figure.value) * factor for figure, end in zip(figures, ends, strict=True)],
+            "arrayminus": [(figure.value - end[0]) * factor for figure, end in zip(figures, ends, strict=True)]}
+
+
+def span(low: float, high: float, share: float = 0.08) -> list[float]:
+    """An axis range with some room at both ends, and some width where all values are equal."""
+    room = (high - low) * share or abs(high) * share or 1.0
+    return [low - room, high + room]
+
+
+def _front_figure(report: Report, front: Front, styles: Mapping[str, Style]) -> Json:
+    """One scatter plot with its front."""
+    points = front.points
+    costs, accuracies = [point.cost for point in points], [point.accuracy for point in points]
+    x = [cost_value(cost.value, cost.unit) for cost in costs]
+    y = [100 * accuracy.value for accuracy in accuracies]
+    on_front = [point.variant in front.front for point in points]
+    scatter = {
+        "type": "scatter", "mode": "markers", "x": x, "y": y, "cliponaxis": False,
+        "error_y": _bars(accuracies, 100), "error_x": _bars(costs, cost_value(1, costs[0].unit)),
+        "marker": {"size": 12, "opacity": [1 if on else 0.55 for on in on_front],
+                   "color": [styles[point.variant].color for point in points],
+                   "symbol": [styles[point.variant].symbol for point in points],
+                   "line": {"width": 1.5, "color": "var(--surface)"}},
+        "text": [f"<b>{point.variant}</b><br>{hover(point.accuracy, 'accuracy')}<br>{hover(point.cost, 'cost')}"
+                 for point in points],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+    chosen = [index for index, on in enumerate(on_front) if on]
+    line = {"type": "scatter", "mode": "lines", "x": [x[index] for index in chosen], "y": [y[index] for index in chosen],
+            "line": {"shape": "hv", "width": 1.5, "color": "var(--front)"}, "hoverinfo": "skip"}
+    base = report.baseline.accuracy
+    ends = [end for figure in accuracies for end in (figure.interval or (figure.value, figure.value))]
+    ends += [base.value] if base else []
+    shown = layout(axis(cost_title(front, report), range=span(min(x), max(x), 0.12)),
+                   axis(f"accuracy in {front.engine}, %", range=span(100 * min(ends), 100 * max(ends))),
+                   height=400, **_baseline_line(base))
+    labels = [{"text": point.variant, "x": x[index], "y": y[index], "first": on_front[index]}
+              for index, point in enumerate(points)]
+    return {"data": [line, scatter], "layout": shown, "labels": labels}
+
+
+def _baseline_line(base: Figure | None) -> Json:
+    """The float Keras model's accuracy as a line across the plot."""
+    if base is None:
+        return {}
+    height = 100 * base.value
+    return {"shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": height, "y1": height, "layer": "below",
+                        "line": {"width": 1, "dash": "dot", "color": "var(--muted)"}}],
+            "annotations": [{"xref": "paper", "x": 1, "xanchor": "right", "y": height, "yanchor": "bottom",
+                             "text": f"float Keras model {quantity(base.value, base.unit)}", "showarrow": False,
+                             "font": {"size": 11, "color": "var(--muted)"}}]}
+
+
+# -- latency -----------------------------------------------------------------------------------------------------------
+
+
+def latency_plot(report: Report) -> Plot:
+    """Distributions of the measured latencies by engine, then predictions by profile."""
+    styles = variant_styles([variant.name for variant in report.variants])
+    engines = dict.fromkeys(engine for variant in report.variants for engine in variant.latency)
+    views = [view for engine in engines if (view := _measured_view(report, engine, styles)) is not None]
+    views += [view for front in report.fronts if front.profile and (view := _predicted_view(report, front, styles))]
+    return Plot(name="latency", title="Latency", views=tuple(views), absent="No latency was obtained.", caption=(
+        "Measured: the dot is the median, the thick bar holds the middle 40 % of the samples, the thin one the middle "
+        "80 %. Predicted: a diamond with the interval that the prediction states."))
+
+
+def _rows(variants: Sequence[VariantReport], x: Json) -> Json:
+    """A layout with one row for each variant, in the run's order from the top."""
+    names = [variant.name for variant in variants]
+    return layout(x, axis("", type="category", categoryorder="array", categoryarray=names[::-1],
+                          range=[-0.6, len(names) - 0.4], ticklabelposition="outside", showgrid=False, fixedrange=True),
+                  height=ROW_HEIGHT * len(names) + 70)
+
+
+def _time_axis(title: str, values: Sequence[float]) -> Json:
+    """A latency axis from 0, or a logarithmic one where the values are far apart."""
+    if values and min(values) > 0 and max(values) / min(values) >= LOG_FROM:
+        return axis(f"{title}, logarithmic", type="log", dtick=1)
+    return axis(title, range=[0, max(values, default=1) * 1.06])
+
+
+def _measured_view(report: Report, engine: str, styles: Mapping[str, Style]) -> View | None:
+    """One engine's distributions; None where it has none."""
+    runs = {variant.name: run for variant in report.variants if (run := variant.latency.get(engine)) is not None}
+    timed = {name: run for name, run in runs.items() if run.median is not None}
+    if not timed:
+        return None
+    data, ends = [], []
+    for name, run in timed.items():
+        data += list(_strip(name, run, styles[name]))
+        ends += [run.deciles_ms[1], run.deciles_ms[9]] if len(run.deciles_ms) == 11 else [run.median.value]  # type: ignore[union-attr]
+    notes = tuple(f"{name}: {run.status}{': ' + run.message if run.message else ''}"
+                  for name, run in runs.items() if name not in timed)
+    threads = sorted({run.threads for run in timed.values()})
+    title = f"one inference on this host in {engine}, {'/'.join(map(str, threads))} thread, ms (measured)"
+    return View(label=f"{engine} on this host, measured", notes=notes, figure={
+        "data": data, "layout": _rows(report.variants, _time_axis(title, ends))})
+
+
+def _strip(name: str, run: EngineBenchmark, style: Style) -> Iterator[Json]:
+    """Bars of the middle 80 % and 40 %, and the median."""
+    deciles = run.deciles_ms
+    for low, high, width in ((1, 9, 3), (3, 7, 10)):
+        if len(deciles) == 11:
+            yield {"type": "scatter", "mode": "lines", "x": [deciles[low], deciles[high]], "y": [name, name],
+                   "line": {"width": width, "color": style.color}, "opacity": 0.75, "hoverinfo": "skip"}
+    figures = (("median", run.median), ("p90", run.p90), ("p99", run.p99), ("minimum", run.minimum),
+               ("first inference", run.first_inference), ("load", run.load))
+    lines = [hover(figure, label) for label, figure in figures if figure is not None]
+    longest = [f"longest: {quantity(deciles[-1], 'ms')}"] if deciles else []
+    yield {"type": "scatter", "mode": "markers", "x": [run.median.value if run.median else None], "y": [name],
+           "marker": {"size": 10, "symbol": "circle", "color": "var(--surface)",
+                      "line": {"width": 2.5, "color": style.color}},
+           "text": ["<br>".join([f"<b>{name}</b>", *lines, *longest])], "hovertemplate": "%{text}<extra></extra>"}
+
+
+def _predicted_view(report: Report, front: Front, styles: Mapping[str, Style]) -> View | None:
+    """One profile's latencies with the intervals that come with them; None for bytes."""
+    profile = report.profiles.get(front.profile or "")
+    if profile is None or front.cost != "latency":
+        return None
+    data: list[Json] = []
+    ends = []
+    for name, found in profile.latency.items():
+        if found is None or found.provenance != front.provenance:
+            continue
+        low, high = found.interval or (found.value, found.value)
+        ends += [low, high]
+        data.append({"type": "scatter", "mode": "lines", "x": [low, high], "y": [name, name], "hoverinfo": "skip",
+                     "line": {"width": 2, "color": styles[name].color}})
+        data.append({"type": "scatter", "mode": "markers", "x": [found.value], "y": [name],
+                     "marker": {"size": 11, "symbol": "diamond-open", "color": styles[name].color, "line": {"width": 2}},
+                     "text": [f"<b>{name}</b><br>{hover(found, 'median')}<br>{found.method}"],
+                     "hovertemplate": "%{text}<extra></extra>"})
+    title = f"one inference on {profile.device}, ms ({front.provenance})"
+    notes = tuple(f"{name}: no latency; the limits below say why" for name, found in profile.latency.items() if found is None)
+    return View(label=f"{profile.name}, {front.provenance}", notes=notes, figure={
+        "data": data, "layout": _rows(report.variants, _time_axis(title, ends))})

@@ -1,0 +1,126 @@
+"""`report.html`: one file that works offline. Everything is inlined, and a content policy forbids any request."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+from device_profiles.records import Record
+from stages.records import LimitVerdict
+from stages.reporting.figures import Plot, cost_plot, latency_plot
+from stages.reporting.panels import class_plot, confusion_plot, curve_plots, memory_plots, operator_plot
+from stages.reporting.record import ProfileReport, Report, VariantReport, json_text
+from stages.reporting.style import variant_styles
+from stages.reporting.text import figure_text, kib, plain_number, plural, quantity, samples_text
+
+VERDICT_MARKS = {"pass": "✓", "fail": "✕", "undecided": "≈", "unknown": "?"}
+PROVENANCE_MARKS = {"measured": "●", "predicted": "◇", "emulated": "◐", "published": "□"}
+PROVENANCE_MEANINGS = {
+    "measured": "observed on the machine that is named",
+    "predicted": "computed from a device profile, with its interval",
+    "emulated": "observed on an emulated processor; never a latency",
+    "published": "taken from a publication that is named",
+}
+
+
+class Outcome(Record):
+    """One profile's card at the top of the page.
+
+    Attributes:
+        facts: (label, text, provenance) of the winner.
+    """
+
+    profile: ProfileReport
+    facts: tuple[tuple[str, str, str], ...]
+    counts: tuple[tuple[str, int], ...]
+
+
+def html_page(report: Report) -> str:
+    """The whole page. The same report gives the same text."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"figure": figure_text, "samples": samples_text, "kib": kib, "plural": plural}
+    environment.globals |= {"quantity": quantity, "number": plain_number, "verdict_marks": VERDICT_MARKS,
+                            "provenance_marks": PROVENANCE_MARKS, "provenance_meanings": PROVENANCE_MEANINGS}
+    plots = all_plots(report)
+    template = environment.from_string(_asset("report.html.j2"))
+    return template.render(
+        report=report, plots={plot.name: plot for plot in plots}, outcomes=[_outcome(report, one)
+                                                                            for one in report.profiles.values()],
+        headline=headline(report), styles=variant_styles([variant.name for variant in report.variants]),
+        engines=list(dict.fromkeys(engine for variant in report.variants for engine in variant.metrics)),
+        deciding=deciding_limit, css=Markup(_asset("report.css")), script=Markup(_asset("report.js")),  # noqa: S704
+        plotly=Markup(_plotly()), figures=Markup(script_json(_figures(plots))))  # noqa: S704
+
+
+def all_plots(report: Report) -> tuple[Plot, ...]:
+    """Every plot of the page, in its order."""
+    return (cost_plot(report, "tflite_bytes"), cost_plot(report, "latency"), latency_plot(report),
+            *memory_plots(report), operator_plot(report), confusion_plot(report), *curve_plots(report),
+            class_plot(report))
+
+
+def headline(report: Report) -> str:
+    """What the run came to, in a sentence."""
+    won = [profile for profile in report.profiles.values() if profile.winner is not None]
+    if len(won) == len(report.profiles):
+        return f"All {plural(len(won), 'profile')} have a variant that fits." if len(won) > 1 else (
+            "The profile has a variant that fits." if won else "No profile was checked.")
+    return f"{len(won)} of {plural(len(report.profiles), 'profile')} " + (
+        "has" if len(won) == 1 else "have") + " a variant that fits."
+
+
+def deciding_limit(verdicts: dict[str, LimitVerdict]) -> LimitVerdict | None:
+    """The first limit of the worst verdict, for one line of the table; None where all pass."""
+    order = {"fail": 0, "unknown": 1, "undecided": 2}
+    open_limits = [limit for limit in verdicts.values() if limit.verdict in order]
+    return min(open_limits, key=lambda limit: order[limit.verdict], default=None)
+
+
+def script_json(value: Any) -> str:
+    """JSON that may stand inside a script element: no text in it can end the element or start a comment."""
+    escapes = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    return "".join(escapes.get(character, character) for character in json_text(value))
+
+
+def _figures(plots: tuple[Plot, ...]) -> dict[str, Any]:
+    """Figures by plot, in the order of the picker."""
+    return {plot.name: [view.figure for view in plot.views] for plot in plots}
+
+
+def _outcome(report: Report, profile: ProfileReport) -> Outcome:
+    """A profile's card."""
+    verdicts = [variant.verdict[profile.name] for variant in report.variants if profile.name in variant.verdict]
+    counts = tuple((mark, verdicts.count(mark)) for mark in VERDICT_MARKS if mark in verdicts)  # type: ignore[arg-type]
+    facts = _winner_facts(report.variant(profile.winner), profile) if profile.winner else ()
+    return Outcome(profile=profile, facts=facts, counts=counts)
+
+
+def _winner_facts(variant: VariantReport, profile: ProfileReport) -> tuple[tuple[str, str, str], ...]:
+    """What a reader wants to know of a winner first."""
+    facts = [("file", f"{quantity(variant.tflite_bytes, 'bytes')} ({kib(variant.tflite_bytes)})", "measured")]
+    metrics = variant.metrics.get(profile.engine)
+    if metrics is not None and metrics.accuracy is not None:
+        facts.append((f"accuracy, {profile.engine}", figure_text(metrics.accuracy), metrics.accuracy.provenance))
+    if metrics is not None and metrics.drop is not None:
+        facts.append(("drop against float", figure_text(metrics.drop), metrics.drop.provenance))
+    latency = profile.latency.get(variant.name)
+    if latency is not None:
+        facts.append(("median latency", figure_text(latency), latency.provenance))
+    if variant.arena_bytes is not None and profile.engine == "tflm":
+        facts.append(("arena", quantity(variant.arena_bytes, "bytes"), "measured"))
+    return tuple(facts)
+
+
+def _asset(name: str) -> str:
+    """A file of the package's template folder."""
+    return resources.files("stages.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _plotly() -> str:
+    """The chart library, as the `plotly` distribution ships it."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs()).replace("</script", "<\\/script")

@@ -1,0 +1,233 @@
+"""The report as a record: what `report.json` holds. Every renderer reads it and nothing else.
+
+Its shape is public: docs/report.md explains it, and `report.schema.json`, written beside each report, is this file's
+JSON Schema. `SCHEMA_VERSION` grows when a reader of the last one would stumble; a new key alone does not raise it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Literal
+
+from pydantic import Field
+
+from device_profiles.records import Figure, Provenance, Record
+from stages.records import Agreement, EngineBenchmark, EngineStatus, Host, LimitVerdict, PrepareResult, Verdict
+
+SCHEMA_VERSION = 1
+
+Curve = tuple[float | None, ...]
+
+
+class Token(Record):
+    """One token of a variant's name and what it means."""
+
+    token: str
+    meaning: str
+
+
+class EngineMetrics(Record):
+    """One tflite model on the test split in one engine, or why there are no figures.
+
+    Attributes:
+        status: "ok", or what stood in the way; `message` says it in words.
+        samples: size of the test split that was run; 0 where nothing ran.
+        accuracy, precision, recall, f1: unit "fraction"; precision, recall and F1 are means over the classes.
+        log_loss: unit "nats".
+        drop: accuracy of the float Keras model less this one's, unit "points", paired bootstrap interval.
+        changed: predictions that differ from the float Keras model's.
+        largest_difference: of any output from the float Keras model's.
+        per_class_recall: in the order of the class names; null for a class without samples.
+        confusion: `confusion[i][j]` samples of class i were given label j.
+    """
+
+    engine_version: str = ""
+    status: EngineStatus = "ok"
+    message: str = ""
+    samples: int = 0
+    accuracy: Figure | None = None
+    precision: Figure | None = None
+    recall: Figure | None = None
+    f1: Figure | None = None
+    log_loss: Figure | None = None
+    drop: Figure | None = None
+    changed: int | None = None
+    largest_difference: float | None = None
+    per_class_recall: Curve = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+
+class VariantReport(Record):
+    """One variant: the file, and every figure that was obtained on it.
+
+    Attributes:
+        tflite: path of the tflite model, relative to the folder of `report.json`.
+        tokens: what its name means.
+        converter: what wrote the file, with its version.
+        metrics: by engine, on the test split.
+        latency: by engine, measured on the host named in `host`; status and message where there are no figures.
+        arena_bytes: the tensor arena as TFLM reports it, exact; null where TFLM did not run the model.
+        arena_message: why `arena_bytes` is null.
+        agreements: how far the engines agree with each other.
+        verdicts: by profile, then by limit.
+        verdict: by profile, the worst of its limits.
+        warnings: what a user should know about this variant.
+    """
+
+    name: str
+    tflite: str
+    tflite_bytes: int
+    sha256: str
+    converter: str
+    tokens: tuple[Token, ...]
+    metrics: dict[str, EngineMetrics]
+    latency: dict[str, EngineBenchmark]
+    arena_bytes: int | None
+    arena_message: str = ""
+    agreements: tuple[Agreement, ...] = ()
+    verdicts: dict[str, dict[str, LimitVerdict]]
+    verdict: dict[str, Verdict]
+    warnings: tuple[str, ...] = ()
+
+
+class ProfileReport(Record):
+    """One profile's outcome: see `stages.records.ProfileCheck`; the limits stand with the variants."""
+
+    name: str
+    device: str
+    device_class: str
+    engine: str
+    required: bool
+    choice: str
+    winner: str | None
+    reason: str
+    picks: dict[str, str]
+    latency: dict[str, Figure | None]
+
+
+class TrainingReport(Record):
+    """One training: its curves, one value an epoch (null where it was not a number), and what was verified after it.
+
+    Attributes:
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        sparsity: share of zeros in the pruned kernels, counted on the finished weights, 0 to 1; null if not pruned.
+        shared_values: most distinct values in a clustered kernel, counted; null if not clustered.
+        left_alone: layers that were not pruned or quantized, with the reason.
+    """
+
+    label: str
+    summary: str
+    loss: Curve
+    accuracy: Curve
+    validation_loss: Curve
+    validation_accuracy: Curve
+    best_epoch: int
+    stopped_early: bool
+    sparsity: float | None = None
+    shared_values: int | None = None
+    left_alone: dict[str, str] = Field(default_factory=dict)
+
+
+class Point(Record):
+    """One variant in a plot of accuracy against cost."""
+
+    variant: str
+    accuracy: Figure
+    cost: Figure
+
+
+class Front(Record):
+    """A Pareto front: the variants that no other beats in both accuracy and cost.
+
+    Attributes:
+        cost: "tflite_bytes" or "latency".
+        engine: whose accuracy it is.
+        profile: the profile whose predicted latency is the cost; null for bytes and for latency measured on the host.
+        provenance: of the cost. A measured and a predicted cost are never in one front.
+        points: every variant that has both figures, by cost, then by name.
+        front: those of them on the front, in the same order.
+        missing: the other variants, and why they have no point.
+    """
+
+    cost: Literal["tflite_bytes", "latency"]
+    engine: str
+    profile: str | None
+    provenance: Provenance
+    points: tuple[Point, ...]
+    front: tuple[str, ...]
+    missing: dict[str, str]
+
+
+class Remark(Record):
+    """A sentence computed from the figures: what a reader would otherwise have to notice.
+
+    Attributes:
+        kind: "speed", "size", "pruning", "agreement", "missing", "warning".
+        text: the sentence.
+        variants: whom it is about.
+    """
+
+    kind: str
+    text: str
+    variants: tuple[str, ...] = ()
+
+
+class Report(Record):
+    """Everything that a run found out. See docs/report.md."""
+
+    schema_version: int = SCHEMA_VERSION
+    run: str
+    litesmith: str
+    fits: bool
+    profiles: dict[str, ProfileReport]
+    variants: tuple[VariantReport, ...]
+    remarks: tuple[Remark, ...]
+    fronts: tuple[Front, ...]
+    baseline: EngineMetrics
+    trainings: dict[str, TrainingReport]
+    data: PrepareResult
+    host: Host
+    versions: dict[str, str]
+    config: str
+
+    def variant(self, name: str) -> VariantReport:
+        """The variant of that name.
+
+        Raises:
+            KeyError: no such variant.
+        """
+        return {variant.name: variant for variant in self.variants}[name]
+
+
+def finite(value: float | None) -> float | None:
+    """The number, or None for a NaN or an infinity: JSON has neither."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _without_nan(value: Any) -> Any:
+    """The same tree with null for every NaN and infinity."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return finite(value) if isinstance(value, float) else value
+
+
+def json_text(value: Any, *, pretty: bool = False) -> str:
+    """Strict JSON (no NaN), the same bytes for the same value; dictionaries keep their order.
+
+    Args:
+        value: a record, or anything made of lists, dictionaries, text and numbers.
+        pretty: indented, with a newline at the end: for files that people open.
+    """
+    tree = _without_nan(value.model_dump(mode="python") if isinstance(value, Record) else value)
+    if pretty:
+        return json.dumps(tree, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def schema_text() -> str:
+    """`report.schema.json`: JSON Schema, draft 2020-12, of the report."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Report.model_json_schema(mode="serialization")
+    return json_text(schema, pretty=True)

@@ -1,0 +1,40 @@
+"""What a report is made from: the results of all stages, and what the plan alone knows."""
+
+from __future__ import annotations
+
+from device_profiles.records import Record
+from stages.records import (
+    BaselineResult,
+    BenchmarkResult,
+    CheckResult,
+    ConvertResult,
+    EvaluateResult,
+    PrepareResult,
+    PruneResult,
+    QuantizeResult,
+    TrainResult,
+)
+
+Training = TrainResult | PruneResult | QuantizeResult
+
+
+class Sources(Record):
+    """The results that a report is made from; variants keep the order of `converted`."""
+
+    data: PrepareResult
+    trainings: dict[str, Training]
+    converted: dict[str, ConvertResult]
+    evaluated: dict[str, EvaluateResult]
+    baseline: BaselineResult
+    benchmark: BenchmarkResult
+    check: CheckResult
+
+
+class Heading(Record):
+    """What the plan knows and no stage does; see `stages.report.Options`."""
+
+    run: str
+    litesmith: str
+    versions: dict[str, str]
+    config: str
+    tflite_path: str

@@ -1,0 +1,139 @@
+(() => {
+  "use strict";
+  const figures = JSON.parse(document.getElementById("figures-data").textContent);
+  const shown = {};
+  const hiddenVariants = new Set();
+  const canvases = [...document.querySelectorAll(".canvas")];
+  const config = {
+    displaylogo: false, responsive: true, displayModeBar: false, showSendToCloud: false, scrollZoom: false,
+  };
+
+  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  // A copy of a figure with every `var(--name)` replaced by that colour of the page.
+  const themed = (value) => {
+    if (Array.isArray(value)) return value.map(themed);
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, themed(item)]));
+    }
+    const match = typeof value === "string" && /^var\((--[a-z0-9-]+)\)$/.exec(value);
+    return match ? css(match[1]) : value;
+  };
+
+  const dressed = (layout) => {
+    const dress = (axis) => ({
+      gridcolor: css("--grid"), zerolinecolor: css("--rule"), linecolor: css("--rule"), tickcolor: css("--rule"),
+      ...axis, title: { ...axis.title, font: { size: 12, color: css("--soft") } },
+    });
+    return {
+      ...layout, xaxis: dress(layout.xaxis), yaxis: dress(layout.yaxis), dragmode: false, autosize: true,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("--ink") },
+      hoverlabel: { bgcolor: css("--surface"), bordercolor: css("--rule"), font: { color: css("--ink"), size: 12 }, align: "left" },
+    };
+  };
+
+  const overlaps = (a, b) => a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1;
+
+  // Names beside their points: those on the front first, each where it covers no point and no other name, else not at all.
+  const placed = (labels, layout, width, height) => {
+    const scale = (value, [low, high], length) => ((value - low) / (high - low)) * length;
+    const at = labels.map((label) => ({
+      ...label, px: scale(label.x, layout.xaxis.range, width), py: height - scale(label.y, layout.yaxis.range, height),
+    }));
+    const taken = at.map((label) => ({ x0: label.px - 7, x1: label.px + 7, y0: label.py - 7, y1: label.py + 7 }));
+    const annotations = [];
+    for (const label of [...at].sort((a, b) => b.first - a.first)) {
+      const w = label.text.length * 6.9 + 4, h = 15;
+      const spots = [[10, -h / 2], [-w - 10, -h / 2], [-w / 2, -h - 9], [-w / 2, 9], [8, -h - 5], [-w - 8, -h - 5], [8, 5], [-w - 8, 5]];
+      for (const [dx, dy] of spots) {
+        const box = { x0: label.px + dx, x1: label.px + dx + w, y0: label.py + dy, y1: label.py + dy + h };
+        const inside = box.x0 >= 0 && box.x1 <= width + 12 && box.y0 >= 0 && box.y1 <= height;
+        if (!inside || taken.some((other) => overlaps(box, other))) continue;
+        taken.push(box);
+        annotations.push({
+          x: label.x, y: label.y, text: label.text, showarrow: false, xanchor: "left", yanchor: "top",
+          xshift: dx, yshift: -dy, font: { size: 11.5, color: label.first ? css("--ink") : css("--muted") },
+        });
+        break;
+      }
+    }
+    return annotations;
+  };
+
+  // The same figure without the variants that the reader switched off.
+  const without = (figure) => {
+    if (!hiddenVariants.size) return figure;
+    const keep = (name) => !hiddenVariants.has(name);
+    if (figure.labels) {
+      const kept = figure.labels.map((label) => keep(label.text));
+      const data = figure.data.map((trace) => trace.mode === "markers" ? {
+        ...trace, x: trace.x.map((x, i) => (kept[i] ? x : null)), y: trace.y.map((y, i) => (kept[i] ? y : null)),
+      } : trace);
+      return { ...figure, data, labels: figure.labels.filter((label) => keep(label.text)) };
+    }
+    const rows = figure.layout.yaxis.categoryarray;
+    if (!rows) return figure;
+    const categoryarray = rows.filter(keep);
+    const data = figure.data.filter((trace) => trace.type === "bar" || keep(trace.y[0])).map((trace) => {
+      if (trace.type !== "bar") return trace;
+      const chosen = (list) => list.filter((_, i) => keep(trace.y[i]));
+      return {
+        ...trace, y: chosen(trace.y), x: chosen(trace.x), text: chosen(trace.text), customdata: chosen(trace.customdata),
+        marker: { ...trace.marker, color: chosen(trace.marker.color) },
+      };
+    });
+    return { ...figure, data, layout: { ...figure.layout, yaxis: { ...figure.layout.yaxis, categoryarray, range: [-0.6, categoryarray.length - 0.4] } } };
+  };
+
+  const draw = async (canvas) => {
+    const name = canvas.dataset.plot;
+    const figure = themed(without(figures[name][shown[name] || 0]));
+    const layout = dressed(figure.layout);
+    if (canvas.clientWidth < 480 && layout.margin) layout.margin = { ...layout.margin, l: 44, r: 10 };
+    await Plotly.react(canvas, figure.data, layout, config);
+    if (figure.labels) {
+      const area = canvas.querySelector(".nsewdrag").getBoundingClientRect();
+      const names = placed(figure.labels, layout, area.width, area.height);
+      await Plotly.relayout(canvas, { annotations: [...(layout.annotations || []), ...names] });
+    }
+    canvas.dataset.drawn = "yes";
+  };
+
+  const drawAll = () => Promise.all(canvases.map(draw));
+
+  for (const select of document.querySelectorAll("select[data-plot]")) {
+    select.addEventListener("change", () => {
+      const name = select.dataset.plot;
+      shown[name] = Number(select.value);
+      for (const notes of document.querySelectorAll(`.notes[data-plot="${name}"]`)) {
+        notes.hidden = Number(notes.dataset.view) !== shown[name];
+      }
+      draw(canvases.find((canvas) => canvas.dataset.plot === name));
+    });
+  }
+  for (const button of document.querySelectorAll(".key button")) {
+    button.addEventListener("click", () => {
+      const on = button.getAttribute("aria-pressed") === "true";
+      button.setAttribute("aria-pressed", String(!on));
+      if (on) hiddenVariants.add(button.dataset.variant); else hiddenVariants.delete(button.dataset.variant);
+      drawAll();
+    });
+  }
+  const openTarget = () => {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target && target.tagName === "DETAILS") target.open = true;
+  };
+  let width = innerWidth;
+  let waiting = 0;
+  addEventListener("resize", () => {
+    if (innerWidth === width) return;
+    width = innerWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(drawAll, 150);
+  });
+  addEventListener("hashchange", openTarget);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  openTarget();
+  drawAll().then(() => { document.documentElement.dataset.ready = "yes"; });
+})();
