@@ -9,9 +9,12 @@ the same whichever scheme trained it.
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,63 +27,113 @@ from stages.models.files import MODEL_FILE, load_model
 WEIGHTS_FILE = "qat_weights.npz"
 METHODS = ("qat", "pqat", "cqat", "pcqat")
 _PRESERVED_KERNELS = ("Conv2D", "Dense")
+_INSTEAD = "use a post-training format such as int8"
+_REFUSAL = re.compile(r"Layer (\S+?):<class .* is not supported")
+_RANGE_NAMES = tuple(f"{place}_{end}" for place in ("pre_activation", "post_activation", "output")
+                     for end in ("min", "max"))
+_RANGE_STEP = 1 - 0.999  # of TFMOT's MovingAverageQuantizer
+_RANGE_PASSES = 3
 
 
-def unknown_layers(model: Any) -> dict[str, str]:
-    """Layers that TFMOT's 8-bit scheme does not know, by name, with the reason.
+def quantize_aware(model: Any, method: str = "qat", may_stay_float: bool = True) -> tuple[Any, dict[str, str]]:
+    """A model that emulates 8-bit arithmetic.
 
-    Args:
-        model: a float `tf_keras.Model`.
-
-    Raises:
-        ModelError: a model inside the model, which TFMOT cannot take at all.
-    """
-    import tf_keras as keras
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_registry as registry,
-    )
-
-    known = registry.Default8BitQuantizeRegistry()
-    unknown = {}
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            raise ModelError(f"the layer '{layer.name}' is a model of its own: TFMOT cannot quantize nested models",
-                             "one flat model", "use a post-training format such as int8")
-        if not isinstance(layer, keras.layers.InputLayer) and not known.supports(layer):
-            unknown[layer.name] = f"{type(layer).__name__} is not in TFMOT's 8-bit scheme"
-    return unknown
-
-
-def quantize_aware(model: Any, method: str = "qat") -> Any:
-    """A model that emulates 8-bit arithmetic; layers that the scheme does not know stay in float.
+    Which layers TFMOT knows depends on their neighbours (batch normalization after a convolution, not alone), so TFMOT
+    itself is asked: what it refuses by name is left in float, and it is asked again.
 
     Args:
         model: a float `tf_keras.Model`; it is not changed.
         method: one of `METHODS`; all but "qat" keep zeros or shared values of the kernels while training.
+        may_stay_float: whether layers that TFMOT does not know may stay in float.
 
     Returns:
-        A `tf_keras.Model` that starts from the float model's weights.
+        A `tf_keras.Model` that starts from the float model's weights, and the layers left in float with the reason.
 
     Raises:
-        ModelError: TFMOT cannot take the model.
+        ModelError: TFMOT cannot take the model, or a layer that may not stay in float.
     """
     import tf_keras as keras
-    import tensorflow_model_optimization as tfmot
 
-    floats = unknown_layers(model)
+    nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
+    if nested:
+        raise ModelError(f"the layer '{nested[0]}' is a model of its own: TFMOT cannot quantize nested models",
+                         "one flat model", _INSTEAD)
+    floats: dict[str, str] = {}
+    while True:
+        try:
+            return _apply(model, method, floats), floats
+        except (RuntimeError, ValueError, TypeError) as error:
+            name, reason = _refused(model, method, str(error))
+            if not may_stay_float or not name or name in floats:
+                where = f"the layer '{name}'" if name else "this model"
+                raise ModelError(f"{where} cannot be trained with quantization: {reason}", "layers that TFMOT knows",
+                                 f"{_INSTEAD}, or set quantize.unsupported_layers to float") from error
+            floats[name] = reason
+
+
+def _apply(model: Any, method: str, floats: Iterable[str]) -> Any:
+    """TFMOT's scheme on a copy of the model, all layers but `floats`."""
+    import tensorflow_model_optimization as tfmot
+    import tf_keras as keras
+
+    api = tfmot.quantization.keras
 
     def annotate(layer: Any) -> Any:
+        copy = layer.__class__.from_config(layer.get_config())
         if layer.name in floats or isinstance(layer, keras.layers.InputLayer):
-            return layer.__class__.from_config(layer.get_config())
-        return tfmot.quantization.keras.quantize_annotate_layer(layer.__class__.from_config(layer.get_config()))
+            return copy
+        return api.quantize_annotate_layer(copy)
 
     annotated = keras.models.clone_model(model, clone_function=annotate)
     annotated.set_weights(model.get_weights())
+    with _values_shared_per_layer():
+        return api.quantize_apply(annotated, _scheme(method))
+
+
+@contextmanager
+def _values_shared_per_layer() -> Iterator[None]:
+    """Have cluster-preserving training take a kernel's shared values for what they are: shared over the whole kernel.
+
+    TFMOT 0.8.1 guesses (`cluster_preserve_quantize_registry.get_centroids`): where every output channel of a convolution
+    happens to hold nearly the same number of distinct values, it takes the kernel for clustered per channel and trains
+    each channel's values apart. A kernel of 16 values and 32 channels then ends with up to 512.
+    """
+    import tensorflow as tf
+    from tensorflow_model_optimization.python.core.quantization.keras.collab_opts.cluster_preserve import (
+        cluster_preserve_quantize_registry as registry,
+    )
+
+    def whole_kernel(_layer: Any, weight: Any, _data_format: Any) -> tuple[Any, Any, Any, bool]:
+        centroids, index = registry.get_unique(weight)
+        return centroids, tf.size(centroids), index, False
+
+    guess = registry.get_centroids
+    registry.get_centroids = whole_kernel
     try:
-        return tfmot.quantization.keras.quantize_apply(annotated, _scheme(method))
-    except (ValueError, RuntimeError, TypeError) as error:
-        raise ModelError(f"TFMOT cannot quantize this model: {str(error).splitlines()[0]}", "",
-                         "use a post-training format such as int8") from error
+        yield
+    finally:
+        registry.get_centroids = guess
+
+
+def _refused(model: Any, method: str, message: str) -> tuple[str, str]:
+    """(layer, reason) behind TFMOT's refusal; no layer where none is refused on its own."""
+    import tf_keras as keras
+
+    kinds = {layer.name: type(layer).__name__ for layer in model.layers}
+    named = _REFUSAL.match(message)
+    if named and named[1] in kinds:
+        return named[1], f"{kinds[named[1]]} is not in TFMOT's 8-bit scheme here"
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.InputLayer) or not isinstance(layer.input_shape, tuple):
+            continue
+        inputs = keras.layers.Input(layer.input_shape[1:])
+        alone = keras.Model(inputs, layer.__class__.from_config(layer.get_config())(inputs))
+        try:
+            _apply(alone, "qat", ())
+        except (RuntimeError, ValueError, TypeError) as error:
+            if not _REFUSAL.match(str(error)):
+                return layer.name, str(error).splitlines()[0].rstrip(".")
+    return "", message.splitlines()[0].rstrip(".") or method
 
 
 def _scheme(method: str) -> Any:
@@ -99,6 +152,31 @@ def _scheme(method: str) -> Any:
     return plain.Default8BitQuantizeScheme()
 
 
+def set_activation_ranges(model: Any, x: NDArray[np.float32]) -> None:
+    """Start the ranges of the activations from data.
+
+    TFMOT starts every range at -6..6 and lets it follow the batches as `range = 0.999 range + 0.001 batch_range`: after
+    the few hundred steps of a fine-tuning on small data it is still mostly -6..6. One pass in training mode moves each
+    range by a thousandth of the way, so the batch's own range is `before + (after - before) / 0.001`. Ranges of later
+    layers depend on those of earlier ones, hence a few passes. All other variables are put back.
+
+    Args:
+        model: from `quantize_aware`, before training.
+        x: (samples, *input_shape) float32, normalized.
+    """
+    ranges = [variable for layer in model.layers for (name, _), variable in _variables(layer).items()
+              if name.endswith(_RANGE_NAMES)]
+    moving = {variable.ref() for variable in ranges}
+    others = [(variable, variable.numpy()) for variable in model.variables if variable.ref() not in moving]
+    for _ in range(_RANGE_PASSES):
+        before = [variable.numpy() for variable in ranges]
+        model(x, training=True)
+        for variable, old in zip(ranges, before, strict=True):
+            variable.assign(old + (variable.numpy() - old) / _RANGE_STEP)
+        for variable, old in others:
+            variable.assign(old)
+
+
 def as_plain(trained: Any, model: Any, method: str) -> Any:
     """The same quantized function in the plain scheme's model.
 
@@ -110,7 +188,7 @@ def as_plain(trained: Any, model: Any, method: str) -> Any:
     Returns:
         A model from `quantize_aware(model)`, with the trained variables; kernels hold their zeros and shared values.
     """
-    plain = quantize_aware(model)
+    plain, _ = quantize_aware(model)
     for source, target in zip(trained.layers, plain.layers, strict=True):
         values = _variables(source)
         if method == "pqat" and hasattr(source, "quantize_config"):
@@ -121,19 +199,27 @@ def as_plain(trained: Any, model: Any, method: str) -> Any:
 
 
 def _variables(layer: Any) -> dict[tuple[str, int], Any]:
-    """A layer's variables by (short name, how many of that name came before)."""
+    """A layer's variables by (short name, how many of that name came before).
+
+    TFMOT's input quantizer puts its own name, which Keras numbers, into its variables' names; it is cut off.
+    """
     seen: dict[str, int] = defaultdict(int)
     found = {}
     for variable in layer.weights:
-        short = variable.name.split("/")[-1].split(":")[0]
+        short = _short_name(variable).removeprefix(f"{layer.name}_")
         found[short, seen[short]] = variable
         seen[short] += 1
     return found
 
 
+def _short_name(variable: Any) -> str:
+    """`kernel` of `conv1/kernel:0`."""
+    return str(variable.name.split("/")[-1].split(":")[0])
+
+
 def _masked_kernels(wrapper: Any) -> dict[tuple[str, int], Any]:
     """Kernels times the sparsity mask that the pruning-preserving quantizer applies on every call."""
-    return {(variable.name.split("/")[-1].split(":")[0], 0): variable * extra["sparsity_mask"]
+    return {(_short_name(variable), 0): variable * extra["sparsity_mask"]
             for variable, _, extra in wrapper._weight_vars if "sparsity_mask" in extra}  # noqa: SLF001
 
 
@@ -170,7 +256,7 @@ def load_qat(folder: Path) -> Any:
     Raises:
         ModelError: a file is missing or damaged, or the two do not belong together.
     """
-    plain = quantize_aware(load_model(folder))
+    plain, _ = quantize_aware(load_model(folder))
     path = folder / WEIGHTS_FILE
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -1,0 +1,177 @@
+"""Quantization: train with it (`int8qat`), or choose the calibration set and recipe that the converter will use.
+
+Quantization-aware training keeps what came before it: after pruning the zeros (PQAT), after clustering the shared values
+(CQAT), after both, both (PCQAT). What is left is counted in the kernels, not assumed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from device_profiles.errors import StageError
+from stages import clustering
+from stages.context import StageContext
+from stages.datasets.prepared import PREPROCESSING_FILE, read_preprocessing, read_split
+from stages.datasets.records import TRAIN, VALIDATION
+from stages.models import qat
+from stages.models.files import load_model
+from stages.models.framework import tensorflow_turn
+from stages.prune import MISSED_SHARE, read_kernels, share_of_zeros
+from stages.records import QuantizeResult
+from stages.training import FitSettings, fit
+from stages.variants import CALIBRATED_FORMATS, QAT_FORMATS
+
+NAME = "quantize"
+VERSION = 1
+LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+
+RECIPE_FILE = "recipe.json"
+CALIBRATION_FILE = "calibration.npy"
+POST_TRAINING = {"float16": "float16", "dynamic": "dynamic", "int8": "static", "int16x8": "static"}
+"""Method by post-training format."""
+
+
+class Settings(FitSettings):
+    """What a user may set for quantization; the training settings are those of quantization-aware training."""
+
+    epochs: int = Field(default=8, ge=1, description="epochs of quantization-aware training")
+    learning_rate: float = Field(default=5e-4, gt=0, description="of Adam, at the start of quantization-aware training")
+    patience: int = Field(default=0, ge=0, description="epochs without a better validation loss before stopping; 0: never")
+    unsupported_layers: Literal["refuse", "float"] = Field(
+        default="refuse", description="what becomes of layers that TFMOT's 8-bit scheme does not know")
+    calibration_samples: int = Field(default=200, ge=1, description="training samples that set the ranges of activations")
+
+
+class Options(Settings):
+    """Settings and what the plan fills in.
+
+    Attributes:
+        format: the number format.
+        sparsity: for QAT: the share of zeros that pruning made, or None.
+        clusters: for QAT: the shared values that clustering made, or None.
+        seed: of the shuffling, the random layers and the calibration set.
+    """
+
+    format: str = "int8"
+    sparsity: float | None = None
+    clusters: int | None = None
+    seed: int = 0
+
+    @property
+    def method(self) -> str:
+        """How the format is reached."""
+        if self.format not in QAT_FORMATS:
+            return POST_TRAINING[self.format]
+        return ("p" if self.sparsity is not None else "") + ("c" if self.clusters is not None else "") + "qat"
+
+
+def run(*, data: Path, options: Options, context: StageContext, model: Path | None = None) -> QuantizeResult:
+    """Write `recipe.json` and either `calibration.npy` or the quantization-aware model.
+
+    Args:
+        data: a prepare artifact.
+        options: see `Options`.
+        context: where to write.
+        model: a train or prune artifact; for quantization-aware training alone.
+
+    Raises:
+        ModelError: TFMOT cannot take the model, or a layer of it.
+        StageError: a format that nothing here serves, QAT without a model, or zeros or shared values lost in training.
+    """
+    if options.format in QAT_FORMATS:
+        if model is None:
+            raise StageError(f"the format {options.format} is trained and needs a model", "a train or prune artifact")
+        return _train_quantized(model, data, options, context)
+    if options.format not in POST_TRAINING:
+        raise StageError(f"the format '{options.format}' has no quantization",
+                         ", ".join((*POST_TRAINING, *QAT_FORMATS)), "litesmith variants")
+    return _choose_recipe(data, options, context)
+
+
+def _choose_recipe(data: Path, options: Options, context: StageContext) -> QuantizeResult:
+    """The calibration set and recipe of a post-training format."""
+    classes = len(read_preprocessing(data).class_names)
+    counts: tuple[int, ...] = ()
+    if options.format in CALIBRATED_FORMATS:
+        train = read_split(data, TRAIN)
+        rows = choose_calibration(train.y, classes, options.calibration_samples, options.seed)
+        np.save(context.out / CALIBRATION_FILE, train.x[rows])
+        counts = tuple(np.bincount(train.y[rows], minlength=classes).tolist())
+    _write_recipe(options, context.out)
+    samples = sum(counts)
+    balance = f"{samples} calibration samples, {min(counts)} to {max(counts)} a class" if counts else "no calibration set"
+    return QuantizeResult(summary=f"{options.format}: {balance}", format=options.format, method=options.method,
+                          calibration_samples=samples, calibration_class_counts=counts)
+
+
+def choose_calibration(y: NDArray[np.int64], classes: int, samples: int, seed: int) -> NDArray[np.int64]:
+    """Rows of a class-balanced calibration set, drawn by seed.
+
+    Each class gives the same number, as far as it has samples; what small classes lack, the others give.
+
+    Args:
+        y: (training samples,) labels.
+        classes: how many labels there are.
+        samples: how many to draw; all where there are fewer.
+        seed: of the draw.
+
+    Returns:
+        (at most `samples`,) row numbers, ascending.
+    """
+    shuffled = [np.random.default_rng((seed, label)).permutation(np.flatnonzero(y == label)) for label in range(classes)]
+    # the k-th sample of every class comes before the (k+1)-th of any
+    turns = sorted((place, label, int(row)) for label, rows in enumerate(shuffled) for place, row in enumerate(rows))
+    return np.sort(np.array([row for _, _, row in turns[:samples]], np.int64))
+
+
+def _train_quantized(model: Path, data: Path, options: Options, context: StageContext) -> QuantizeResult:
+    """Quantization-aware training."""
+    train, validation = read_split(data, TRAIN), read_split(data, VALIDATION)
+    with tensorflow_turn(options.seed, context.log):
+        source = load_model(model)
+        quantized, floats = qat.quantize_aware(source, options.method, options.unsupported_layers == "float")
+        calibration = choose_calibration(train.y, int(train.y.max()) + 1, options.calibration_samples, options.seed)
+        qat.set_activation_ranges(quantized, train.x[calibration])
+        history = fit(quantized, train, validation, options, options.seed, context)
+        plain = qat.as_plain(quantized, source, options.method)
+        sparsity, shared = _verify_kept(read_kernels(source), qat.kernels(plain), options)
+        qat.save_qat(plain, model, context.out)
+    shutil.copyfile(model / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
+    _write_recipe(options, context.out)
+    accuracy = 100 * history.validation_accuracy[history.best_epoch]
+    return QuantizeResult(summary=f"{options.method}: validation accuracy {accuracy:.1f} %", format=options.format,
+                          method=options.method, history=history, not_quantized=floats, sparsity=sparsity,
+                          shared_values=shared)
+
+
+def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArray[np.float32]],
+                 options: Options) -> tuple[float | None, dict[str, int]]:
+    """Zeros and shared values that are left after training, held against what was there before.
+
+    Raises:
+        StageError: more than one point of the zeros is lost, or a kernel holds more values than it was clustered to.
+    """
+    sparsity, shared = None, {}
+    before = {name: before[name] for name in after}
+    if options.sparsity is not None:
+        wanted, sparsity = share_of_zeros(before)[0], share_of_zeros(after)[0]
+        if sparsity < wanted - MISSED_SHARE:
+            raise StageError(f"quantization-aware training left {100 * sparsity:.1f} % zeros of {100 * wanted:.1f} %",
+                             f"at most {100 * MISSED_SHARE:.0f} point lost", "use int8 instead of int8qat")
+    if options.clusters is not None:
+        clustered = [name for name, kernel in before.items() if len(np.unique(kernel)) <= options.clusters]
+        shared = clustering.count_shared_values({name: after[name] for name in clustered}, options.clusters)
+    return sparsity, shared
+
+
+def _write_recipe(options: Options, folder: Path) -> None:
+    """What the convert stage is to do, the same bytes for the same options."""
+    recipe: dict[str, Any] = {"format": options.format, "method": options.method}
+    (folder / RECIPE_FILE).write_text(json.dumps(recipe, indent=2, sort_keys=True) + "\n", "utf-8")
