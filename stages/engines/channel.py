@@ -164,6 +164,10 @@ class Channel:
             if self._stderr in self._selector.get_map():
                 self._selector.unregister(self._stderr)
 
+    def kill(self) -> None:
+        """End the process; its pipes stay, so that a thread that waits for it sees them close."""
+        self._process.kill()
+
     def close(self) -> int:
         """Kill the process, wait for it, close the pipes; its exit status as subprocess gives it; twice is fine."""
         self._process.kill()

@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.errors import EngineCrash, EngineError, EngineRefusal, EngineTimeout, EngineUnavailable
+from device_profiles.errors import (
+    EngineCrash,
+    EngineError,
+    EngineRefusal,
+    EngineTimeout,
+    EngineUnavailable,
+    StageError,
+)
 from device_profiles.records import Record
 from stages.engines import registry, worker
 from stages.engines.channel import Channel, ChannelClosed, ChannelTimeout
@@ -131,6 +138,12 @@ class EngineWorker:
         if channel:
             channel.close()
 
+    def kill(self) -> None:
+        """End the process from another thread; the thread that waits for it gets an `EngineCrash`."""
+        channel = self._channel
+        if channel:
+            channel.kill()
+
     @property
     def pid(self) -> int:
         """Process id of what was started, 0 when nothing runs."""
@@ -162,9 +175,18 @@ class EngineWorker:
             One array per output, (samples, ...) float32, dequantized.
 
         Raises:
-            EngineError: wrong shapes, or as `load`.
+            StageError: samples of another shape than the model's.
+            EngineError: as `load`.
         """
         return self._ask("predict", {"batch": batch}, [np.asarray(each, np.float32) for each in inputs])[1]
+
+    def open(self, *files: Path) -> None:
+        """Let the worker map `.npy` files of float32 samples, one per input, for `predict_rows`."""
+        self._ask("open", {"paths": [str(file.resolve()) for file in files]})
+
+    def predict_rows(self, start: int, stop: int, *, batch: int = 32) -> list[Array]:
+        """`predict` on samples start to stop - 1 of the files that were opened: no sample goes through a pipe."""
+        return self._ask("predict", {"batch": batch, "rows": [start, stop]})[1]
 
     def feed(self, *inputs: Array) -> None:
         """Give the samples that `measure` takes in turn, one per invocation; shapes as in `predict`."""
@@ -221,7 +243,7 @@ class EngineWorker:
         return self._error(EngineCrash, f"its process {ended} in {operation}" + (f": {words}" if words else ""),
                            next_step=f"see {self._log}")
 
-    def _refused(self, operation: str, header: dict[str, Any], words: list[str]) -> EngineError:
+    def _refused(self, operation: str, header: dict[str, Any], words: list[str]) -> EngineError | StageError:
         """The error for a reply that says no; TFLM gives its reason on stderr alone."""
         message = _once(" ".join(str(header.get("message", "")).split()))
         said = " ".join([message, *(word for word in words if word not in message)])
@@ -229,7 +251,8 @@ class EngineWorker:
             return self._error(EngineUnavailable, f"it cannot be imported: {message}",
                                next_step=f"pip install {registry.ENGINES[self.engine].distribution}")
         if header.get("kind") == "usage":
-            return self._error(EngineError, f"cannot {operation}: {message}")
+            return StageError(f"{self.engine}: {self.model or 'the model'}: cannot {operation}: {message}",
+                              next_step="give the data that the model was made for")
         missing = missing_operator(said)
         found = f"it has no operator {missing}: {said}" if missing else said
         return self._error(EngineRefusal, found, next_step="another number format or engine may take it: litesmith "

@@ -81,6 +81,21 @@ def engine(name: str) -> Engine:
     return ENGINES[name]
 
 
+def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, if all are engines and none is doubled; what a settings field validates with.
+
+    Raises:
+        ValueError: otherwise, with what is allowed.
+    """
+    for name in names:
+        if name not in ENGINES:
+            hint = near_miss(name, ENGINES)
+            raise ValueError(f"unknown engine '{name}'{'; ' + hint if hint else ''}; allowed: {', '.join(ENGINES)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"an engine is named twice: {', '.join(names)}")
+    return names
+
+
 def engine_info(name: str) -> EngineInfo:
     """Version and availability from the installed distributions' metadata.
 

@@ -145,8 +145,10 @@ def quantize(samples: Any, tensor: Tensor) -> Any:
     limits = np.iinfo(dtype)
     steps = np.divide(samples, np.float32(tensor.scale), dtype=np.float32)
     np.rint(steps, out=steps)
-    steps += np.float32(tensor.zero_point)
-    np.clip(steps, limits.min, limits.max, out=steps)
+    if tensor.zero_point:
+        steps += np.float32(tensor.zero_point)
+    if not (steps.min() >= limits.min and steps.max() <= limits.max):  # asking is four times faster than clipping
+        np.clip(steps, limits.min, limits.max, out=steps)
     return steps.astype(dtype)
 
 
@@ -250,6 +252,7 @@ class Session:
         self._module: Any = None
         self._model: Any = None
         self._fed: list[Any] = []  # [sample][input], quantized, batch axis 1
+        self._opened: list[Any] = []  # files of samples, one per input
         self._batches = False
         self._proven: set[int] = set()
         self._baseline_bytes = 0
@@ -261,8 +264,8 @@ class Session:
             UsageError: there is no such operation, or it does not fit what is loaded.
             ImportError: the engine cannot be imported.
         """
-        operations: dict[str, Any] = {"hello": self.hello, "load": self.load, "predict": self.predict,
-                                      "feed": self.feed, "measure": self.measure, "memory": self.memory}
+        operations: dict[str, Any] = {"hello": self.hello, "load": self.load, "open": self.open,
+                                      "predict": self.predict, "feed": self.feed, "measure": self.measure, "memory": self.memory}
         name = request.pop("op", "")
         if name not in operations:
             raise UsageError(f"unknown operation {name!r}")
@@ -308,30 +311,43 @@ class Session:
         return {"inputs": [asdict(t) for t in self._model.inputs], "outputs": [asdict(t) for t in self._model.outputs],
                 "load_ms": load_ms, "arena_bytes": self._model.arena_bytes, "cpus": pinned}
 
-    def predict(self, arrays: list[Any], batch: int = 1) -> tuple[dict[str, Any], list[Any]]:
-        """float32 inputs (samples, ...) to float32 outputs (samples, ...), `batch` at a time where the model allows."""
-        model = self._model
-        inputs = self._quantized(arrays)
-        samples = len(inputs[0])
-        rows = self._rows(inputs, min(batch, samples))
+    def open(self, arrays: list[Any], paths: list[str]) -> dict[str, Any]:  # noqa: ARG002
+        """Map `.npy` files, one per input, so that `predict` is told rows and no sample goes through a pipe."""
+        try:
+            self._opened = [np.load(path, mmap_mode="r") for path in paths]
+        except (OSError, ValueError) as error:
+            raise UsageError(f"open: {error}") from error
+        return {"samples": [len(array) for array in self._opened]}
+
+    def predict(self, arrays: list[Any], batch: int = 1,
+                rows: list[int] | None = None) -> tuple[dict[str, Any], list[Any]]:
+        """float32 inputs (samples, ...) to float32 outputs (samples, ...), `batch` at a time where the model allows.
+
+        The samples are those that came along, or `rows` [start, stop) of the files that were opened.
+        """
+        inputs = arrays or [array[slice(*(rows or (0, None)))] for array in self._opened]
+        self._check(inputs)
+        samples, model = len(inputs[0]), self._model
+        size = self._batch(inputs, min(batch, samples))
         outputs = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in model.outputs]
-        for start in range(0, samples, rows):
-            model.put([padded(values[start:start + rows], rows) for values in inputs])
+        for start in range(0, samples, size):
+            model.put(self._quantized(inputs, start, size))
             model.invoke()
-            stop = min(start + rows, samples)
+            stop = min(start + size, samples)
             for position, values in enumerate(model.get()):
                 outputs[position][start:stop] = dequantize(values[:stop - start], model.outputs[position])
-        return {"batch": rows}, outputs
+        return {"batch": size}, outputs
 
     def feed(self, arrays: list[Any]) -> dict[str, Any]:
         """Keep samples for `measure`, which takes them in turn."""
-        inputs = self._quantized(arrays)
+        self._check(arrays)
         self._resize(1)
-        rows = self._model.inputs[0].shape[0]
-        self._fed = [[padded(values[i:i + 1], rows) for values in inputs] for i in range(len(inputs[0]))]
+        size = self._model.inputs[0].shape[0]
+        self._fed = [self._quantized(arrays, row, size, 1) for row in range(len(arrays[0]))]
         return {"samples": len(self._fed)}
 
-    def measure(self, arrays: list[Any], count: int, seconds: float | None = None) -> tuple[dict[str, Any], list[Any]]:  # noqa: ARG002
+    def measure(self, arrays: list[Any], count: int,  # noqa: ARG002
+                seconds: float | None = None) -> tuple[dict[str, Any], list[Any]]:
         """Nanoseconds of up to `count` invocations, or as many as fit in `seconds` (at least one).
 
         Setting the input is outside the clock. The garbage collector is off meanwhile.
@@ -359,61 +375,60 @@ class Session:
         return {"baseline_bytes": self._baseline_bytes, "resident_bytes": memory_bytes("VmRSS"),
                 "peak_bytes": memory_bytes("VmHWM")}
 
-    def _quantized(self, arrays: list[Any]) -> list[Any]:
-        """The inputs in the model's own types.
+    def _check(self, inputs: list[Any]) -> None:
+        """Refuse inputs whose number or shapes are not the model's."""
+        wanted = [tensor.shape[1:] for tensor in self._model.inputs]
+        given = [list(array.shape) for array in inputs]
+        if [shape[1:] for shape in given] != wanted or not given[0][0] or len({shape[0] for shape in given}) != 1:
+            raise UsageError(f"the model wants samples of shape {wanted}, and got {given}")
 
-        Raises:
-            UsageError: their number or shapes are not the model's.
-        """
-        tensors = self._model.inputs
-        wanted = [tensor.shape[1:] for tensor in tensors]
-        given = [list(array.shape[1:]) for array in arrays]
-        if given != wanted or not len(arrays[0]) or len({len(array) for array in arrays}) != 1:
-            raise UsageError(f"the model wants samples of shape {wanted}, and got {[list(a.shape) for a in arrays]}")
-        return [quantize(array, tensors[position]) for position, array in enumerate(arrays)]
+    def _quantized(self, inputs: list[Any], start: int, size: int, samples: int = 0) -> list[Any]:
+        """Samples from `start` in the model's own types, as a batch of `size`; zeros below the last of `samples`."""
+        stop = start + (samples or size)
+        return [padded(quantize(array[start:stop], self._model.inputs[position]), size)
+                for position, array in enumerate(inputs)]
 
-    def _rows(self, inputs: list[Any], rows: int) -> int:
-        """Set the batch to `rows` if the model gives the same then as one at a time; the batch that is set.
+    def _batch(self, inputs: list[Any], size: int) -> int:
+        """Set the batch to `size` if the model gives the same then as one at a time; the batch that is set.
 
         An output may not follow the batch axis (a reshape to a fixed shape), or may mix the samples of a batch (a mean
         over axis 0). So the first time, the first and the last row are held against themselves run alone.
         """
-        rows = max(rows, self._model.inputs[0].shape[0])  # a batch that is set is padded, not made smaller
-        if rows == 1 or not self._batches:
+        size = max(size, self._model.inputs[0].shape[0])  # a batch that is set is padded, not made smaller
+        if size == 1 or not self._batches:
             return int(self._model.inputs[0].shape[0])
-        if rows not in self._proven and not self._prove(inputs, rows):
+        if size not in self._proven and not self._prove(inputs, size):
             self._model.resize(1)  # also where the runtime failed halfway through another size
             self._batches = False
             return 1
-        self._proven.add(rows)
-        self._resize(rows)
-        return rows
+        self._proven.add(size)
+        self._resize(size)
+        return size
 
-    def _prove(self, inputs: list[Any], rows: int) -> bool:
+    def _prove(self, inputs: list[Any], size: int) -> bool:
         """Whether the batch's first and last row come out as they do alone."""
-        last = min(rows, len(inputs[0])) - 1
-        alone = [self._run(1, [values[row:row + 1] for values in inputs]) for row in (0, last)]
+        rows = (0, min(size, len(inputs[0])) - 1)
+        alone = [self._run(1, self._quantized(inputs, row, 1)) for row in rows]
         try:
-            together = self._run(rows, [padded(values[:rows], rows) for values in inputs])
+            together = self._run(size, self._quantized(inputs, 0, size))
         except REFUSALS:
             return False
-        if [list(values.shape) for values in together] != [[rows, *shape[1:]] for shape in self._single]:
+        if [list(values.shape) for values in together] != [[size, *shape[1:]] for shape in self._single]:
             return False
-        pairs = [(alone[which][i][0], together[i][row]) for which, row in enumerate((0, last))
-                 for i in range(len(together))]
-        return all(close(one, other) for one, other in pairs)
+        return all(close(alone[which][position][0], values[row])
+                   for which, row in enumerate(rows) for position, values in enumerate(together))
 
-    def _run(self, rows: int, inputs: list[Any]) -> list[Any]:
+    def _run(self, size: int, inputs: list[Any]) -> list[Any]:
         """Raw outputs of one batch."""
-        self._resize(rows)
+        self._resize(size)
         self._model.put(inputs)
         self._model.invoke()
         outputs: list[Any] = self._model.get()
         return outputs
 
-    def _resize(self, rows: int) -> None:
-        if self._model.inputs[0].shape[0] != rows and self._batches:
-            self._model.resize(rows)
+    def _resize(self, size: int) -> None:
+        if self._model.inputs[0].shape[0] != size and self._batches:
+            self._model.resize(size)
 
 
 def padded(values: Any, rows: int) -> Any:

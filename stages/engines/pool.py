@@ -1,0 +1,175 @@
+"""Run a file of samples through a tflite model on several worker processes, one thread each.
+
+Small models leave the threads of one interpreter little to share, so the samples are shared out instead. A process
+takes a fifth of a second to start: a second one is started only where that pays. Batches start at multiples of the batch
+size, whoever runs them: the outputs do not depend on the number of workers.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.engines.client import EngineWorker
+
+Array = npt.NDArray[Any]
+
+_CHUNK_S = 0.25  # time of one request: short enough for a progress bar, long enough for its overhead not to count
+_MANY_SAMPLES = 2000  # from here on every worker starts at once
+_NEWS_S = 0.05
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run.
+
+    Attributes:
+        engine: its name.
+        tflite: the tflite model's bytes.
+        model: what to call it in messages.
+        samples: a `.npy` file, (samples, ...) float32.
+        batch: samples per invocation where the engine can.
+        workers: processes at most.
+        timeout_s: for a reply: the start, the load, and one batch or a quarter of a second's work.
+        log: file for the workers' stderr.
+        command: see `EngineWorker`.
+    """
+
+    engine: str
+    tflite: bytes
+    model: str
+    samples: Path
+    batch: int
+    workers: int
+    timeout_s: float
+    log: Path
+    command: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What came out.
+
+    Attributes:
+        outputs: one array per output of the model, (samples, ...) float32.
+        engine_version: of the engine that ran.
+        workers: processes that took part.
+    """
+
+    outputs: list[Array]
+    engine_version: str
+    workers: int
+
+
+def predict_file(job: Job, progress: Callable[[int, int], None]) -> Predictions:
+    """Run every sample of a file.
+
+    Args:
+        job: what to run.
+        progress: called with (samples done, samples), from the calling thread.
+
+    Raises:
+        EngineError: what the first worker that failed raised; the others are ended.
+    """
+    return _Pool(job, progress).run()
+
+
+class _Pool:
+    """Hands out samples to lanes, each a thread with a worker process, and takes the outputs back."""
+
+    def __init__(self, job: Job, progress: Callable[[int, int], None]) -> None:
+        self._job, self._progress = job, progress
+        self._samples = len(np.load(job.samples, mmap_mode="r"))
+        self._lock = threading.Lock()
+        self._next, self._done, self._stopped = 0, 0, False
+        self._outputs: list[Array] = []
+        self._workers: list[EngineWorker] = []
+        self._version = ""
+        self._begun = self._start_s = 0.0
+
+    def run(self) -> Predictions:
+        """All samples, in order."""
+        with ThreadPoolExecutor(self._job.workers) as executor:
+            try:
+                lanes = [executor.submit(self._lane)]
+                if self._samples >= _MANY_SAMPLES:
+                    lanes += [executor.submit(self._lane) for _ in range(self._job.workers - 1)]
+                while pending := [lane for lane in lanes if not lane.done()]:
+                    wait(pending, timeout=_NEWS_S, return_when=FIRST_COMPLETED)
+                    self._progress(self._done, self._samples)
+                    if len(lanes) < self._job.workers and self._another_pays():
+                        lanes.append(executor.submit(self._lane))
+                for lane in lanes:
+                    lane.result()
+            finally:
+                self._stop()
+        return Predictions(self._outputs, self._version, len(self._workers))
+
+    def _another_pays(self) -> bool:
+        """Whether what is left takes longer than starting one more worker, twice over."""
+        if not self._done or self._stopped:
+            return False
+        rate = self._done / (time.monotonic() - self._begun)
+        return (self._samples - self._done) / rate > 2 * self._start_s
+
+    def _stop(self) -> None:
+        """Hand out nothing more, and end the workers of lanes that an error or an interruption has left behind."""
+        self._stopped = True
+        for worker in list(self._workers):
+            worker.kill()
+
+    def _lane(self) -> None:
+        """A worker's life: start, load, and take samples until there are none left."""
+        job, start = self._job, time.monotonic()
+        worker = EngineWorker(job.engine, log=job.log, model=job.model, timeout_s=job.timeout_s, command=job.command)
+        try:
+            with worker:
+                self._workers.append(worker)
+                worker.load(job.tflite)
+                self._version = worker.hello.version
+                worker.open(job.samples)
+                self._begun, self._start_s = time.monotonic(), time.monotonic() - start
+                self._work(worker)
+        finally:
+            if self._next < self._samples:
+                self._stopped = True  # nobody will finish what this lane had taken
+
+    def _work(self, worker: EngineWorker) -> None:
+        """Take samples, run them, give the outputs back."""
+        rate = 0.0
+        while (rows := self._take(rate)) is not None:
+            start = time.monotonic()
+            self._give(*rows, worker.predict_rows(*rows, batch=self._job.batch))
+            rate = (rows[1] - rows[0]) / max(1e-6, time.monotonic() - start)
+
+    def _take(self, rate: float) -> tuple[int, int] | None:
+        """The next samples [start, stop), or None when there are none left.
+
+        Args:
+            rate: samples a second of the lane that asks; 0 before it knows.
+        """
+        with self._lock:
+            left = self._samples - self._next
+            if self._stopped or left <= 0:
+                return None
+            fair = left / (2 * self._job.workers)  # smaller towards the end, so that the lanes finish together
+            batches = max(1, int(min(rate * _CHUNK_S, fair) / self._job.batch))
+            start, self._next = self._next, min(self._samples, self._next + batches * self._job.batch)
+            return start, self._next
+
+    def _give(self, start: int, stop: int, outputs: Sequence[Array]) -> None:
+        """Keep the outputs of samples start to stop - 1."""
+        with self._lock:
+            if not self._outputs:
+                self._outputs = [np.empty((self._samples, *values.shape[1:]), np.float32) for values in outputs]
+            for whole, part in zip(self._outputs, outputs, strict=True):
+                whole[start:stop] = part
+            self._done += stop - start
