@@ -137,13 +137,13 @@ class Predicted(Record):
         throughput_per_s: by arithmetic, then by kernel class: MACs a second of one core for the classes that multiply
             and accumulate, elements (of the output; of the windows for pooling) a second for the others.
         bandwidth_bytes_per_s: at which one core moves weights and activations that are not in its registers.
-        gather_per_s: elements a second of one core that a convolution or fully connected kernel collects and widens
-            before it multiplies (im2col); None where that is hidden behind the multiplications.
-        store_per_s: output elements a second of one core that a kernel scales, clamps and stores; None as above.
+        gather_per_s: elements a second of one core that a convolution or fully connected kernel collects (im2col)
+            before it multiplies; left out where that is hidden behind the multiplications.
         operator_overhead_s: of each operator's call.
         inference_overhead_s: of each inference.
         parallel_efficiency: share of each further core that helps, 0 to 1; 0 on a device with one core.
         uncertainty_factor: f in the interval [x / f, x * f] at `level`.
+        validated_macs: smallest and largest model, in MACs, that the factor was found on; outside it is squared.
         level: the interval's level, from 0 to 1.
     """
 
@@ -151,11 +151,11 @@ class Predicted(Record):
     throughput_per_s: dict[Arithmetic, Fact[dict[KernelClass, Positive]]] = Field(min_length=1)
     bandwidth_bytes_per_s: Fact[Positive]
     gather_per_s: dict[Arithmetic, Fact[Positive]] = Field(default_factory=dict)
-    store_per_s: dict[Arithmetic, Fact[Positive]] = Field(default_factory=dict)
     operator_overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]]
     inference_overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]]
     parallel_efficiency: Fact[Annotated[float, Field(ge=0, le=1)]]
     uncertainty_factor: Fact[Annotated[float, Field(gt=1, le=10)]]
+    validated_macs: Fact[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(gt=0)]]]
     level: float = Field(gt=0, lt=1, description="the level of the interval that uncertainty_factor gives, 0 to 1")
 
 

@@ -33,8 +33,6 @@ def gathered_elements(operator: Operator, tensors: Tensors) -> int:
     if operator.name == "CONV_2D":
         kernel, output = _shape(operator, tensors, 1), _output(operator, tensors)
         return math.prod(output[:-1]) * math.prod(kernel[1:]) if output else 0
-    if operator.name == "DEPTHWISE_CONV_2D":
-        return macs(operator, tensors)
     if operator.name == "FULLY_CONNECTED":
         return _shape_elements(_shape(operator, tensors, 0))
     return 0

@@ -1,0 +1,156 @@
+"""Latency and energy of a workload on a profiled device, predicted. The one place to replace by a better prediction.
+
+A roofline over the operators. For one operator on one core:
+
+    compute = work / throughput + gathered / gather
+    latency = max(compute, bytes / bandwidth) / (1 + (threads - 1) * parallel_efficiency) + operator_overhead
+
+`work` is MACs, or element operations for a kernel that does not multiply and accumulate. The sum over the operators and
+`inference_overhead` is the latency; `uncertainty_factor` f gives the interval [x / f, x * f].
+S. Williams, A. Waterman, D. Patterson: "Roofline: an insightful visual performance model", CACM 52(4), 2009.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from device_profiles.operators import VIEWS
+from device_profiles.records import Figure, Record
+from device_profiles.schema import Arithmetic, KernelClass, Predicted, Profile
+from device_profiles.workload import OperatorWork, Workload
+
+_MS, _UJ_PER_J = 1e3, 1e6
+
+
+class OperatorPrediction(Record):
+    """One operator's share.
+
+    Attributes:
+        bound: what decides it: "compute", "memory" or "overhead".
+    """
+
+    index: int
+    operator: str
+    kernel: KernelClass
+    latency_ms: float
+    bound: str
+
+
+class Prediction(Record):
+    """What was predicted, or why nothing was.
+
+    Attributes:
+        figure: median latency of one inference in ms, with its interval; None where none can be had.
+        reason: why there is no figure; empty where there is one.
+        operators: the share of each operator; empty where there is no figure.
+        widened: the interval is wider than the profile's, because the model is outside the range that was validated.
+    """
+
+    figure: Figure | None
+    reason: str = ""
+    operators: tuple[OperatorPrediction, ...] = ()
+    widened: bool = False
+
+
+def predict_latency(workload: Workload, profile: Profile) -> Prediction:
+    """Predict the latency of one inference (batch 1) in steady state.
+
+    Args:
+        workload: of the tflite model.
+        profile: of the device; its `threads` are the threads.
+
+    Returns:
+        The figure with its interval, or the reason why there is none: a device that is measured, an operator or an
+        arithmetic of which the profile states no throughput, control flow.
+    """
+    model = profile.latency
+    if not isinstance(model, Predicted):
+        return Prediction(figure=None, reason=f"profile '{profile.name}' is measured, not predicted")
+    reason = _unpredictable(workload, model)
+    if reason:
+        return Prediction(figure=None, reason=reason)
+    shares = tuple(_operator(op, model, profile) for op in workload.operators)
+    latency_ms = sum(share.latency_ms for share in shares) + model.inference_overhead_s.value * _MS
+    low, high = model.validated_macs.value
+    inside = low <= workload.macs <= high
+    # Outside what was validated nothing proves the factor; its square is a convention, not a measurement.
+    factor = model.uncertainty_factor.value if inside else model.uncertainty_factor.value ** 2
+    figure = Figure(value=latency_ms, unit="ms", provenance="predicted", level=model.level,
+                    interval=(latency_ms / factor, latency_ms * factor), method=_method(profile, factor, inside))
+    return Prediction(figure=figure, operators=shares, widened=not inside)
+
+
+def predict_energy(profile: Profile, latency: Figure | None) -> Figure | None:
+    """Energy of one inference: active power times latency.
+
+    Over 27 MLPerf Tiny submissions the power of a board changes little with the network, so one power serves all.
+
+    Args:
+        profile: of the device.
+        latency: in ms, measured or predicted.
+
+    Returns:
+        uJ with the latency's interval and provenance "predicted"; None without a latency or a power.
+    """
+    if latency is None or profile.active_power_w is None:
+        return None
+    uj_per_ms = profile.active_power_w.value * _UJ_PER_J / _MS
+    interval = None if latency.interval is None else (latency.interval[0] * uj_per_ms, latency.interval[1] * uj_per_ms)
+    method = f"{profile.active_power_w.value:g} W times the {latency.provenance} latency"
+    return Figure(value=latency.value * uj_per_ms, unit="uJ", provenance="predicted", interval=interval,
+                  level=latency.level, method=method)
+
+
+def _method(profile: Profile, factor: float, inside: bool) -> str:
+    """How value and interval were computed, for people."""
+    text = f"roofline over operators, {profile.threads} thread{'s' if profile.threads > 1 else ''}; factor {factor:.3g}"
+    return text if inside else f"{text} (squared: the model's MACs are outside the validated range)"
+
+
+def _unpredictable(workload: Workload, model: Predicted) -> str:
+    """Why a workload cannot be predicted, or an empty string."""
+    if workload.has_control_flow:
+        return "the model has control flow, so its work depends on the data"
+    for op in workload.operators:
+        missing = _missing(op, model)
+        if missing:
+            return f"operator {op.index} ({op.label}): {missing}"
+    return ""
+
+
+def _missing(op: OperatorWork, model: Predicted) -> str:
+    """What the profile does not state about an operator."""
+    if op.once or op.name in VIEWS:
+        return ""
+    if op.kernel == "other":
+        return "its cost is not known"
+    table = model.throughput_per_s.get(cast(Arithmetic, op.arithmetic))
+    if table is None:
+        return f"the profile states no throughput for {op.arithmetic} arithmetic"
+    if op.kernel not in table.value:
+        return f"the profile states no throughput for {op.kernel} in {op.arithmetic}"
+    return ""
+
+
+def _operator(op: OperatorWork, model: Predicted, profile: Profile) -> OperatorPrediction:
+    """The latency of one operator, and what bounds it."""
+    overhead_s = model.operator_overhead_s.value
+    if op.once and profile.engine.name != "tflm":
+        overhead_s = 0.0  # litert runs an operator on constants once, at load
+    if op.once or op.name in VIEWS:
+        return _share(op, 0.0, 0.0, overhead_s)
+    speedup = 1 + (profile.threads - 1) * model.parallel_efficiency.value
+    arithmetic = cast(Arithmetic, op.arithmetic)
+    compute_s = (op.macs or op.element_ops) / model.throughput_per_s[arithmetic].value[op.kernel]
+    if arithmetic in model.gather_per_s:
+        compute_s += op.gathered / model.gather_per_s[arithmetic].value
+    moved = op.weight_bytes + op.input_bytes + op.output_bytes
+    return _share(op, compute_s / speedup, moved / model.bandwidth_bytes_per_s.value / speedup, overhead_s)
+
+
+def _share(op: OperatorWork, compute_s: float, memory_s: float, overhead_s: float) -> OperatorPrediction:
+    bound = "compute" if compute_s >= memory_s else "memory"
+    if overhead_s >= max(compute_s, memory_s):
+        bound = "overhead"
+    return OperatorPrediction(index=op.index, operator=op.label, kernel=op.kernel, bound=bound,
+                              latency_ms=(max(compute_s, memory_s) + overhead_s) * _MS)
