@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from device_profiles.errors import StoreError
-from device_profiles.records import Record
 
 RESULT_FILE = "result.json"
 TFLITE_FILE = "model.tflite"
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=BaseModel)
 
 
 def read_result(folder: Path, kind: type[R]) -> R:

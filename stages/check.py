@@ -33,7 +33,7 @@ class Settings(Record):
     choice: Choice = Field("smallest", description="which of the variants that pass wins: smallest, fastest or "
                                                    "most-accurate")
     require: Literal["all"] | tuple[str, ...] = Field(
-        "all", description="profiles that must have a variant that fits, else the exit code is 3: all, or a list of names")
+        "all", description="profiles that must have a variant that fits, else the exit code is 3: all, or a list")
     limits: dict[str, dict[str, float | None]] = Field(
         default_factory=dict, description="by profile: limits that replace the profile's own; null takes one away")
 

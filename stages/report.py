@@ -1,15 +1,14 @@
-"""Put everything that a run found out into one report: JSON with its schema, Markdown with plots, and an offline page."""
+"""Put everything that a run found out into one report: JSON and its schema, Markdown and plots, an offline page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
-from device_profiles.errors import StoreError
 from device_profiles.records import Record
-from stages.artifacts import RESULT_FILE, read_result
+from stages.artifacts import read_result
 from stages.context import StageContext
 from stages.records import (
     BaselineResult,
@@ -105,15 +104,13 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
                         winners=winners, files=files)
 
 
+class _AnyTraining(RootModel[TrainResult | PruneResult | QuantizeResult]):
+    """The result of a training stage: each refuses the others' keys, so only one can fit."""
+
+
 def _training(folder: Path) -> Training:
-    """A training's result; which of the three it is shows in its keys."""
-    for kind in (TrainResult, PruneResult, QuantizeResult):
-        try:
-            return read_result(folder, kind)
-        except StoreError as error:
-            last = error
-    raise StoreError(f"{folder / RESULT_FILE} is the result of no training: {last.found}",
-                     "a result of train, prune or quantize", last.next_step) from last
+    """The result of `train`, `prune` or `quantize`."""
+    return read_result(folder, _AnyTraining).root
 
 
 def _write(report: Report, context: StageContext) -> tuple[str, ...]:

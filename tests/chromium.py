@@ -1,7 +1,8 @@
-"""Headless Chromium for tests: a page of an exact width, no network, and a record of what it asked for and complained of.
+"""Headless Chromium for tests: a page of an exact width, without network, and what it asked for and complained of.
 
-Speaks the DevTools protocol over a pipe (https://chromedevtools.github.io/devtools-protocol/, `--remote-debugging-pipe`:
-messages end in a zero byte), because `--window-size` cannot go below 500 pixels and tells nothing about requests.
+Speaks the DevTools protocol over a pipe (https://chromedevtools.github.io/devtools-protocol/; with
+`--remote-debugging-pipe` messages end in a zero byte), because `--window-size` cannot go below 500 pixels and
+tells nothing about requests.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next((found for name in _NAMES if (found := shutil.which(name))), None)
 NO_CHROMIUM = "there is no Chromium on the PATH (Debian package chromium)"
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
           "--disable-dev-shm-usage", "--disable-extensions", "--disable-component-update", "--hide-scrollbars",

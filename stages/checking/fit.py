@@ -1,7 +1,7 @@
 """One variant on one profile, limit by limit: first whether the device can run it at all, then each limit that is set.
 
-What the device cannot run is a `fail` that says so. Its latency and energy are then not looked at: a figure for something
-that cannot run would only mislead.
+What the device cannot run is a `fail` that says so. Its latency and energy are then not looked at: a figure
+for something that cannot run would only mislead.
 """
 
 from __future__ import annotations
@@ -147,10 +147,7 @@ def _limits(subject: Subject, profile: Profile, latency: _Latency) -> Iterator[L
         yield judge("peak_memory_bytes", _peak(subject, profile), limits.peak_memory_bytes, "bytes",
                     _why_unmeasured(subject, profile, "peak memory"))
     if limits.accuracy_drop_points is not None:
-        evaluated = subject.evaluated.get(engine)
-        yield judge("accuracy_drop_points", evaluated.drop if evaluated else None, limits.accuracy_drop_points, "points",
-                    f"{engine} {_words(evaluated.status)}: {evaluated.message}" if evaluated and evaluated.status != "ok"
-                    else f"the drop was not evaluated in {engine}")
+        yield _drop(subject, engine, limits.accuracy_drop_points)
     if limits.latency_median_ms is not None:
         yield judge("latency_median_ms", latency.median, limits.latency_median_ms, "ms", latency.missing)
     if limits.latency_p90_ms is not None:
@@ -158,6 +155,15 @@ def _limits(subject: Subject, profile: Profile, latency: _Latency) -> Iterator[L
     if limits.energy_uj is not None:
         why = "the profile states no power" if profile.active_power_w is None else latency.missing
         yield judge("energy_uj", predict_energy(profile, latency.median), limits.energy_uj, "uJ", why)
+
+
+def _drop(subject: Subject, engine: str, bound: float) -> LimitVerdict:
+    """The accuracy drop in the engine that the profile runs."""
+    found = subject.evaluated.get(engine)
+    missing = f"the drop was not evaluated in {engine}"
+    if found is not None and found.status != "ok":
+        missing = f"{engine} {_words(found.status)}: {found.message}"
+    return judge("accuracy_drop_points", found.drop if found else None, bound, "points", missing)
 
 
 def file_size(subject: Subject) -> Figure:

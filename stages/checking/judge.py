@@ -6,8 +6,8 @@ A limit is an upper bound, and a figure at the bound passes. With the figure's i
     low  >  bound          fail
     low  <= bound < high   undecided
 
-An exact count (one observation, no interval) is its own interval. A figure of many observations without an interval, or a
-prediction without a stated error, decides nothing: its spread is not known.
+An exact count (one observation, no interval) is its own interval. A figure of many observations without an interval, or
+a prediction without a stated error, decides nothing: its spread is not known.
 """
 
 from __future__ import annotations
@@ -122,4 +122,5 @@ def _what_decides(found: Figure, bound: float) -> str:
     needed = math.ceil(found.samples * (half / gap) ** 2) if gap else math.inf
     if needed > MOST_SAMPLES:
         return "the value lies at the bound: only another limit or another model would decide it"
-    return f"about {max(needed, found.samples + 1):,} samples ({found.samples:,} now) would decide it if the value stays"
+    needed = max(int(needed), found.samples + 1)
+    return f"about {needed:,} samples ({found.samples:,} now) would decide it if the value stays"

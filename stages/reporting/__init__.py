@@ -1,1 +1,1 @@
-"""Renderers: they turn a finished record into text, plots and pages, and compute nothing that the record does not hold."""
+"""Renderers: they turn a finished record into text, plots and pages, and compute nothing that it does not hold."""

@@ -1,7 +1,7 @@
 """The page's plots as plotly figures: plain dictionaries, so that nothing heavy is imported to make them.
 
-A colour written `var(--name)` is one of the page's own CSS colours; the page's script fills it in, in light and in dark.
-A measured and a predicted figure are never in one view.
+A colour written `var(--name)` is one of the page's own CSS colours; the page's script fills it in, for light and for
+dark. A measured and a predicted figure are never in one view.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def axis(title: str, **more: Any) -> Json:
 
 def layout(x: Json, y: Json, *, height: int, **more: Any) -> Json:
     """A layout; colours and fonts are the page's."""
-    return {"xaxis": x, "yaxis": y, "height": height, "showlegend": False, "margin": {"l": 56, "r": 16, "t": 12, "b": 48},
-            **more}
+    margin = {"l": 56, "r": 16, "t": 12, "b": 48}
+    return {"xaxis": x, "yaxis": y, "height": height, "showlegend": False, "margin": margin, **more}
 
 
 def hover(figure: Figure, label: str) -> str:
@@ -102,13 +102,14 @@ def cost_plot(report: Report, cost: str) -> Plot:
                        notes=tuple(f"No point for {name}: {why}" for name, why in front.missing.items()))
                   for front in fronts)
     if cost == "tflite_bytes":
-        return Plot(name="accuracy-bytes", title="Accuracy against bytes", views=views, absent="No variant was evaluated.",
-                    caption="Up and to the left is better. The line is the Pareto front: no variant on it is beaten in "
-                            "both. Bars are 95 % intervals on the test split.")
+        return Plot(name="accuracy-bytes", title="Accuracy against bytes", views=views,
+                    absent="No variant was evaluated.", caption=(
+                        "Up and to the left is better. The line is the Pareto front: none on it is beaten in both. "
+                        "Bars are 95 % intervals on the test split."))
     return Plot(name="accuracy-latency", title="Accuracy against latency", views=views,
                 absent="No variant has both an accuracy and a latency.",
-                caption="Up and to the left is better. Each view holds one kind of latency: measured on this host in one "
-                        "engine, or predicted for one device. They are never mixed.")
+                caption="Up and to the left is better. Each view holds one kind of latency: measured on this host in "
+                        "one engine, or predicted for one device. They are never mixed.")
 
 
 def _bars(figures: Sequence[Figure], factor: float) -> Json:
@@ -135,7 +136,7 @@ def _front_figure(report: Report, front: Front, styles: Mapping[str, Style]) -> 
     scatter = {
         "type": "scatter", "mode": "markers", "x": x, "y": y, "cliponaxis": False,
         "error_y": _bars(accuracies, 100), "error_x": _bars(costs, cost_value(1, costs[0].unit)),
-        "marker": {"size": 12, "opacity": [1 if on else 0.55 for on in on_front],
+        "marker": {"size": 12, "opacity": [1 if on else 0.7 for on in on_front],
                    "color": [styles[point.variant].color for point in points],
                    "symbol": [styles[point.variant].symbol for point in points],
                    "line": {"width": 1.5, "color": "var(--surface)"}},
@@ -144,8 +145,9 @@ def _front_figure(report: Report, front: Front, styles: Mapping[str, Style]) -> 
         "hovertemplate": "%{text}<extra></extra>",
     }
     chosen = [index for index, on in enumerate(on_front) if on]
-    line = {"type": "scatter", "mode": "lines", "x": [x[index] for index in chosen], "y": [y[index] for index in chosen],
-            "line": {"shape": "hv", "width": 1.5, "color": "var(--front)"}, "hoverinfo": "skip"}
+    line = {"type": "scatter", "mode": "lines", "x": [x[index] for index in chosen],
+            "y": [y[index] for index in chosen], "hoverinfo": "skip",
+            "line": {"shape": "hv", "width": 1.5, "color": "var(--front)"}}
     base = report.baseline.accuracy
     ends = [end for figure in accuracies for end in (figure.interval or (figure.value, figure.value))]
     ends += [base.value] if base else []
@@ -204,16 +206,20 @@ def _measured_view(report: Report, engine: str, styles: Mapping[str, Style]) -> 
     timed = {name: run for name, run in runs.items() if run.median is not None}
     if not timed:
         return None
-    data, ends = [], []
-    for name, run in timed.items():
-        data += list(_strip(name, run, styles[name]))
-        ends += [run.deciles_ms[1], run.deciles_ms[9]] if len(run.deciles_ms) == 11 else [run.median.value]  # type: ignore[union-attr]
+    data = [trace for name, run in timed.items() for trace in _strip(name, run, styles[name])]
+    ends = [value for run in timed.values() for value in (run.deciles_ms[1:10] or _values(run.median))]
     notes = tuple(f"{name}: {run.status}{': ' + run.message if run.message else ''}"
                   for name, run in runs.items() if name not in timed)
     threads = sorted({run.threads for run in timed.values()})
-    title = f"one inference on this host in {engine}, {'/'.join(map(str, threads))} thread, ms (measured)"
+    count = f"{'/'.join(map(str, threads))} thread" + ("" if threads == [1] else "s")
+    title = f"one inference on this host in {engine}, {count}, ms (measured)"
     return View(label=f"{engine} on this host, measured", notes=notes, figure={
         "data": data, "layout": _rows(report.variants, _time_axis(title, ends))})
+
+
+def _values(figure: Figure | None) -> tuple[float, ...]:
+    """The figure's value, or nothing."""
+    return () if figure is None else (figure.value,)
 
 
 def _strip(name: str, run: EngineBenchmark, style: Style) -> Iterator[Json]:
@@ -239,7 +245,7 @@ def _predicted_view(report: Report, front: Front, styles: Mapping[str, Style]) -
     if profile is None or front.cost != "latency":
         return None
     data: list[Json] = []
-    ends = []
+    ends: list[float] = []
     for name, found in profile.latency.items():
         if found is None or found.provenance != front.provenance:
             continue
@@ -248,10 +254,12 @@ def _predicted_view(report: Report, front: Front, styles: Mapping[str, Style]) -
         data.append({"type": "scatter", "mode": "lines", "x": [low, high], "y": [name, name], "hoverinfo": "skip",
                      "line": {"width": 2, "color": styles[name].color}})
         data.append({"type": "scatter", "mode": "markers", "x": [found.value], "y": [name],
-                     "marker": {"size": 11, "symbol": "diamond-open", "color": styles[name].color, "line": {"width": 2}},
+                     "marker": {"size": 11, "symbol": "diamond-open", "color": styles[name].color,
+                                "line": {"width": 2}},
                      "text": [f"<b>{name}</b><br>{hover(found, 'median')}<br>{found.method}"],
                      "hovertemplate": "%{text}<extra></extra>"})
     title = f"one inference on {profile.device}, ms ({front.provenance})"
-    notes = tuple(f"{name}: no latency; the limits below say why" for name, found in profile.latency.items() if found is None)
+    notes = tuple(f"{name}: no latency; the verdicts below say why"
+                  for name, found in profile.latency.items() if found is None)
     return View(label=f"{profile.name}, {front.provenance}", notes=notes, figure={
         "data": data, "layout": _rows(report.variants, _time_axis(title, ends))})

@@ -93,7 +93,7 @@ def _figures(plots: tuple[Plot, ...]) -> dict[str, Any]:
 def _outcome(report: Report, profile: ProfileReport) -> Outcome:
     """A profile's card."""
     verdicts = [variant.verdict[profile.name] for variant in report.variants if profile.name in variant.verdict]
-    counts = tuple((mark, verdicts.count(mark)) for mark in VERDICT_MARKS if mark in verdicts)  # type: ignore[arg-type]
+    counts = tuple((mark, verdicts.count(mark)) for mark in VERDICT_MARKS if mark in verdicts)
     facts = _winner_facts(report.variant(profile.winner), profile) if profile.winner else ()
     return Outcome(profile=profile, facts=facts, counts=counts)
 

@@ -1,7 +1,8 @@
 """JUnit XML of the verdicts: a test suite for each profile and variant, a test case for each limit.
 
-GitHub, GitLab and Jenkins read the same core (https://github.com/testmoapp/junitxml): `failure` for `fail`; `skipped` with
-the reason for `undecided` and `unknown`, which are neither a pass nor a proof of failure. The gate is the exit code.
+GitHub, GitLab and Jenkins read the same core (https://github.com/testmoapp/junitxml): `failure` for `fail`; `skipped`
+with the reason for `undecided` and `unknown`, which are neither a pass nor a proof of failure. The gate is
+the exit code.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from stages.reporting.text import printable
 def junit_xml(profiles: Mapping[str, ProfileCheck]) -> bytes:
     """The whole document, UTF-8, with an XML declaration and a newline at the end."""
     root = Element("testsuites", {"name": "litesmith check"})
-    limits = []
+    limits: list[LimitVerdict] = []
     for profile in profiles.values():
         for check in profile.variants.values():
             _add_suite(root, profile, check)

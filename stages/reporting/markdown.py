@@ -55,7 +55,8 @@ def check_summary(check: CheckResult) -> str:
 def _head(report: Report) -> Iterator[str]:
     yield f"# {escape(report.run)}"
     yield ""
-    yield (f"{len(report.variants)} variants of a model with {figure_text(report.baseline.accuracy)} accuracy in float on "
+    accuracy = figure_text(report.baseline.accuracy)
+    yield (f"{len(report.variants)} variants of a model with {accuracy} accuracy in float on "
            f"{report.baseline.samples:,} test samples of {escape(report.data.source)}. Intervals are 95 %.")
     yield ""
 
@@ -67,8 +68,9 @@ def _winners(report: Report) -> Iterator[str]:
     for profile in report.profiles.values():
         latency = profile.latency.get(profile.winner or "")
         shown = f"{figure_text(latency)}, {latency.provenance}" if latency else MISSING
-        rows.append([escape(profile.name), escape(profile.device), f"**{escape(profile.winner)}**" if profile.winner else
-                     "none", shown if profile.winner else "", escape(profile.reason)])
+        winner = f"**{escape(profile.winner)}**" if profile.winner else "none"
+        rows.append([escape(profile.name), escape(profile.device), winner, shown if profile.winner else "",
+                     escape(profile.reason)])
     yield from table(["profile", "device", "winner", "median latency", "reason"], rows)
 
 
@@ -96,8 +98,8 @@ def _sizes(report: Report) -> Iterator[str]:
         meaning = "; ".join(token.meaning for token in variant.tokens)
         rows.append([f"[{escape(variant.name)}]({variant.tflite})", f"{variant.tflite_bytes:,} bytes",
                      kib(variant.tflite_bytes), arena, escape(meaning), f"`{variant.sha256[:12]}`"])
-    yield from table(["variant", "tflite model", "KiB = 1024 bytes", "arena in TFLM (measured)", "what it is", "SHA-256"],
-                     rows)
+    head = ["variant", "tflite model", "KiB = 1024 bytes", "arena in TFLM (measured)", "what it is", "SHA-256"]
+    yield from table(head, rows)
 
 
 def _engines(report: Report) -> Iterator[str]:
@@ -153,8 +155,8 @@ def _data(report: Report) -> Iterator[str]:
     yield "## Data"
     yield ""
     shape = " x ".join(map(str, data.input_shape))
-    yield (f"{escape(data.source)}: samples of {shape}, {len(data.class_names)} classes; NaN in {data.nan_samples}, constant "
-           f"{data.constant_samples} samples, {data.constant_features} inputs that never change.")
+    yield (f"{escape(data.source)}: samples of {shape}, {len(data.class_names)} classes; {data.nan_samples} with NaN, "
+           f"{data.constant_samples} constant samples, {data.constant_features} inputs that never change.")
     yield ""
     yield from table(["split", "samples", "duplicates inside"], (
         [escape(name), f"{split.samples:,}", str(data.duplicates_within.get(name, MISSING))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stages.reporting.figures import ROW_HEIGHT, Json, Plot, View, axis, layout
-from stages.reporting.record import Curve, EngineMetrics, Report, VariantReport
+from stages.reporting.record import Curve, EngineMetrics, Report
 from stages.reporting.style import SEQUENCE, line_style, variant_styles
 from stages.reporting.text import kib, quantity
 
@@ -27,11 +27,12 @@ def memory_plots(report: Report) -> tuple[Plot, ...]:
     return (
         Plot(name="memory-file", title="File", caption="Bytes of the tflite model: what is shipped (exact).",
              views=(_bar_view(report, "", files, {}),)),
-        Plot(name="memory-arena", title="Tensor arena", caption="RAM that TFLM allocates for the model (measured, exact).",
+        Plot(name="memory-arena", title="Tensor arena",
+             caption="RAM that TFLM allocates for the model (measured, exact).",
              views=(_bar_view(report, "", arenas, why),) if any(arenas.values()) else (),
              absent=next((text for text in why.values() if text), "TFLM did not run.")),
         Plot(name="memory-peak", title="Peak memory", views=peaks, absent="No engine reported it.",
-             caption="Resident set of the engine's process at its highest, less what it had before the model (measured)."),
+             caption="Resident set of the engine's process at its highest, less that before the model (measured)."),
     )
 
 
@@ -50,14 +51,14 @@ def _bar_view(report: Report, label: str, values: Mapping[str, float | None], wh
     known = {name: values[name] for name in names if values.get(name) is not None}
     numbers = [value / 1024 for value in known.values() if value is not None]
     data = [{"type": "bar", "orientation": "h", "y": list(known), "x": numbers, "width": 0.62,
-             "marker": {"color": [styles[name].color for name in known]}, "textposition": "outside", "cliponaxis": False,
-             "text": [kib(value) for value in known.values() if value is not None],
+             "marker": {"color": [styles[name].color for name in known]}, "textposition": "outside",
+             "cliponaxis": False, "text": [kib(value) for value in known.values() if value is not None],
              "customdata": [f"<b>{name}</b><br>{quantity(value, 'bytes')}" for name, value in known.items()
                             if value is not None],
              "hovertemplate": "%{customdata}<extra></extra>"}]
     rows = axis("", type="category", categoryorder="array", categoryarray=names[::-1], range=[-0.6, len(names) - 0.4],
                 showgrid=False, fixedrange=True)
-    shown = layout(axis("KiB (1024 bytes)", range=[0, max(numbers, default=1) * 1.28], nticks=5), rows,
+    shown = layout(axis("KiB (1024 bytes)", range=[0, max(numbers, default=1) * 1.5], nticks=4), rows,
                    height=ROW_HEIGHT * len(names) + 70)
     notes = tuple(f"{name}: {why.get(name) or 'not obtained'}" for name in names if name not in known)
     return View(label=label, figure={"data": data, "layout": shown}, notes=notes)
@@ -77,8 +78,8 @@ def operator_plot(report: Report) -> Plot:
                     totals[one.operator] = totals.get(one.operator, 0.0) + one.latency_ms
                 views.append(View(label=f"{variant.name} in {engine}", group=engine, figure=_operator_figure(totals)))
     return Plot(name="operators", title="Time by operator", views=tuple(views),
-                caption="Times of all operators of one kind, summed, as the engine's own profiler reports them (measured). "
-                        "Profiling costs time itself, so the sum is not the latency above.",
+                caption="Times of all operators of one kind, summed, as the engine's own profiler reports them "
+                        "(measured). Profiling costs time itself, so the sum is not the latency above.",
                 absent="No engine here reports times by operator.")
 
 
@@ -107,16 +108,16 @@ def confusion_plot(report: Report) -> Plot:
     views = tuple(View(label=label, group=group, figure=_confusion_figure(metrics, names))
                   for label, group, metrics in found if metrics.confusion)
     return Plot(name="confusion", title="Confusion", views=views, absent="No model was evaluated.", caption=(
-        "Rows are the true classes, columns the labels given; numbers are counts on the test split (measured), shades are "
-        "shares of the row."))
+        "Rows are the true classes, columns the labels given; numbers are counts on the test split (measured), shades "
+        "are shares of the row."))
 
 
 def _confusion_figure(metrics: EngineMetrics, names: Sequence[str]) -> Json:
     """A heat map of row shares with the counts written in; empty cells stay empty."""
     rows = metrics.confusion
     shares = [[count / (sum(row) or 1) for count in row] for row in rows]
-    heat = {"type": "heatmap", "z": shares, "x": list(names), "y": list(names), "zmin": 0, "zmax": 1, "showscale": False,
-            "xgap": 1, "ygap": 1, "customdata": [list(row) for row in rows],
+    heat = {"type": "heatmap", "z": shares, "x": list(names), "y": list(names), "zmin": 0, "zmax": 1,
+            "showscale": False, "xgap": 1, "ygap": 1, "customdata": [list(row) for row in rows],
             "colorscale": [[0, "var(--heat-0)"], [0.02, "var(--heat-1)"], [1, "var(--heat-2)"]],
             "hovertemplate": "true %{y}, given %{x}: %{customdata} samples<extra></extra>"}
     if len(names) <= MOST_LABELLED_CLASSES:
@@ -124,7 +125,7 @@ def _confusion_figure(metrics: EngineMetrics, names: Sequence[str]) -> Json:
     shown = layout(axis("label given", type="category", showgrid=False, constrain="domain"),
                    axis("true class", type="category", autorange="reversed", showgrid=False, scaleanchor="x",
                         constrain="domain"), height=440)
-    return {"data": [heat], "layout": shown}
+    return {"data": [heat], "layout": shown, "square": True}
 
 
 # -- learning curves -------------------------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ def _confusion_figure(metrics: EngineMetrics, names: Sequence[str]) -> Json:
 
 def curve_plots(report: Report) -> tuple[Plot, ...]:
     """Accuracy and loss of every training, on the training and on the validation split."""
-    captions = "Solid: validation split. Dotted: training split. The ring is the epoch whose weights were kept (measured)."
+    captions = "Solid: validation split. Dotted: training split. Ring: the epoch whose weights were kept (measured)."
     return tuple(Plot(name=f"curves-{kind}", title=title, caption=captions,
                       views=(_curve_view(report, kind),) if report.trainings else (), absent="Nothing was trained.")
                  for kind, title in (("accuracy", "Accuracy by epoch"), ("loss", "Loss by epoch")))
@@ -146,7 +147,8 @@ def _curve_view(report: Report, kind: str) -> View:
         color, dash = line_style(index)
         validation: Curve = getattr(training, f"validation_{kind}")
         data.append(_curve(getattr(training, kind), factor, label, {"width": 1.2, "dash": "dot", "color": color}))
-        data.append(_curve(validation, factor, label, {"width": 2.2, "dash": dash, "color": color}) | {"showlegend": True})
+        solid = _curve(validation, factor, label, {"width": 2.2, "dash": dash, "color": color})
+        data.append(solid | {"showlegend": True})
         if 0 <= training.best_epoch - 1 < len(validation) and validation[training.best_epoch - 1] is not None:
             data.append({"type": "scatter", "mode": "markers", "x": [training.best_epoch], "legendgroup": label,
                          "y": [factor * (validation[training.best_epoch - 1] or 0.0)], "showlegend": False,
@@ -159,8 +161,9 @@ def _curve_view(report: Report, kind: str) -> View:
 
 def _curve(values: Curve, factor: float, label: str, line: Json) -> Json:
     """One line over the epochs, counted from 1; an epoch without a number leaves a gap."""
-    return {"type": "scatter", "mode": "lines", "x": list(range(1, len(values) + 1)), "legendgroup": label, "name": label,
-            "y": [None if value is None else factor * value for value in values], "line": line, "showlegend": False,
+    return {"type": "scatter", "mode": "lines", "legendgroup": label, "name": label, "line": line, "showlegend": False,
+            "x": list(range(1, len(values) + 1)),
+            "y": [None if value is None else factor * value for value in values],
             "hovertemplate": f"{label}, epoch %{{x}}: %{{y:.4g}}<extra></extra>"}
 
 
@@ -171,14 +174,10 @@ def class_plot(report: Report) -> Plot:
     """Samples of each class in each split."""
     names = list(report.data.class_names)
     data = [{"type": "bar", "name": split, "x": names, "y": list(counts.class_counts),
-             "marker": {"color": SEQUENCE[index % len(SEQUENCE)]}, "hovertemplate": f"{split}, class %{{x}}: %{{y}}<extra></extra>"}
+             "marker": {"color": SEQUENCE[index % len(SEQUENCE)]},
+             "hovertemplate": f"{split}, class %{{x}}: %{{y}} samples<extra></extra>"}
             for index, (split, counts) in enumerate(report.data.splits.items())]
     shown = layout(axis("class", type="category", showgrid=False), axis("samples"), height=300, barmode="stack",
                    showlegend=True, legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"})
-    return Plot(name="classes", title="Samples by class", views=(View(label="", figure={"data": data, "layout": shown}),),
-                caption="Counts in each split.")
-
-
-def variant_meanings(variant: VariantReport) -> str:
-    """The variant's name, spelt out."""
-    return "; ".join(token.meaning for token in variant.tokens)
+    view = View(label="", figure={"data": data, "layout": shown})
+    return Plot(name="classes", title="Samples by class", views=(view,), caption="Counts in each split.")

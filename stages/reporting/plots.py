@@ -1,4 +1,4 @@
-"""The two Pareto plots as PNG, for Markdown. The same report gives the same bytes: no date, no version, no local style."""
+"""The two Pareto plots as PNG, for Markdown. The same report gives the same bytes: no date, no local style."""
 
 from __future__ import annotations
 

@@ -229,5 +229,5 @@ def json_text(value: Any, *, pretty: bool = False) -> str:
 
 def schema_text() -> str:
     """`report.schema.json`: JSON Schema, draft 2020-12, of the report."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Report.model_json_schema(mode="serialization")
-    return json_text(schema, pretty=True)
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json_text(draft | Report.model_json_schema(mode="serialization"), pretty=True)

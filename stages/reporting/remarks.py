@@ -61,7 +61,7 @@ def _speed_remark(engine: str, base: Figure, slower: Sequence[tuple[str, Figure]
                    for name, median in slower)
     return Remark(kind="speed", variants=tuple(name for name, _ in slower), text=(
         f"Slower than {REFERENCE} on this CPU in {engine}: {told}; {REFERENCE} takes {quantity(base.value, base.unit)} "
-        f"({base.provenance}, medians). Fewer bits gain time only where the CPU and the engine have fast kernels for them."))
+        f"({base.provenance}, medians). Fewer bits gain time only where CPU and engine have fast kernels for them."))
 
 
 def _without(variant: Variant, *, pruned: bool) -> str:
@@ -86,8 +86,8 @@ def saving_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
                 about += [variant.name, plain.name]
         if told:
             yield Remark(kind="size", variants=tuple(dict.fromkeys(about)), text=(
-                f"{technique} alone saves no shipped bytes here: {'; '.join(told)}. The file stores a zero or a repeated "
-                "value like any other."))
+                f"{technique} alone saves no shipped bytes here: {'; '.join(told)}. The file stores a zero or a "
+                "repeated value like any other."))
 
 
 def _speed_beside(variant: VariantReport, plain: VariantReport) -> str:
@@ -112,8 +112,8 @@ def agreement_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
     for (one, other), shares in found.items():
         most = max(shares, key=lambda pair: pair[1])
         yield Remark(kind="agreement", variants=tuple(name for name, _ in shares), text=(
-            f"{one} and {other} give different labels to some test samples in {plural(len(shares), 'variant')}, most in "
-            f"{most[0]} ({significant(100 * most[1], 2)} %). Accuracy in one engine is not accuracy in another."))
+            f"{one} and {other} give different labels to some test samples in {plural(len(shares), 'variant')}, most "
+            f"in {most[0]} ({significant(100 * most[1], 2)} %). Accuracy in one engine is not accuracy in another."))
 
 
 def missing_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
@@ -125,12 +125,12 @@ def missing_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
         for engine, (status, message) in outcomes.items():
             if status != "ok":
                 found.setdefault((engine, status, message), []).append(variant.name)
-    words = {"unavailable": "is not available for", "refused": "refuses", "crashed": "crashed on",
+    words: dict[str, str] = {"unavailable": "is not available for", "refused": "refuses", "crashed": "crashed on",
              "timeout": "did not answer in time on"}
-    for (engine, status, message), names in found.items():
+    for (engine, state, reason), names in found.items():
         told = listing(names) if len(names) < len(variants) or len(names) == 1 else plural(len(names), "variant")
-        yield Remark(kind="missing", variants=tuple(names), text=f"{engine} {words[status]} {told}" + (
-            f": {message}" if message else "."))
+        yield Remark(kind="missing", variants=tuple(names), text=f"{engine} {words[state]} {told}" + (
+            f": {reason}" if reason else "."))
 
 
 def _warnings(sources: Sources) -> Iterator[Remark]:

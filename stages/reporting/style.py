@@ -1,7 +1,7 @@
 """One colour and one symbol for each variant, the same in every plot.
 
 The colour says the number format, the symbol tells the variants of one format apart, so no pair rests on colour alone.
-Hues are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), some darkened to stand out on white as well as on black.
+Hues are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), some darkened to stand out on white and on black.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ def quantity(value: float, unit: str) -> str:
 
 
 def kib(count: float) -> str:
-    """A count of bytes in KiB (1024 bytes): `25.2 KiB`."""
-    return f"{count / 1024:,.1f} KiB"
+    """A count of bytes in KiB (1024 bytes): `25.2 KiB`, and from 1,000 KiB on without a decimal."""
+    return f"{count / 1024:,.1f} KiB" if count < 1000 * 1024 else f"{count / 1024:,.0f} KiB"
 
 
 def figure_text(figure: Figure | None) -> str:
@@ -71,7 +71,7 @@ def samples_text(figure: Figure) -> str:
     """How the figure came about: `measured, 500 samples, 95 % interval`, `measured, exact count`."""
     if figure.samples <= 1 and figure.interval is None:
         return f"{figure.provenance}, one value" if figure.unit != "bytes" else f"{figure.provenance}, exact count"
-    parts = [figure.provenance]
+    parts: list[str] = [figure.provenance]
     if figure.samples > 1:
         parts.append(f"{figure.samples:,} samples")
     if figure.interval is not None:

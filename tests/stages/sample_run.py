@@ -122,7 +122,7 @@ def limit(name: str, verdict: str, found: Figure | None, found_text: str, allowe
 
 def _on_profile(name: str, profile: str) -> VariantCheck:
     """The iot profile refuses what has no arena and is unsure about int16x8's latency; the others pass all."""
-    size, correct, litert, _, arena = VARIANTS[name]
+    size, correct, _, _, arena = VARIANTS[name]
     limits = []
     if profile == "iot" and arena is None:
         limits.append(limit("operators", "fail", None, "CONV_2D with float input and int8 weights", None,
@@ -137,10 +137,12 @@ def _on_profile(name: str, profile: str) -> VariantCheck:
                         "the interval spans the bound" if verdict == "undecided" else ""))
     limits.append(limit("energy_uj", "unknown", None, "not obtained", 500, "at most 500 µJ",
                         "the profile states no power") if (name, profile) == ("float32", "mobile") else
-                  limit("accuracy_drop_points", "pass", figure((354 - correct) / 3.6, "points", spread=0.7, samples=360),
+                  limit("accuracy_drop_points", "pass",
+                        figure((354 - correct) / 3.6, "points", spread=0.7, samples=360),
                         f"{(354 - correct) / 3.6:.2f} points", 2, "at most 2.00 points"))
     order = ("pass", "undecided", "unknown", "fail")
-    return VariantCheck(variant=name, limits=tuple(limits), verdict=max((one.verdict for one in limits), key=order.index))
+    found = max((one.verdict for one in limits), key=order.index)
+    return VariantCheck(variant=name, limits=tuple(limits), verdict=found)
 
 
 def _latency(name: str, profile: str) -> Figure | None:
@@ -196,8 +198,8 @@ def sources() -> Sources:
         "int8qat": QuantizeResult(summary="qat", format="int8qat", method="qat", history=history(6, 0.3)),
         "int8": QuantizeResult(summary="calibrated", format="int8", method="static", calibration_samples=256),
     }
-    converted = {name: ConvertResult(summary="converted", format=name.split("-")[-1], converter="TFLiteConverter 2.21.0",
-                                     tflite_bytes=row[0], sha256=f"{index:064x}")
+    converted = {name: ConvertResult(summary="converted", format=name.split("-")[-1], tflite_bytes=row[0],
+                                     converter="TFLiteConverter 2.21.0", sha256=f"{index:064x}")
                  for index, (name, row) in enumerate(VARIANTS.items())}
     return Sources(data=data, trainings=trainings, converted=converted,
                    evaluated={name: _evaluation(name) for name in VARIANTS},

@@ -20,13 +20,24 @@
     return match ? css(match[1]) : value;
   };
 
-  const dressed = (layout) => {
-    const dress = (axis) => ({
+  // A title in as many lines as its axis needs.
+  const wrapped = (text, width) => {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      const line = lines[lines.length - 1];
+      if (line && (line.length + word.length + 1) * 6.4 > width) lines.push(word);
+      else lines[lines.length - 1] = line ? `${line} ${word}` : word;
+    }
+    return lines.join("<br>");
+  };
+
+  const dressed = (layout, width) => {
+    const dress = (axis, room) => ({
       gridcolor: css("--grid"), zerolinecolor: css("--rule"), linecolor: css("--rule"), tickcolor: css("--rule"),
-      ...axis, title: { ...axis.title, font: { size: 12, color: css("--soft") } },
+      ...axis, title: { ...axis.title, text: wrapped(axis.title.text, room), font: { size: 12, color: css("--soft") } },
     });
     return {
-      ...layout, xaxis: dress(layout.xaxis), yaxis: dress(layout.yaxis), dragmode: false, autosize: true,
+      ...layout, xaxis: dress(layout.xaxis, width * 0.62), yaxis: dress(layout.yaxis, layout.height - 80), dragmode: false, autosize: true,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: css("--ink") },
       hoverlabel: { bgcolor: css("--surface"), bordercolor: css("--rule"), font: { color: css("--ink"), size: 12 }, align: "left" },
@@ -42,6 +53,10 @@
       ...label, px: scale(label.x, layout.xaxis.range, width), py: height - scale(label.y, layout.yaxis.range, height),
     }));
     const taken = at.map((label) => ({ x0: label.px - 7, x1: label.px + 7, y0: label.py - 7, y1: label.py + 7 }));
+    for (const line of layout.annotations || []) {
+      const y = height - scale(line.y, layout.yaxis.range, height);
+      taken.push({ x0: width - line.text.length * 6.2, x1: width, y0: y - 18, y1: y });
+    }
     const annotations = [];
     for (const label of [...at].sort((a, b) => b.first - a.first)) {
       const w = label.text.length * 6.9 + 4, h = 15;
@@ -89,7 +104,8 @@
   const draw = async (canvas) => {
     const name = canvas.dataset.plot;
     const figure = themed(without(figures[name][shown[name] || 0]));
-    const layout = dressed(figure.layout);
+    const layout = dressed(figure.layout, canvas.clientWidth);
+    if (figure.square) layout.height = Math.min(layout.height, canvas.clientWidth + 40);
     if (canvas.clientWidth < 480 && layout.margin) layout.margin = { ...layout.margin, l: 44, r: 10 };
     await Plotly.react(canvas, figure.data, layout, config);
     if (figure.labels) {
@@ -122,7 +138,10 @@
   }
   const openTarget = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (target && target.tagName === "DETAILS") target.open = true;
+    if (!target || target.tagName !== "DETAILS") return;
+    target.open = true;
+    target.parentElement.closest("details").open = true;
+    target.scrollIntoView();
   };
   let width = innerWidth;
   let waiting = 0;
