@@ -1,8 +1,8 @@
 """Run a file of samples through a tflite model on several worker processes, one thread each.
 
 Small models leave the threads of one interpreter little to share, so the samples are shared out instead. A process
-takes a fifth of a second to start: a second one is started only where that pays. Batches start at multiples of the batch
-size, whoever runs them: the outputs do not depend on the number of workers.
+takes a fifth of a second to start: a second one is started only where that pays. Batches start at multiples of the
+batch size, whoever runs them: the outputs do not depend on the number of workers.
 """
 
 from __future__ import annotations

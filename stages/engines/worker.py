@@ -264,8 +264,9 @@ class Session:
             UsageError: there is no such operation, or it does not fit what is loaded.
             ImportError: the engine cannot be imported.
         """
-        operations: dict[str, Any] = {"hello": self.hello, "load": self.load, "open": self.open,
-                                      "predict": self.predict, "feed": self.feed, "measure": self.measure, "memory": self.memory}
+        operations: dict[str, Any] = {
+            "hello": self.hello, "load": self.load, "open": self.open, "predict": self.predict, "feed": self.feed,
+            "measure": self.measure, "memory": self.memory}
         name = request.pop("op", "")
         if name not in operations:
             raise UsageError(f"unknown operation {name!r}")
