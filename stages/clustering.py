@@ -13,7 +13,8 @@ CLUSTERED_LAYERS = ("Conv2D", "Dense")
 """Layers whose kernels are clustered: those whose shared values quantization-aware training can preserve as well."""
 
 
-def wrap_clustering(model: Any, clusters: int, preserve_sparsity: bool, skip: frozenset[str]) -> tuple[Any, dict[str, str]]:
+def wrap_clustering(model: Any, clusters: int, preserve_sparsity: bool,
+                    skip: frozenset[str]) -> tuple[Any, dict[str, str]]:
     """A model whose kernels are drawn from `clusters` values each.
 
     Args:
@@ -25,8 +26,8 @@ def wrap_clustering(model: Any, clusters: int, preserve_sparsity: bool, skip: fr
     Returns:
         The wrapped model, and the layers that were left alone with the reason.
     """
-    import tf_keras as keras
     import tensorflow_model_optimization as tfmot
+    import tf_keras as keras
 
     api = tfmot.clustering.keras
     skipped = {layer.name: reason for layer in model.layers if (reason := _reason_to_skip(layer, clusters, skip))}

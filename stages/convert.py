@@ -1,8 +1,8 @@
 """Make a tflite model: by TFLiteConverter from a Keras model, or by litert-quantizer from a float32 tflite model.
 
-Which tool serves which format was measured; docs/formats.md has the figures. The batch axis stays open (its signature is
--1), so an engine can run any number of samples at once; the operators hold no shape arithmetic, so a microcontroller's
-runtime takes the model as it is, with batch 1.
+Which tool serves which format was measured; docs/formats.md has the figures. The batch axis stays open (its signature
+is -1), so an engine can run any number of samples at once; the operators hold no shape arithmetic, so a
+microcontroller's runtime takes the model as it is, with batch 1.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from device_profiles.errors import StageError, StoreError
 from device_profiles.records import Record
@@ -25,6 +26,7 @@ from stages.models.files import load_model
 from stages.models.framework import tensorflow_turn
 from stages.models.quiet import native_errors_to
 from stages.quantize import CALIBRATION_FILE, RECIPE_FILE
+from stages.recipes import Rules
 from stages.records import ConvertResult
 from stages.variants import CALIBRATED_FORMATS, FORMATS, QAT_FORMATS
 
@@ -42,7 +44,8 @@ SOURCE: dict[str, Literal["keras", "tflite"]] = {
 }
 """What a format is made from: a Keras model's artifact, or the float32 tflite model of the same Keras model."""
 
-_NAMED_OPERATOR = re.compile(r"'?\btf\.(\w+)'? op is neither|(?:Flex|Custom) ops?: (\w+)|[Oo]p(?:erator)?:? '?([A-Z]\w+)'?")
+_NAMED_OPERATOR = re.compile(
+    r"'?\btf\.(\w+)'? op is neither|(?:Flex|Custom) ops?: (\w+)|[Oo]p(?:erator)?:? '?([A-Z]\w+)'?")
 _NAMED_LAYER = re.compile(r'callsite\("([^"]+?)(?:@|")|layer[ :"\']+([\w/]+)')
 
 
@@ -120,45 +123,44 @@ def _set_format(converter: Any, number_format: str) -> None:
 def _quantize_tflite(source: Path, recipe: Path | None, number_format: str, log: Path) -> tuple[bytes, str]:
     """(tflite model, tool) from the float32 tflite model, by litert-quantizer; loads no TensorFlow."""
     from litert_quantizer import quantizer
-    from litert_quantizer import recipe as recipes
 
-    _check_recipe(recipe, number_format)
+    rules, samples = _read_recipe(recipe, number_format)
     content = _read_tflite(source)
-    chosen = {"dynamic": recipes.dynamic_wi8_afp32, "int8": recipes.static_wi8_ai8,
-              "int16x8": recipes.static_wi8_ai16}[number_format]()
     with native_errors_to(log):
         try:
             work = quantizer.Quantizer(bytearray(content))
-            work.load_quantization_recipe(chosen)
+            work.load_quantization_recipe(rules)
             # one thread: the ranges must not depend on how many cores this host has
-            ranges = work.calibrate(_calibration(content, recipe), num_threads=1) if work.need_calibration else None
+            ranges = work.calibrate(_calibration(content, samples), num_threads=1) if work.need_calibration else None
             done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
         except (ValueError, RuntimeError, KeyError, TypeError, NotImplementedError) as error:
             raise _refusal(number_format, error, log) from error
     return bytes(done.quantized_model), f"litert-quantizer {version('litert-quantizer')}"
 
 
-def _calibration(content: bytes, recipe: Path | None) -> dict[str, list[dict[str, Any]]]:
+def _calibration(content: bytes, samples: NDArray[np.float32]) -> dict[str, list[dict[str, Any]]]:
     """The calibration set as litert-quantizer takes it: one sample a time, by signature and input name."""
     from ai_edge_litert.interpreter import Interpreter
 
-    samples = np.load((recipe or Path()) / CALIBRATION_FILE, allow_pickle=False)  # (samples, height, width, channels)
     (signature, names), = Interpreter(model_content=content).get_signature_list().items()
     return {signature: [{names["inputs"][0]: sample[None]} for sample in samples]}
 
 
-def _check_recipe(recipe: Path | None, number_format: str) -> None:
-    """Refuse a missing recipe, one of another format, and one without its calibration set."""
+def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, NDArray[np.float32]]:
+    """Rules and calibration samples (samples, height, width, channels) of a quantize artifact."""
     if recipe is None:
         raise StageError(f"the format {number_format} needs a recipe", "a quantize artifact", "litesmith quantize")
+    samples = np.empty(0, np.float32)
     try:
-        found = json.loads((recipe / RECIPE_FILE).read_text("utf-8"))["format"]
+        found = json.loads((recipe / RECIPE_FILE).read_text("utf-8"))
+        name, rules = str(found["format"]), list(found["rules"])
         if number_format in CALIBRATED_FORMATS:
-            np.load(recipe / CALIBRATION_FILE, mmap_mode="r", allow_pickle=False)
+            samples = np.load(recipe / CALIBRATION_FILE, allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise StoreError(f"{recipe} holds no whole recipe: {error}", "", "litesmith quantize") from error
-    if found != number_format:
-        raise StageError(f"the recipe in {recipe} is for {found}", number_format, "litesmith quantize")
+    if name != number_format:
+        raise StageError(f"the recipe in {recipe} is for {name}", number_format, "litesmith quantize")
+    return rules, samples
 
 
 def _read_tflite(source: Path) -> bytes:
@@ -182,7 +184,8 @@ def _refusal(number_format: str, error: Exception, log: Path) -> StageError:
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{type(error).__name__}: {text}\n")
     operator, layer = _first_group(_NAMED_OPERATOR, text), _first_group(_NAMED_LAYER, text)
-    what = f"operator {operator}" if operator else next((line for line in text.splitlines() if line.strip()), "no reason")
+    first_line = next((line for line in text.splitlines() if line.strip()), "no reason given")
+    what = f"operator {operator}" if operator else first_line
     where = f" in '{layer}'" if layer else ""
     return StageError(f"cannot convert to {number_format}: {what.strip()[:200]}{where}",
                       "operators that TFLite has as built-ins" if operator else "", f"the whole message is in {log}")

@@ -34,11 +34,11 @@ class Settings(Record):
     """What a user may set for the data."""
 
     source: Source = Field(
-        default=digits.Settings(), description="where the samples come from: digits, or {kind: npz, path: FILE}")
+        default=digits.Settings(), description="where the samples are from: digits, or {kind: npz, path: FILE}")
     validation_share: float = Field(default=0.15, gt=0, lt=1, description="share of the samples for validation")
     test_share: float = Field(default=0.2, gt=0, lt=1, description="share of the samples that no training sees")
     normalization: Literal["none", "minmax", "standard"] = Field(
-        default="minmax", description="per channel, fitted on the training split: to 0..1, or to mean 0 and deviation 1")
+        default="minmax", description="per channel, from the training split: to 0..1, or to mean 0 and deviation 1")
     allowed_duplicates: int = Field(
         default=0, ge=0, description="exact duplicates allowed across splits that the data source itself has drawn")
 
@@ -119,7 +119,7 @@ def _fit_normalization(x: NDArray[np.float32], kind: str) -> Normalization:
 
 def _normalize(raw: RawData, indices: NDArray[np.int64], normalization: Normalization) -> Split:
     """One split as the model takes it."""
-    offset, scale = np.float32(normalization.offset), np.float32(normalization.scale)
+    offset, scale = (np.array(value, np.float32) for value in (normalization.offset, normalization.scale))
     x = ((raw.x[indices] - offset) / scale).astype(np.float32)  # (samples, height, width, channels)
     return Split(x=x, y=raw.y[indices])
 
@@ -135,13 +135,13 @@ def _report(raw: RawData, groups: NDArray[np.int64], indices: Indices, normaliza
     within = {name: len(rows) - len(np.unique(groups[rows])) for name, rows in indices.items()}
     across = {f"{a}/{b}": len(np.intersect1d(groups[indices[a]], groups[indices[b]]))
               for a, b in combinations(SPLITS, 2)}
-    constant = int((flat == flat[:, :1]).all(axis=1).sum())
+    constant, stuck = int((flat == flat[:, :1]).all(axis=1).sum()), int((train == train[:1]).all(axis=0).sum())
     sizes = ", ".join(f"{splits[name].samples} {name}" for name in SPLITS)
     return PrepareResult(
         summary=f"{len(raw.x)} samples in {classes} classes: {sizes}", warnings=_warnings(raw, groups, constant),
         source=options.source.kind, input_shape=tuple(raw.x.shape[1:]), class_names=raw.class_names, splits=splits,
-        normalization=normalization, nan_samples=0, constant_samples=constant,
-        constant_features=int((train == train[:1]).all(axis=0).sum()), duplicates_within=within, duplicates_across=across)
+        normalization=normalization, nan_samples=0, constant_samples=constant, constant_features=stuck,
+        duplicates_within=within, duplicates_across=across)
 
 
 def _warnings(raw: RawData, groups: NDArray[np.int64], constant: int) -> tuple[str, ...]:

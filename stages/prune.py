@@ -1,7 +1,8 @@
 """Set weights to zero by magnitude, or have them share values, and fine-tune; then count what was reached.
 
-Pruning follows TFMOT: in the first part of the fine-tuning the share of zeros rises along a polynomial, then the zeros
-stand still while the rest of the weights recovers. Clustering replaces each kernel by an index into a few trained values.
+Pruning follows TFMOT: in the first part of the fine-tuning the share of zeros rises along a polynomial, then the
+zeros stand still while the rest of the weights recovers. Clustering replaces each kernel by an index into a few trained
+values.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Settings(FitSettings):
 
     epochs: int = Field(default=12, ge=1, description="epochs of fine-tuning")
     learning_rate: float = Field(default=1.5e-3, gt=0, description="of Adam, at the start of the fine-tuning")
-    patience: int = Field(default=0, ge=0, description="epochs without a better validation loss before stopping; 0: never")
+    patience: int = Field(default=0, ge=0, description="epochs without a better validation loss to wait; 0: no end")
     initial_sparsity: float = Field(default=0.3, ge=0, lt=1, description="share of zeros that the ramp starts from")
     ramp_share: float = Field(default=0.5, gt=0, le=1, description="share of the epochs in which the zeros grow")
     skip_layers: tuple[str, ...] = Field(default=(), description="layers to leave alone, by name")
@@ -222,8 +223,8 @@ def _check_skipped(model: Any, options: Options) -> None:
     for name in options.skip_layers:
         if name not in known:
             hint = near_miss(name, known)
-            raise ModelError(f"skip_layers names '{name}', which the model does not have" + (f"; {hint}" if hint else ""),
-                             ", ".join(known), "set prune.skip_layers in the run file")
+            found = f"skip_layers names '{name}', which the model does not have" + (f"; {hint}" if hint else "")
+            raise ModelError(found, ", ".join(known), "set prune.skip_layers in the run file")
 
 
 def _check_any(names: list[str], verb: str) -> None:

@@ -1,7 +1,7 @@
 """Quantization: train with it (`int8qat`), or choose the calibration set and recipe that the converter will use.
 
-Quantization-aware training keeps what came before it: after pruning the zeros (PQAT), after clustering the shared values
-(CQAT), after both, both (PCQAT). What is left is counted in the kernels, not assumed.
+Quantization-aware training keeps what came before it: after pruning the zeros (PQAT), after clustering the shared
+values (CQAT), after both, both (PCQAT). What is left is counted in the kernels, not assumed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,14 @@ from stages.models import qat
 from stages.models.files import load_model
 from stages.models.framework import tensorflow_turn
 from stages.prune import MISSED_SHARE, read_kernels, share_of_zeros
+from stages.recipes import rules_for
 from stages.records import QuantizeResult
 from stages.training import FitSettings, fit
 from stages.variants import CALIBRATED_FORMATS, QAT_FORMATS
 
 NAME = "quantize"
 VERSION = 1
-LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "numpy")
 
 RECIPE_FILE = "recipe.json"
 CALIBRATION_FILE = "calibration.npy"
@@ -43,10 +44,10 @@ class Settings(FitSettings):
 
     epochs: int = Field(default=8, ge=1, description="epochs of quantization-aware training")
     learning_rate: float = Field(default=5e-4, gt=0, description="of Adam, at the start of quantization-aware training")
-    patience: int = Field(default=0, ge=0, description="epochs without a better validation loss before stopping; 0: never")
+    patience: int = Field(default=0, ge=0, description="epochs without a better validation loss to wait; 0: no end")
     unsupported_layers: Literal["refuse", "float"] = Field(
         default="refuse", description="what becomes of layers that TFMOT's 8-bit scheme does not know")
-    calibration_samples: int = Field(default=200, ge=1, description="training samples that set the ranges of activations")
+    calibration_samples: int = Field(default=200, ge=1, description="training samples that set activation ranges")
 
 
 class Options(Settings):
@@ -106,8 +107,8 @@ def _choose_recipe(data: Path, options: Options, context: StageContext) -> Quant
         counts = tuple(np.bincount(train.y[rows], minlength=classes).tolist())
     _write_recipe(options, context.out)
     samples = sum(counts)
-    balance = f"{samples} calibration samples, {min(counts)} to {max(counts)} a class" if counts else "no calibration set"
-    return QuantizeResult(summary=f"{options.format}: {balance}", format=options.format, method=options.method,
+    calibration = f"{samples} calibration samples, {min(counts)} to {max(counts)} a class" if counts else "no ranges"
+    return QuantizeResult(summary=f"{options.format}: {calibration}", format=options.format, method=options.method,
                           calibration_samples=samples, calibration_class_counts=counts)
 
 
@@ -125,7 +126,8 @@ def choose_calibration(y: NDArray[np.int64], classes: int, samples: int, seed: i
     Returns:
         (at most `samples`,) row numbers, ascending.
     """
-    shuffled = [np.random.default_rng((seed, label)).permutation(np.flatnonzero(y == label)) for label in range(classes)]
+    shuffled = [np.random.default_rng((seed, label)).permutation(np.flatnonzero(y == label))
+                for label in range(classes)]
     # the k-th sample of every class comes before the (k+1)-th of any
     turns = sorted((place, label, int(row)) for label, rows in enumerate(shuffled) for place, row in enumerate(rows))
     return np.sort(np.array([row for _, _, row in turns[:samples]], np.int64))
@@ -173,5 +175,6 @@ def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArra
 
 def _write_recipe(options: Options, folder: Path) -> None:
     """What the convert stage is to do, the same bytes for the same options."""
-    recipe: dict[str, Any] = {"format": options.format, "method": options.method}
+    rules = [] if options.format in QAT_FORMATS else rules_for(options.format)
+    recipe = {"format": options.format, "method": options.method, "rules": rules}
     (folder / RECIPE_FILE).write_text(json.dumps(recipe, indent=2, sort_keys=True) + "\n", "utf-8")

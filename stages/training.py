@@ -1,8 +1,8 @@
 """One fit loop for every training here: train, prune, cluster, and quantization-aware.
 
-An epoch is a pure function of the variables before it, the data, and (seed, epoch): shuffling, dropout and learning rate
-follow from these. After each epoch the state is kept in `context.scratch`, so a process that is killed at any moment goes
-on from its last whole epoch and ends with the same bytes as one that was not.
+An epoch is a pure function of the variables before it, the data, and (seed, epoch): shuffling, dropout and learning
+rate follow from these. After each epoch the state is kept in `context.scratch`, so a process that is killed at any
+moment goes on from its last whole epoch and ends with the same bytes as one that was not.
 
 Batches run in a compiled loop of several steps a call: for models of this size the Python between two steps costs more
 than the step.
@@ -41,7 +41,7 @@ class FitSettings(Record):
     batch_size: int = Field(default=64, ge=1, description="samples a step")
     learning_rate: float = Field(default=3e-3, gt=0, description="of Adam, at the start")
     schedule: Literal["cosine", "constant"] = Field(default="cosine", description="how the learning rate falls")
-    patience: int = Field(default=10, ge=0, description="epochs without a better validation loss before stopping; 0: never")
+    patience: int = Field(default=10, ge=0, description="epochs without a better validation loss to wait; 0: no end")
     class_weights: Literal["none", "balanced"] = Field(
         default="none", description="balanced: a class counts the more the rarer it is")
 
@@ -52,8 +52,8 @@ class Hooks:
 
     Attributes:
         after_epoch: called after the last step of an epoch, before validation.
-        keep_from: the first epoch whose weights may be kept as the best (0-based): a model that is not yet as sparse as it
-            must become does not count.
+        keep_from: the first epoch whose weights may be kept as the best (0-based): a model that is not yet as sparse as
+            it must become does not count.
     """
 
     after_epoch: Callable[[], None] = lambda: None
@@ -159,8 +159,6 @@ def _compile_steps(model: Any, optimizer: Any) -> Any:
         optimizer.apply_gradients([pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None])
         return loss, tf.reduce_sum(tf.cast(tf.argmax(outputs, -1) == y, tf.int64))
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, *shape), tf.float32), tf.TensorSpec((None, None), tf.int64),
-                                  tf.TensorSpec((None, None), tf.float32)])
     def steps(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
         losses, right = tf.zeros(()), tf.zeros((), tf.int64)
         for i in tf.range(tf.shape(x)[0]):
@@ -168,7 +166,9 @@ def _compile_steps(model: Any, optimizer: Any) -> Any:
             losses, right = losses + loss, right + hits
         return losses, right
 
-    return steps
+    return tf.function(steps, input_signature=[
+        tf.TensorSpec((None, None, *shape), tf.float32), tf.TensorSpec((None, None), tf.int64),
+        tf.TensorSpec((None, None), tf.float32)])
 
 
 def _run_epoch(steps: Any, train: Split, weights: NDArray[np.float32], settings: FitSettings, seed: int, epoch: int,
@@ -223,7 +223,7 @@ def _rate_at(settings: FitSettings, epoch: int) -> float:
 
 def _set_random_state(model: Any, seed: int, epoch: int) -> None:
     """Start the random numbers of every random layer (dropout, noise) from (seed, epoch, its place in the model)."""
-    for place, layer in enumerate(model._flatten_layers()):  # noqa: SLF001 - nested and wrapped layers, too
+    for place, layer in enumerate(model._flatten_layers()):
         generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
         if generator is not None:
             generator.reset_from_seed(int(np.random.default_rng((seed, epoch, place)).integers(2**31)))

@@ -20,9 +20,9 @@ _TURN = threading.RLock()
 def tensorflow_turn(seed: int, log: Path) -> Iterator[Any]:
     """A stage's turn with TensorFlow: names, random states and kernels as in a fresh process.
 
-    Keras numbers layers, and Python, numpy and TensorFlow draw random numbers, from state that the whole process shares.
-    So turns are taken one after another, and each starts from the same state whatever ran before; the artifact of a
-    stage is then the same byte for byte, alone or in the middle of a run. Warnings and log lines go to the stage's log.
+    Keras numbers layers, and Python, numpy and TensorFlow draw random numbers, from state that the whole process
+    shares. So turns are taken one after another, and each starts from the same state whatever ran before; the artifact
+    of a stage is then the same byte for byte, alone or in the middle of a run. Warnings and log lines go to the log.
 
     Args:
         seed: of all random numbers in this turn.
@@ -33,13 +33,13 @@ def tensorflow_turn(seed: int, log: Path) -> Iterator[Any]:
     """
     with _TURN, _library_words_to(log):
         keras = prepare_tensorflow(seed)
-        python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - Keras draws from it
+        python_state, numpy_state = random.getstate(), np.random.get_state()
         try:
             yield keras
         finally:
             keras.backend.clear_session()
             random.setstate(python_state)
-            np.random.set_state(numpy_state)  # noqa: NPY002
+            np.random.set_state(numpy_state)
 
 
 def prepare_tensorflow(seed: int) -> Any:

@@ -24,9 +24,8 @@ def make_predictor(model: Any) -> Predictor:
     """
     import tensorflow as tf
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)])
-    def forward(x: Any) -> Any:
-        return model(x, training=False)
+    forward = tf.function(lambda x: model(x, training=False),
+                          input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)])
 
     def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
         parts = [forward(x[start:start + BATCH]).numpy() for start in range(0, len(x), BATCH)]

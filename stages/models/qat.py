@@ -1,10 +1,10 @@
 """Quantization-aware models: made from a float model by TFMOT's 8-bit scheme, kept in files, and read back.
 
-A quantization-aware `.keras` file cannot be loaded (TFMOT's quantize layer saves three variables and expects five). So
-the artifact is the float structure as `model.keras` and the wrapped model's variables as `qat_weights.npz`; loading
-applies the scheme again and sets the variables. The pruning- and cluster-preserving schemes train with variables of their
-own (masks, centroids); what they leave in the kernels is moved into the plain scheme's model first, so an artifact looks
-the same whichever scheme trained it.
+A quantization-aware `.keras` file cannot be loaded (TFMOT's quantize layer saves three variables and expects five).
+So the artifact is the float structure as `model.keras` and the wrapped model's variables as `qat_weights.npz`; loading
+applies the scheme again and sets the variables. The pruning- and cluster-preserving schemes train with variables of
+their own (masks, centroids); what they leave in the kernels is moved into the plain scheme's model first, so an
+artifact looks the same whichever scheme trained it.
 """
 
 from __future__ import annotations
@@ -92,9 +92,9 @@ def _apply(model: Any, method: str, floats: Iterable[str]) -> Any:
 
 @contextmanager
 def _values_shared_per_layer() -> Iterator[None]:
-    """Have cluster-preserving training take a kernel's shared values for what they are: shared over the whole kernel.
+    """Have cluster-preserving training take a kernel's shared values for shared over the whole kernel, as they are.
 
-    TFMOT 0.8.1 guesses (`cluster_preserve_quantize_registry.get_centroids`): where every output channel of a convolution
+    TFMOT 0.8.1 guesses (`cluster_preserve_quantize_registry.get_centroids`): where every output channel of a kernel
     happens to hold nearly the same number of distinct values, it takes the kernel for clustered per channel and trains
     each channel's values apart. A kernel of 16 values and 32 channels then ends with up to 512.
     """
@@ -220,11 +220,11 @@ def _short_name(variable: Any) -> str:
 def _masked_kernels(wrapper: Any) -> dict[tuple[str, int], Any]:
     """Kernels times the sparsity mask that the pruning-preserving quantizer applies on every call."""
     return {(_short_name(variable), 0): variable * extra["sparsity_mask"]
-            for variable, _, extra in wrapper._weight_vars if "sparsity_mask" in extra}  # noqa: SLF001
+            for variable, _, extra in wrapper._weight_vars if "sparsity_mask" in extra}
 
 
 def kernels(model: Any) -> dict[str, NDArray[np.float32]]:
-    """Kernels of a quantization-aware model whose zeros and shared values TFMOT preserves, by the float layer's name."""
+    """Kernels whose zeros and shared values TFMOT preserves, by the float layer's name."""
     found = {}
     for wrapper in model.layers:
         layer = getattr(wrapper, "layer", None)

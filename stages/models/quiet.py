@@ -11,10 +11,10 @@ from pathlib import Path
 
 @contextmanager
 def native_errors_to(log: Path) -> Iterator[None]:
-    """Append everything that this process writes to its standard error to `log`, C++ libraries and progress bars included.
+    """Append whatever this process writes to its standard error to `log`, C++ libraries and progress bars included.
 
-    The converter, XNNPACK and litert-quantizer write there with no way to turn it off. The whole process is affected, so a
-    console that draws while a stage runs must hold a descriptor of its own. Put back in any case.
+    The converter, XNNPACK and litert-quantizer write there with no way to turn it off. The whole process is affected,
+    so a console that draws while a stage runs must hold a descriptor of its own. Put back in any case.
     """
     sys.stderr.flush()
     terminal = os.dup(2)
