@@ -14,7 +14,16 @@ from device_profiles.errors import UsageError, VariantError, near_miss
 from device_profiles.loader import load_profile, names
 from device_profiles.records import Record
 from device_profiles.schema import Profile
-from stages import baseline, benchmark, check, convert, evaluate, prepare, prune, quantize, report, train
+from stages.baseline import Settings as BaselineSettings
+from stages.benchmark import Settings as BenchmarkSettings
+from stages.check import Settings as CheckSettings
+from stages.convert import Settings as ConvertSettings
+from stages.evaluate import Settings as EvaluateSettings
+from stages.prepare import Settings as PrepareSettings
+from stages.prune import Settings as PruneSettings
+from stages.quantize import Settings as QuantizeSettings
+from stages.report import Settings as ReportSettings
+from stages.train import Settings as TrainSettings
 from stages.variants import Variant, parse_variant
 
 FILE_NAME = "litesmith.yaml"
@@ -30,9 +39,9 @@ class VariantEntry(Record):
     """
 
     name: str = Field(description="the variant's name, by the grammar that 'litesmith variants' prints")
-    prune: prune.Settings | None = None
-    quantize: quantize.Settings | None = None
-    convert: convert.Settings | None = None
+    prune: PruneSettings | None = None
+    quantize: QuantizeSettings | None = None
+    convert: ConvertSettings | None = None
 
     @field_validator("name")
     @classmethod
@@ -65,16 +74,16 @@ class RunConfig(Record):
     name: str = Field("digits", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run and its folder")
     seed: int = Field(1, ge=0, lt=2**31, description="of split, initial weights, shuffling and bootstrap")
     model: str = Field("small_cnn", description="the Keras model to train")
-    data: prepare.Settings = prepare.Settings()
-    train: train.Settings = train.Settings()
-    baseline: baseline.Settings = baseline.Settings()
-    prune: prune.Settings = prune.Settings()
-    quantize: quantize.Settings = quantize.Settings()
-    convert: convert.Settings = convert.Settings()
-    evaluate: evaluate.Settings = evaluate.Settings()
-    benchmark: benchmark.Settings = benchmark.Settings()
-    check: check.Settings = check.Settings()
-    report: report.Settings = report.Settings()
+    data: PrepareSettings = PrepareSettings()
+    train: TrainSettings = TrainSettings()
+    baseline: BaselineSettings = BaselineSettings()
+    prune: PruneSettings = PruneSettings()
+    quantize: QuantizeSettings = QuantizeSettings()
+    convert: ConvertSettings = ConvertSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    benchmark: BenchmarkSettings = BenchmarkSettings()
+    check: CheckSettings = CheckSettings()
+    report: ReportSettings = ReportSettings()
     variants: tuple[Annotated[VariantEntry, BeforeValidator(_entry)], ...] = Field(
         tuple(VariantEntry(name=name) for name in DEFAULT_VARIANTS), min_length=1, description="what to make")
     profiles: tuple[str, ...] = Field(("cpu", "mobile", "iot"), min_length=1,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pipeline.plan import Call
+from pipeline.plan import Call, Plan
 from pipeline.runner import Outcome
 from pipeline.stage_order import STAGES
 
@@ -62,9 +62,9 @@ class Console:
         """Say what is about to run."""
         self._say(f"run [bold]{name}[/bold] from {_plain(origin)}")
 
-    def expect(self, calls: Iterable[Call]) -> None:
+    def planned(self, plan: Plan) -> None:
         """Learn how many calls each stage has, to know when a stage is done."""
-        self._open = Counter(call.stage for call in calls)
+        self._open = Counter(call.stage for call in plan.calls.values())
 
     def started(self, call: Call) -> None:
         """Show a bar."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from device_profiles.records import Record
 from pipeline.stage_order import STAGES
+from pipeline.version import VERSION
 from stages.variants import Variant
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class _Builder:
         self._add("report", "", config.report,
                   {"data": self.data, "trainings": dict(self.trainings), "tflites": tflites,
                    "evaluations": evaluations, "baseline": self.baseline, "benchmark": benchmark, "check": check},
-                  name=config.name, versions=report_versions(), config=config.as_yaml())
+                  run=config.name, litesmith=VERSION, versions=report_versions(), config=config.as_yaml())
 
     def _tflite(self, entry: VariantEntry) -> str:
         """The calls of one variant, and the label of the last."""

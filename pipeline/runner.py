@@ -50,6 +50,9 @@ class Outcome:
 class Watcher(Protocol):
     """Whom the runner tells what happens. All of it must be cheap and safe to call from another thread."""
 
+    def planned(self, plan: Plan) -> None:
+        """What is about to be carried out; called again when variants that failed are left out."""
+
     def started(self, call: Call) -> None:
         """A call is about to run."""
 
@@ -93,10 +96,12 @@ class Runner:
         Raises:
             StoreError: the store cannot be written: nothing else can go on either.
         """
+        self.watcher.planned(plan)
         self._walk([c for c in plan.calls.values() if not self._is_over_all(c)])
         lost = self.lost_variants(plan)
         if lost:
             plan = relay(lost)
+            self.watcher.planned(plan)
         self._walk([c for c in plan.calls.values() if self._is_over_all(c)])
         return plan
 

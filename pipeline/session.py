@@ -72,6 +72,9 @@ class RunResult:
 class Silent:
     """A watcher that tells nobody."""
 
+    def planned(self, plan: Plan) -> None:
+        """Nothing."""
+
     def started(self, call: Any) -> None:
         """Nothing."""
 

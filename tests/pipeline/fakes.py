@@ -99,6 +99,10 @@ class Listener:
     def __init__(self) -> None:
         self.outcomes: dict[str, str] = {}
         self.events: list[str] = []
+        self.plans: list[set[str]] = []
+
+    def planned(self, plan: Plan) -> None:
+        self.plans.append(set(plan.calls))
 
     def started(self, call: Call) -> None:
         self.events.append(f"start {call.label}")
