@@ -10,9 +10,14 @@ Provenance = Literal["measured", "emulated", "predicted", "published"]
 
 
 class Record(BaseModel):
-    """A frozen record: unknown keys are refused, and its JSON form is the same on every run."""
+    """A frozen record: unknown keys are refused, and its JSON form is the same on every run.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    A NaN or an infinity (a loss that diverged) is written as text, "NaN", and reads back as the number: as null it would
+    not read back at all.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), ser_json_inf_nan="strings",
+                              json_schema_serialization_defaults_required=True)
 
 
 class Figure(Record):

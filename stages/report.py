@@ -104,13 +104,13 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
                         winners=winners, files=files)
 
 
-class _AnyTraining(RootModel[TrainResult | PruneResult | QuantizeResult]):
+class TrainingOutcome(RootModel[TrainResult | PruneResult | QuantizeResult]):
     """The result of a training stage: each refuses the others' keys, so only one can fit."""
 
 
 def _training(folder: Path) -> Training:
     """The result of `train`, `prune` or `quantize`."""
-    return read_result(folder, _AnyTraining).root
+    return read_result(folder, TrainingOutcome).root
 
 
 def _write(report: Report, context: StageContext) -> tuple[str, ...]:

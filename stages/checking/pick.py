@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from device_profiles.records import Figure, Record
@@ -126,7 +126,8 @@ def _beside(passing: Sequence[Candidate], winner: Candidate, choice: Choice) -> 
 def _no_figure(passing: Sequence[Candidate], choice: Choice) -> str:
     """The choice asks for a figure that none of the passing variants has."""
     figure = "latency" if choice == "fastest" else "accuracy"
-    return f"{plural(len(passing), 'variant')} pass, but none has a figure of {figure}, by which '{choice}' picks."
+    return (f"Of {plural(len(passing), 'variant')} that would pass none has a figure of {figure}, by which '{choice}' "
+            "picks.")
 
 
 def _nearest_miss(candidates: Sequence[Candidate]) -> str:
@@ -151,9 +152,3 @@ def _stopping(check: VariantCheck) -> LimitVerdict:
     """The limit that is furthest from passing among those of the worst verdict."""
     at_worst = [limit for limit in check.limits if limit.verdict == check.verdict]
     return max(at_worst, key=overshoot)
-
-
-def by_verdict(checks: Mapping[str, VariantCheck]) -> dict[str, int]:
-    """How many variants have each verdict, worst first; only those that occur."""
-    counts = {verdict: sum(check.verdict == verdict for check in checks.values()) for verdict in WORST_FIRST}
-    return {verdict: count for verdict, count in counts.items() if count}

@@ -56,7 +56,7 @@ class Plot(Record):
 
 def axis(title: str, **more: Any) -> Json:
     """An axis with a title."""
-    return {"title": {"text": title}, "automargin": True, **more}
+    return {"title": {"text": title, "standoff": 12}, "automargin": True, **more}
 
 
 def layout(x: Json, y: Json, *, height: int, **more: Any) -> Json:
@@ -144,14 +144,15 @@ def _front_figure(report: Report, front: Front, styles: Mapping[str, Style]) -> 
                  for point in points],
         "hovertemplate": "%{text}<extra></extra>",
     }
+    across = span(min(x), max(x), 0.12)
     chosen = [index for index, on in enumerate(on_front) if on]
-    line = {"type": "scatter", "mode": "lines", "x": [x[index] for index in chosen],
-            "y": [y[index] for index in chosen], "hoverinfo": "skip",
+    line = {"type": "scatter", "mode": "lines", "x": [*(x[index] for index in chosen), across[1]],
+            "y": [y[index] for index in (*chosen, chosen[-1])], "hoverinfo": "skip",
             "line": {"shape": "hv", "width": 1.5, "color": "var(--front)"}}
     base = report.baseline.accuracy
     ends = [end for figure in accuracies for end in (figure.interval or (figure.value, figure.value))]
     ends += [base.value] if base else []
-    shown = layout(axis(cost_title(front, report), range=span(min(x), max(x), 0.12)),
+    shown = layout(axis(cost_title(front, report), range=across),
                    axis(f"accuracy in {front.engine}, %", range=span(100 * min(ends), 100 * max(ends))),
                    height=400, **_baseline_line(base))
     labels = [{"text": point.variant, "x": x[index], "y": y[index], "first": on_front[index]}

@@ -89,10 +89,11 @@ def _operator_figure(totals: Mapping[str, float]) -> Json:
     total = sum(totals.values()) or 1.0
     bars = {"type": "bar", "orientation": "h", "y": [name for name, _ in ordered], "x": [time for _, time in ordered],
             "marker": {"color": "var(--accent)"}, "width": 0.62, "textposition": "outside", "cliponaxis": False,
-            "text": [f"{quantity(time, 'ms')}, {100 * time / total:.0f} %" for _, time in ordered],
-            "hovertemplate": "%{y}: %{text}<extra></extra>"}
+            "text": [f"{100 * time / total:.0f} %" for _, time in ordered],
+            "customdata": [quantity(time, "ms") for _, time in ordered],
+            "hovertemplate": "%{y}: %{customdata}, %{text}<extra></extra>"}
     return {"data": [bars], "layout": layout(
-        axis("ms in one inference (measured)", range=[0, max(totals.values()) * 1.45]),
+        axis("ms in one inference (measured)", range=[0, max(totals.values()) * 1.2]),
         axis("", type="category", showgrid=False, fixedrange=True), height=ROW_HEIGHT * len(ordered) + 80)}
 
 

@@ -22,7 +22,7 @@ SAME_SHARE = 0.02
 
 def all_remarks(variants: Sequence[VariantReport], sources: Sources) -> tuple[Remark, ...]:
     """Every remark, most surprising first."""
-    return (*speed_remarks(variants), *saving_remarks(variants), *agreement_remarks(variants),
+    return (*speed_remarks(variants), *growth_remarks(variants), *saving_remarks(variants), *agreement_remarks(variants),
             *missing_remarks(variants), *_warnings(sources))
 
 
@@ -62,6 +62,19 @@ def _speed_remark(engine: str, base: Figure, slower: Sequence[tuple[str, Figure]
     return Remark(kind="speed", variants=tuple(name for name, _ in slower), text=(
         f"Slower than {REFERENCE} on this CPU in {engine}: {told}; {REFERENCE} takes {quantity(base.value, base.unit)} "
         f"({base.provenance}, medians). Fewer bits gain time only where CPU and engine have fast kernels for them."))
+
+
+def growth_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
+    """Number formats whose file is no smaller than float32's: what quantization adds can weigh more than it saves."""
+    named = {variant.name: variant for variant in variants}
+    base = named.get(REFERENCE)
+    larger = [variant for name, variant in named.items()
+              if base is not None and name in FORMATS and name != REFERENCE and variant.tflite_bytes >= base.tflite_bytes]
+    if base is not None and larger:
+        told = listing(f"{variant.name} ({variant.tflite_bytes:,} bytes)" for variant in larger)
+        yield Remark(kind="size", variants=tuple(variant.name for variant in larger), text=(
+            f"No smaller than {REFERENCE} ({base.tflite_bytes:,} bytes): {told}. What the format adds to "
+            "the file (scales, zero points, operators) weighs at least as much as the weights lose."))
 
 
 def _without(variant: Variant, *, pruned: bool) -> str:

@@ -47,7 +47,7 @@
   const overlaps = (a, b) => a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1;
 
   // Names beside their points: those on the front first, each where it covers no point and no other name, else not at all.
-  const placed = (labels, layout, width, height) => {
+  const placed = (labels, front, layout, width, height) => {
     const scale = (value, [low, high], length) => ((value - low) / (high - low)) * length;
     const at = labels.map((label) => ({
       ...label, px: scale(label.x, layout.xaxis.range, width), py: height - scale(label.y, layout.yaxis.range, height),
@@ -55,7 +55,11 @@
     const taken = at.map((label) => ({ x0: label.px - 7, x1: label.px + 7, y0: label.py - 7, y1: label.py + 7 }));
     for (const line of layout.annotations || []) {
       const y = height - scale(line.y, layout.yaxis.range, height);
-      taken.push({ x0: width - line.text.length * 6.2, x1: width, y0: y - 18, y1: y });
+      taken.push({ x0: width - line.text.length * 6.2, x1: width, y0: y - 18, y1: y }, { x0: 0, x1: width, y0: y - 1, y1: y + 1 });
+    }
+    for (const level of front.y) {
+      const y = height - scale(level, layout.yaxis.range, height);
+      taken.push({ x0: scale(front.x[0], layout.xaxis.range, width), x1: width, y0: y - 1, y1: y + 1 });
     }
     const annotations = [];
     for (const label of [...at].sort((a, b) => b.first - a.first)) {
@@ -110,7 +114,7 @@
     await Plotly.react(canvas, figure.data, layout, config);
     if (figure.labels) {
       const area = canvas.querySelector(".nsewdrag").getBoundingClientRect();
-      const names = placed(figure.labels, layout, area.width, area.height);
+      const names = placed(figure.labels, figure.data[0], layout, area.width, area.height);
       await Plotly.relayout(canvas, { annotations: [...(layout.annotations || []), ...names] });
     }
     canvas.dataset.drawn = "yes";
