@@ -142,7 +142,7 @@ class Trial:
         self._once["load"] = _once(loaded.load_ms, "ms", "from bytes to a model that can be invoked")
         self._once["first_inference"] = _once(first_ns / 1e6, "ms", "the first after loading")
         if loaded.arena_bytes:
-            self._once["arena"] = _once(loaded.arena_bytes, "bytes", "exact, as the runtime reports it")
+            self._once["arena"] = _once(loaded.arena_bytes, "bytes", "in use, as the runtime reports it")
         self.steady = warm_up(worker, options.warm_up_s)
 
     def round(self, options: Options) -> None:
@@ -156,12 +156,17 @@ class Trial:
         self.spent_s += float(taken.sum()) * 1e-9
 
     def finish(self) -> None:
-        """Ask for the memory, which has been at its highest by now."""
-        if self._worker is not None:
-            memory = self._worker.memory()
-            self._once["peak_memory"] = _once(
-                memory.peak_bytes - memory.baseline_bytes, "bytes",
-                "highest resident set of the worker less the one before the model was loaded")
+        """Ask for the memory, which has been at its highest by now, and for the exact arena."""
+        if self._worker is None or self.status != "ok":
+            return
+        memory = self._worker.memory()
+        self._once["peak_memory"] = _once(
+            memory.peak_bytes - memory.baseline_bytes, "bytes",
+            "highest resident set of the worker less the one before the model was loaded")
+        if "arena" in self._once:
+            arena = self._worker.arena()
+            self._once["arena"] = _once(arena.least_bytes, "bytes", "exact: the least that the model loads into; "
+                                        f"the runtime reports {arena.used_bytes:,} bytes in use then")
 
     def fail(self, error: EngineError) -> None:
         """Keep why there are no figures; what was measured before is dropped."""

@@ -64,7 +64,7 @@ class Loaded(Record):
     """What `load` found: inputs and outputs, the time from bytes to a model that can be invoked, and the exact arena.
 
     Attributes:
-        arena_bytes: 0 where the engine has no arena.
+        arena_bytes: in use, as TFLM reports it; 0 where the engine has no arena.
         cpus: the cores that the worker may run on; empty where the system does not say.
     """
 
@@ -81,6 +81,16 @@ class Memory(Record):
     baseline_bytes: int
     resident_bytes: int
     peak_bytes: int
+
+
+class Arena(Record):
+    """TFLM's tensor arena: bytes in use once the model is ready, and the least that it can be loaded into.
+
+    Preparing the operators takes scratch memory that is given back, so a small model may need more than it uses.
+    """
+
+    used_bytes: int
+    least_bytes: int
 
 
 class EngineWorker:
@@ -207,6 +217,10 @@ class EngineWorker:
     def memory(self) -> Memory:
         """Resident set of the worker."""
         return Memory.model_validate(self._ask("memory", {})[0])
+
+    def arena(self) -> Arena:
+        """The tensor arena (tflm alone)."""
+        return Arena.model_validate(self._ask("arena", {})[0])
 
     # -- requests and their failures -------------------------------------------------------------------------------
 

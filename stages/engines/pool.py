@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from device_profiles.errors import EngineCrash
 from stages.engines.client import EngineWorker
 
 Array = npt.NDArray[Any]
@@ -77,9 +78,15 @@ def predict_file(job: Job, progress: Callable[[int, int], None]) -> Predictions:
         progress: called with (samples done, samples), from the calling thread.
 
     Raises:
-        EngineError: what the first worker that failed raised; the others are ended.
+        EngineError: what the first worker that failed raised; the others are ended. A crash is tried once more, one
+            sample at a time: a runtime may survive a model alone and not its batches.
     """
-    return _Pool(job, progress).run()
+    try:
+        return _Pool(job, progress).run()
+    except EngineCrash:
+        if job.batch == 1:
+            raise
+        return _Pool(replace(job, batch=1), progress).run()
 
 
 class _Pool:

@@ -41,6 +41,7 @@ Arrays = list  # of numpy arrays
 MODULES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter",
            "tflm": "tflite_micro"}
 DISTRIBUTIONS = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tflm": "tflite-micro"}
+ARENA_STEP_BYTES = 16
 ARENA_LIMIT_BYTES = 256 << 20  # reserved, not touched: the resident set grows only by what the model uses
 # What the runtimes raise over a model that they cannot take, and the FlatBuffer code over one that is damaged.
 REFUSALS = (ValueError, RuntimeError, MemoryError)
@@ -59,7 +60,7 @@ class UsageError(Exception):
 
 def pack_frame(header: dict[str, Any], arrays: list[Any] | None = None) -> list[Any]:
     """Buffers to write one after the other: prefix and JSON header, then each array's bytes."""
-    arrays = [np.ascontiguousarray(array) for array in arrays or []]
+    arrays = [np.asarray(array, order="C") for array in arrays or []]
     described = dict(header, arrays=[[array.dtype.str, list(array.shape)] for array in arrays])
     text = json.dumps(described).encode()
     size = sum(array.nbytes for array in arrays)
@@ -96,7 +97,7 @@ def read_frame(stream: BinaryIO) -> tuple[dict[str, Any], list[Any]] | None:
         return None
     header_bytes, payload_bytes = unpack_prefix(prefix)
     header, payload = stream.read(header_bytes), stream.read(payload_bytes)
-    if len(payload) < payload_bytes:
+    if len(header) < header_bytes or len(payload) < payload_bytes:
         return None
     return unpack_frame(header, payload)
 
@@ -168,7 +169,12 @@ class LiteModel:
     arena_bytes = 0
 
     def __init__(self, module: Any, content: bytes, threads: int) -> None:
-        self._interpreter = module.Interpreter(model_content=content, num_threads=threads)
+        self._make = lambda: module.Interpreter(model_content=content, num_threads=threads)
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Start afresh: tflite-runtime segfaults when it is used after a size that it could not allocate."""
+        self._interpreter = self._make()
         self._interpreter.allocate_tensors()
         self._read_details()
         self.invoke = self._interpreter.invoke
@@ -205,7 +211,8 @@ class MicroModel:
             raise ValueError("not a tflite model: its bytes 4 to 8 are not 'TFL3'")
         try:
             graph = module.runtime.schema_fb.Model.GetRootAsModel(content, 0).Subgraphs(0)
-            self._interpreter = module.runtime.Interpreter.from_bytes(content, arena_size=ARENA_LIMIT_BYTES)
+            self._make = lambda size: module.runtime.Interpreter.from_bytes(content, arena_size=size)
+            self._interpreter = self._make(ARENA_LIMIT_BYTES)
         except DAMAGED as error:
             raise ValueError(f"not a whole tflite model: {error}") from error
         interpreter = self._interpreter
@@ -213,7 +220,36 @@ class MicroModel:
         self.outputs = [describe(interpreter.get_output_details(i)) for i in range(graph.OutputsLength())]
         self.invoke = interpreter.invoke
         match = _ARENA_TOTAL.search(captured_stderr(interpreter.print_allocations))
-        self.arena_bytes = int(match.group(1)) if match else 0
+        self.arena_bytes = int(match.group(1)) if match else 0  # what is in use once the model is ready
+
+    def least_arena_bytes(self) -> int:
+        """The smallest arena that the model can be loaded into, in steps of TFLM's alignment of 16 bytes.
+
+        Preparing the operators takes scratch memory that is given back and not reported: a small model may need more
+        to become ready than it uses then.
+        """
+        low = -(-self.arena_bytes // ARENA_STEP_BYTES)
+        if self._fits(low):
+            return low * ARENA_STEP_BYTES
+        high = low + 1
+        while not self._fits(high):
+            low, high = high, 2 * high - low + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._fits(middle) else (middle, high)
+        return high * ARENA_STEP_BYTES
+
+    def _fits(self, steps: int) -> bool:
+        """Whether it loads, tried in a process of its own: TFLM may segfault over an arena that is too small."""
+        child = os.fork()
+        if not child:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            try:
+                self._make(steps * ARENA_STEP_BYTES)
+            except RuntimeError:
+                os._exit(1)
+            os._exit(0)
+        return os.waitpid(child, 0)[1] == 0
 
     def put(self, inputs: list[Any]) -> None:
         """Set the inputs, in the model's own types."""
@@ -266,11 +302,11 @@ class Session:
         """
         operations: dict[str, Any] = {
             "hello": self.hello, "load": self.load, "open": self.open, "predict": self.predict, "feed": self.feed,
-            "measure": self.measure, "memory": self.memory}
+            "measure": self.measure, "memory": self.memory, "arena": self.arena}
         name = request.pop("op", "")
         if name not in operations:
             raise UsageError(f"unknown operation {name!r}")
-        if name in ("predict", "feed", "measure") and self._model is None:
+        if name in ("predict", "feed", "measure", "arena") and self._model is None:
             raise UsageError(f"{name}: no model is loaded")
         result = operations[name](arrays, **request)
         return result if isinstance(result, tuple) else (result, [])
@@ -376,6 +412,12 @@ class Session:
         return {"baseline_bytes": self._baseline_bytes, "resident_bytes": memory_bytes("VmRSS"),
                 "peak_bytes": memory_bytes("VmHWM")}
 
+    def arena(self, arrays: list[Any]) -> dict[str, Any]:  # noqa: ARG002
+        """The tensor arena: in use once the model is ready, and the least that it can be loaded into (tflm alone)."""
+        if self.engine != "tflm":
+            raise UsageError(f"{self.engine} has no arena")
+        return {"used_bytes": self._model.arena_bytes, "least_bytes": self._model.least_arena_bytes()}
+
     def _check(self, inputs: list[Any]) -> None:
         """Refuse inputs whose number or shapes are not the model's."""
         wanted = [tensor.shape[1:] for tensor in self._model.inputs]
@@ -399,7 +441,7 @@ class Session:
         if size == 1 or not self._batches:
             return int(self._model.inputs[0].shape[0])
         if size not in self._proven and not self._prove(inputs, size):
-            self._model.resize(1)  # also where the runtime failed halfway through another size
+            self._model.rebuild()
             self._batches = False
             return 1
         self._proven.add(size)
