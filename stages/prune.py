@@ -39,11 +39,11 @@ _MASK_UPDATES_PER_EPOCH = 4
 class Settings(FitSettings):
     """What a user may set for pruning and clustering; the fine-tuning's defaults differ from the training's."""
 
-    epochs: int = Field(default=12, ge=1, description="epochs of fine-tuning")
-    learning_rate: float = Field(default=1.5e-3, gt=0, description="of Adam, at the start of the fine-tuning")
+    epochs: int = Field(default=16, ge=1, description="epochs of fine-tuning")
+    learning_rate: float = Field(default=3e-3, gt=0, description="of Adam, at the start of the fine-tuning")
     patience: int = Field(default=0, ge=0, description="epochs without a better validation loss to wait; 0: no end")
-    initial_sparsity: float = Field(default=0.3, ge=0, lt=1, description="share of zeros that the ramp starts from")
-    ramp_share: float = Field(default=0.5, gt=0, le=1, description="share of the epochs in which the zeros grow")
+    initial_sparsity: float = Field(default=0.5, ge=0, lt=1, description="share of zeros that the ramp starts from")
+    ramp_share: float = Field(default=0.6, gt=0, le=1, description="share of the epochs in which the zeros grow")
     skip_layers: tuple[str, ...] = Field(default=(), description="layers to leave alone, by name")
 
 

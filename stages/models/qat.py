@@ -129,11 +129,11 @@ def _refused(model: Any, method: str, message: str) -> tuple[str, str]:
         inputs = keras.layers.Input(layer.input_shape[1:])
         alone = keras.Model(inputs, layer.__class__.from_config(layer.get_config())(inputs))
         try:
-            _apply(alone, "qat", ())
+            _apply(alone, method, ())
         except (RuntimeError, ValueError, TypeError) as error:
             if not _REFUSAL.match(str(error)):
-                return layer.name, str(error).splitlines()[0].rstrip(".")
-    return "", message.splitlines()[0].rstrip(".") or method
+                return layer.name, str(error).split("\n", 1)[0].rstrip(".")
+    return "", message.split("\n", 1)[0].rstrip(".")
 
 
 def _scheme(method: str) -> Any:
