@@ -193,6 +193,17 @@ def changed(config: RunConfig, changes: Iterable[str]) -> RunConfig:
     return config
 
 
+def _below(key: str, place: Any, part: str) -> dict[str, Any]:
+    """The mapping at a place of the config, which must have a key."""
+    known = list(place) if isinstance(place, dict) else []
+    if part not in known:
+        hint = near_miss(part, known)
+        raise UsageError(f"--set {key}: unknown key '{part}'" + (f"; {hint}" if hint else ""),
+                         ", ".join(known) or "no keys below this one")
+    found: dict[str, Any] = place
+    return found
+
+
 def _yaml_value(word: str, text: str) -> object:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -209,14 +220,9 @@ def _with_value(config: RunConfig, key: str, value: object) -> RunConfig:
     raw = config.model_dump(exclude_unset=False)
     *parents, last = key.split(".")
     place: Any = raw
-    for part in [*parents, last]:
-        if not isinstance(place, Mapping) or part not in place:
-            known = list(place) if isinstance(place, Mapping) else []
-            hint = near_miss(part, known)
-            raise UsageError(f"--set {key}: unknown key '{part}'" + (f"; {hint}" if hint else ""),
-                             ", ".join(known) or "no keys below this one")
-        holder, place = place, place[part]
-    holder[last] = value
+    for part in parents:
+        place = _below(key, place, part)[part]
+    _below(key, place, last)[last] = value
     try:
         return RunConfig.model_validate(raw)
     except ValidationError as error:

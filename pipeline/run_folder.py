@@ -25,7 +25,7 @@ from device_profiles.errors import StoreError
 from pipeline.config import FILE_NAME, RunConfig
 from pipeline.plan import Call, Plan, report_versions
 from pipeline.runner import Outcome
-from pipeline.store import RESULT, Artifact, copy_file, write_text
+from pipeline.store import RESULT, Artifact, copy_file, explained, write_text
 from pipeline.version import VERSION
 
 MANIFEST = "manifest.json"
@@ -151,4 +151,6 @@ def open_folder(runs: Path, name: str) -> RunFolder:
     if path.exists() and not path.is_dir():
         raise StoreError(f"{path} is a file", "a folder for the run",
                          "give another --runs, or another name in the run file")
+    with explained(path):
+        path.mkdir(parents=True, exist_ok=True)
     return RunFolder(path)

@@ -107,8 +107,8 @@ class Session:
 
     @property
     def folder(self) -> RunFolder:
-        """The run folder."""
-        return open_folder(self.runs, self.config.name)
+        """The run folder; `run` makes it."""
+        return RunFolder(self.runs / self.config.name)
 
     def around(self) -> Surroundings:
         """Engines and host, looked up once."""
@@ -140,7 +140,8 @@ class Session:
                 that fails alone does not raise: see `RunResult.failed`.
         """
         started = datetime.now(UTC)
-        folder, runner = self.folder, Runner(Store(self.store_path), self.folder.log, watcher or Silent())
+        folder = open_folder(self.runs, self.config.name)
+        runner = Runner(Store(self.store_path), folder.log, watcher or Silent())
         plan = self.plan(stage)
         try:
             plan = runner.run(plan, lambda lost: self._without(lost, stage))

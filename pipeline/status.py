@@ -65,7 +65,8 @@ def _why(call: Call, store: Store, last: Mapping[str, Any], stale: list[str]) ->
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between a call as it was and as it is, in words."""
-    options = [f"{key}: {old} -> {new}" for key, old, new in _differences(before["options"], now["options"])]
+    options = [f"{key}: {old} -> {new}" for key, old, new in _differences(before["options"], now["options"])
+               if (now["stage"], key) != ("report", "config")]  # the run file's text: its other calls say what changed
     libraries = [f"{name} {old} -> {new}" for name, old, new in _differences(before["libraries"], now["libraries"])]
     inputs = [f"input {role}: {old} -> {new}" for role, old, new in _differences(before["inputs"], now["inputs"])]
     return options + libraries + inputs
@@ -81,5 +82,6 @@ def _differences(before: Any, now: Any, place: str = "") -> list[tuple[str, Any,
 
 
 def _cut(value: Any) -> str:
-    text = str(value)
+    """A value on one line, at most 40 characters of it."""
+    text = " ".join(str(value).split())
     return text if len(text) <= 40 else text[:37] + "..."

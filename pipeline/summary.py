@@ -21,8 +21,9 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
-    for name in ("variant", "bytes", "accuracy", "drop", "median"):
-        table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
+    table.add_column("variant", overflow="fold", min_width=16)  # a very long name is folded, never a figure
+    for name in ("bytes", "accuracy", "drop", "median"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name in report["profiles"]:
         table.add_column(name, no_wrap=True)
     for variant in report["variants"]:

@@ -39,10 +39,10 @@ def entry() -> int:
     signal.signal(signal.SIGTERM, _stop)
     if not debug:
         sys.excepthook = _unexpected
-    sys.exit(_carry_out(debug, as_json))
+    sys.exit(carry_out(debug, as_json))
 
 
-def _carry_out(debug: bool, as_json: bool) -> int:
+def carry_out(debug: bool, as_json: bool) -> int:
     """Run the command line; its exit code."""
     try:
         code = main(standalone_mode=False)

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pipeline import doctor
+
+
+def by_name():
+    return {check.name: check for check in doctor.examine()}
+
+
+def test_a_missing_requirement_is_named_with_the_command_that_mends_it(monkeypatch):
+    real = doctor.installed_version
+    monkeypatch.setattr(doctor, "installed_version", lambda name: "absent" if name == "tf-keras" else real(name))
+    check = by_name()["tf-keras"]
+    assert (check.needed, check.good) == (True, False)
+    assert check.mend == "pip install 'tf-keras==2.21.0'"
+
+
+def test_a_wrong_version_is_told_from_the_right_one(monkeypatch):
+    real = doctor.installed_version
+    monkeypatch.setattr(doctor, "installed_version", lambda name: "1.0" if name == "tensorflow" else real(name))
+    check = by_name()["tensorflow"]
+    assert not check.good
+    assert "1.0, ==2.21.0 is needed" in check.found
+    assert by_name()["tf-keras"].good
+
+
+def test_an_old_python_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 10, 0))
+    check = doctor._python()
+    assert not check.good
+    assert "3.11" in check.mend
+
+
+def test_tflite_runtime_has_no_mend_where_it_has_no_wheel(monkeypatch):
+    monkeypatch.setattr(doctor.sys, "version_info", (3, 12, 0))
+    assert not doctor._is_for_here("tflite-runtime")
+    assert doctor._is_for_here("litert")
+
+
+def test_a_nearly_full_disk_is_said(monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(10, 9, 2**20))
+    assert not by_name()["disk"].good

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from pipeline.summary import milliseconds, summary_table, variant_cells, winner_lines
+
+
+def figure(value, unit="fraction"):
+    return {"value": value, "unit": unit}
+
+
+def report():
+    metrics = {"litert": {"accuracy": None, "drop": None},
+               "tflite-runtime": {"accuracy": figure(0.98214), "drop": figure(0.31, "points")}}
+    latency = {"litert": {"median": None}, "tflite-runtime": {"median": figure(0.0183, "ms")}}
+    good = {"name": "pruned75-clustered16-int8qat", "tflite_bytes": 1234567, "metrics": metrics, "latency": latency,
+            "verdict": {"cpu": "pass", "mobile": "undecided", "iot": "unknown"}}
+    bad = {"name": "int8", "tflite_bytes": 9, "metrics": {}, "latency": {},
+           "verdict": {"cpu": "fail", "mobile": "fail", "iot": "fail"}}
+    winner = {"winner": "pruned75-clustered16-int8qat", "reason": "the smallest [of] 1"}
+    return {"variants": [good, bad],
+            "profiles": {"cpu": winner, "mobile": {"winner": None, "reason": "none passes"},
+                         "iot": {"winner": None, "reason": "none passes"}}}
+
+
+def test_cells_come_from_the_first_engine_that_has_figures():
+    assert variant_cells(report()["variants"][0]) == ["pruned75-clustered16-int8qat", "1,234,567", "98.2 %", "+0.3",
+                                                      "18.3 µs"]
+
+
+def test_a_variant_without_figures_has_dashes_not_zeros():
+    assert variant_cells(report()["variants"][1]) == ["int8", "9", "-", "-", "-"]
+
+
+def test_the_table_fits_80_columns_and_stars_the_winner():
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary_table(report()))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "pass ★" in out.getvalue()
+    assert "undecided" in out.getvalue()
+
+
+def test_a_reason_is_shown_as_it_is_without_markup():
+    assert winner_lines(report())[0].endswith("the smallest \\[of] 1")
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.00632, "6.32 µs"), (0.38, "380 µs"), (1.0, "1 ms"), (15.24, "15.2 ms")])
+def test_latency_has_three_digits_and_its_unit(value, text):
+    assert milliseconds(figure(value, "ms")) == text
