@@ -51,10 +51,11 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext) -> 
         ModelError: the model cannot be read, or does not fit the data.
     """
     test = read_split(data, TEST)
+    classes = int(test.y.max()) + 1  # every split holds every class
     with tensorflow_turn(options.seed, context.log):
         keras_model = load_model(model)
         check_input(keras_model, test.x.shape[1:])
-        check_output(keras_model, int(test.y.max()) + 1)
+        check_output(keras_model, classes)
         outputs = make_predictor(keras_model)(test.x)  # (samples, classes)
     np.save(context.out / OUTPUTS_FILE, outputs)
     metrics = classification_metrics(outputs, test.y, seed=options.seed)

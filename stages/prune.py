@@ -126,11 +126,7 @@ def _wrap_pruning(source: Any, sparsity: float, names: Iterable[str], ramp_steps
     import tf_keras as keras
 
     api = tfmot.sparsity.keras
-    every = max(1, ramp_steps // max(1, round(options.epochs * options.ramp_share) * _MASK_UPDATES_PER_EPOCH))
-    # masks change only on multiples of `every` counted from step 1, so the ramp must end on one of them
-    last = 1 + (ramp_steps - 1) // every * every
-    schedule = api.PolynomialDecay(initial_sparsity=min(options.initial_sparsity, sparsity), final_sparsity=sparsity,
-                                   begin_step=1, end_step=max(last, 2), frequency=every)
+    schedule = _schedule(sparsity, ramp_steps, options)
     wanted = set(names)
 
     def wrap(layer: Any) -> Any:
@@ -141,6 +137,23 @@ def _wrap_pruning(source: Any, sparsity: float, names: Iterable[str], ramp_steps
         if hasattr(layer, "pruning_step"):
             layer.pruning_step.assign(0)  # TFMOT's UpdatePruningStep callback does this in Keras' own fit
     return wrapped
+
+
+def _schedule(sparsity: float, ramp_steps: int, options: Options) -> Any:
+    """How the share of zeros grows: along a polynomial, or at once where the ramp has no room for two updates.
+
+    Masks change on steps 1, 1 + every, 1 + 2 * every, ...; the ramp ends on one of these, or its last rise is left out.
+    """
+    import tensorflow_model_optimization as tfmot
+
+    api = tfmot.sparsity.keras
+    ramp_epochs = max(1, round(options.epochs * options.ramp_share))
+    every = max(1, ramp_steps // (ramp_epochs * _MASK_UPDATES_PER_EPOCH))
+    last = 1 + (ramp_steps - 1) // every * every
+    if last == 1:
+        return api.ConstantSparsity(sparsity, begin_step=1, end_step=1, frequency=1)
+    return api.PolynomialDecay(initial_sparsity=min(options.initial_sparsity, sparsity), final_sparsity=sparsity,
+                               begin_step=1, end_step=last, frequency=every)
 
 
 def _cluster(source: Any, clusters: int, train: Split, validation: Split, options: Options,

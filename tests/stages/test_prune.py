@@ -1,0 +1,114 @@
+"""Pruning and clustering: what was asked for is counted in the saved kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from device_profiles.errors import ModelError, StageError
+from stages import prune
+from stages.models.files import load_model
+from stages.records import PruneResult
+from tests.stages.conftest import SEED, make_context
+
+
+def options(**given: Any) -> prune.Options:
+    return prune.Options(**({"epochs": 2, "batch_size": 16, "seed": SEED} | given))
+
+
+def kernels_of(folder: Path) -> dict[str, np.ndarray]:
+    return prune.read_kernels(load_model(folder))
+
+
+def test_the_saved_kernels_are_as_sparse_as_asked(pruned: Path) -> None:
+    kernels = kernels_of(pruned)
+    assert sorted(kernels) == ["conv1", "conv2", "conv3", "scores"]
+    assert {name: float((kernel == 0).mean()) for name, kernel in kernels.items()} == pytest.approx(
+        {"conv1": 0.5, "conv2": 0.5, "conv3": 0.5, "scores": 0.5}, abs=0.01)
+
+
+def test_the_result_reports_zeros_and_what_was_left_alone(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    context = make_context(tmp_path)
+    result = prune.run(model=trained, data=prepared, context=context,
+                       options=options(sparsity=0.9, skip_layers=("conv1",)))
+    assert result.sparsity == pytest.approx(0.9, abs=0.01)
+    assert "conv1" not in result.layer_sparsity
+    assert result.skipped_layers == {"conv1": "named in skip_layers"} | {
+        f"norm{i}": "BatchNormalization has no kernel that is pruned" for i in (1, 2, 3)}
+    assert (kernels_of(context.out)["conv1"] != 0).all()
+    assert (context.out / "preprocessing.json").read_bytes() == (trained / "preprocessing.json").read_bytes()
+
+
+def test_the_same_call_gives_the_same_bytes(make: Callable[..., Path], prepared: Path, trained: Path,
+                                            pruned: Path) -> None:
+    again = make(prune, model=trained, data=prepared, options=options(sparsity=0.5))
+    assert (again / "model.keras").read_bytes() == (pruned / "model.keras").read_bytes()
+
+
+def test_one_epoch_is_enough_to_reach_the_sparsity(make: Callable[..., Path], prepared: Path, trained: Path) -> None:
+    folder = make(prune, model=trained, data=prepared, options=options(sparsity=0.75, epochs=1, batch_size=99))
+    assert prune.share_of_zeros(kernels_of(folder))[0] == pytest.approx(0.75, abs=0.01)
+
+
+def cluster(tmp_path: Path, model: Path, data: Path, **given: Any) -> tuple[PruneResult, dict[str, np.ndarray]]:
+    context = make_context(tmp_path)
+    return prune.run(model=model, data=data, options=options(**given), context=context), kernels_of(context.out)
+
+
+def test_clustered_kernels_hold_no_more_values_than_asked(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    result, kernels = cluster(tmp_path, trained, prepared, clusters=8)
+    counted = {name: len(np.unique(kernel)) for name, kernel in kernels.items()}
+    assert result.shared_values == counted
+    assert 2 <= max(counted.values()) <= 8
+
+
+def test_clustering_after_pruning_keeps_the_zeros(tmp_path: Path, prepared: Path, pruned: Path) -> None:
+    before = kernels_of(pruned)
+    result, after = cluster(tmp_path, pruned, prepared, clusters=8, preserve_sparsity=True)
+    assert all((after[name][kernel == 0] == 0).all() for name, kernel in before.items())
+    assert max(result.shared_values.values()) <= 8
+    assert result.sparsity >= 0.5
+
+
+def test_a_kernel_too_small_for_the_values_is_left_alone_and_named(tmp_path: Path, prepared: Path,
+                                                                   trained: Path) -> None:
+    result, kernels = cluster(tmp_path, trained, prepared, clusters=144)  # conv1: 3 * 3 * 1 * 16 = 144 weights
+    assert result.skipped_layers["conv1"] == "144 weights are too few for 144 shared values"
+    assert "conv1" not in result.shared_values
+    assert kernels["conv1"].size == 144
+
+
+def test_a_sparsity_that_was_missed_is_an_error_that_names_the_worst_layer() -> None:
+    kernels = {"even": np.array([0, 0, 0, 1.0]), "poor": np.array([0, 1.0, 1, 1])}
+    with pytest.raises(StageError, match=r"50\.0 % of the pruned weights are zero; the least has 'poor' with 25\.0 %"):
+        prune.verify_sparsity(kernels, 0.75)
+    assert prune.verify_sparsity(kernels, 0.51) == (0.5, {"even": 0.75, "poor": 0.25})  # within one point
+
+
+def test_filled_zeros_are_an_error() -> None:
+    with pytest.raises(StageError, match="clustering filled 2 of the zeros in 'a'"):
+        prune._check_zeros_kept({"a": np.array([1.0, 1, 0])}, {"a": np.array([True, True, True])})
+
+
+def test_an_unknown_layer_name_is_refused_with_the_near_miss(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    with pytest.raises(ModelError, match="did you mean 'conv1'"):
+        prune.run(model=trained, data=prepared, context=make_context(tmp_path),
+                  options=options(sparsity=0.5, skip_layers=("conf1",)))
+
+
+def test_a_model_with_nothing_left_to_prune_is_refused(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    with pytest.raises(ModelError, match="no layer to prune"):
+        prune.run(model=trained, data=prepared, context=make_context(tmp_path),
+                  options=options(sparsity=0.5, skip_layers=("conv1", "conv2", "conv3", "scores")))
+
+
+@pytest.mark.parametrize("given", [{}, {"sparsity": 0.5, "clusters": 4}, {"sparsity": 1.0}, {"sparsity": 0.0},
+                                   {"clusters": 1}])
+def test_options_that_ask_for_nothing_or_for_both_are_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        prune.Options(**given)
