@@ -12,8 +12,8 @@ Provenance = Literal["measured", "emulated", "predicted", "published"]
 class Record(BaseModel):
     """A frozen record: unknown keys are refused, and its JSON form is the same on every run.
 
-    A NaN or an infinity (a loss that diverged) is written as text, "NaN", and reads back as the number: as null it would
-    not read back at all.
+    A NaN or an infinity (a loss that diverged) is written as text, "NaN", and reads back as the number: as null it
+    would not read back at all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), ser_json_inf_nan="strings",

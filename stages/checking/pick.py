@@ -105,22 +105,24 @@ def reason(candidates: Sequence[Candidate], choice: Choice) -> str:
 
 def _beside(passing: Sequence[Candidate], winner: Candidate, choice: Choice) -> str:
     """The clause about those that tie with the winner, and by what it was preferred."""
-    if choice == "smallest":
-        equal = [one.variant for one in passing if one.tflite_bytes == winner.tflite_bytes]
-        rule = "the faster one is taken"
-    elif choice == "fastest":
-        timed = [one for one in passing if one.latency is not None]
-        equal = [one.variant for one in _no_slower(timed, _least(timed, "fastest"))]
-        rule = "the smallest of them is taken"
-    else:
-        equal = [one.variant for one in passing
-                 if one.accuracy and winner.accuracy and one.accuracy.value == winner.accuracy.value]
-        rule = "the smallest of them is taken"
-    others = [name for name in equal if name != winner.variant]
+    others = [one.variant for one in _tied(passing, winner, choice) if one.variant != winner.variant]
     if not others:
         return ""
-    word = "cannot be told from it by latency" if choice == "fastest" else "equal it"
-    return f"; {listing(others)} {word if len(others) > 1 or choice == 'fastest' else 'equals it'}, {rule}"
+    if choice == "fastest":
+        return f"; {listing(others)} cannot be told from it by latency, the smallest of them is taken"
+    verb = "equals" if len(others) == 1 else "equal"
+    rule = "the faster one" if choice == "smallest" else "the smallest of them"
+    return f"; {listing(others)} {verb} it, {rule} is taken"
+
+
+def _tied(passing: Sequence[Candidate], winner: Candidate, choice: Choice) -> list[Candidate]:
+    """Those that are as good as the winner by the choice's own figure."""
+    if choice == "smallest":
+        return [one for one in passing if one.tflite_bytes == winner.tflite_bytes]
+    if choice == "fastest":
+        timed = [one for one in passing if one.latency is not None]
+        return _no_slower(timed, _least(timed, "fastest"))
+    return [one for one in passing if _value(one.accuracy, -1) == _value(winner.accuracy, -1)]
 
 
 def _no_figure(passing: Sequence[Candidate], choice: Choice) -> str:

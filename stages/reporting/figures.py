@@ -6,7 +6,7 @@ dark. A measured and a predicted figure are never in one view.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from device_profiles.records import Figure, Record
@@ -126,38 +126,49 @@ def span(low: float, high: float, share: float = 0.08) -> list[float]:
     return [low - room, high + room]
 
 
+def _ends(figures: Sequence[Figure]) -> list[float]:
+    """Both ends of every interval; the value itself where there is none."""
+    return [end for figure in figures for end in (figure.interval or (figure.value,))]
+
+
 def _front_figure(report: Report, front: Front, styles: Mapping[str, Style]) -> Json:
     """One scatter plot with its front."""
+    x = [cost_value(point.cost.value, point.cost.unit) for point in front.points]
+    y = [100 * point.accuracy.value for point in front.points]
+    across = span(min(x), max(x), 0.12)
+    base = report.baseline.accuracy
+    ends = _ends([*(point.accuracy for point in front.points), *([base] if base else [])])
+    shown = layout(axis(cost_title(front, report), range=across),
+                   axis(f"accuracy in {front.engine}, %", range=span(100 * min(ends), 100 * max(ends))),
+                   height=400, **_baseline_line(base))
+    labels = [{"text": point.variant, "x": cost, "y": share, "first": point.variant in front.front}
+              for point, cost, share in zip(front.points, x, y, strict=True)]
+    return {"data": [_front_line(labels, across[1]), _scatter(front, x, y, styles)], "layout": shown, "labels": labels}
+
+
+def _front_line(labels: Sequence[Json], edge: float) -> Json:
+    """Stairs through the points on the front, on to the edge of the plot: beyond the last nothing is more accurate."""
+    chosen = [label for label in labels if label["first"]]
+    return {"type": "scatter", "mode": "lines", "x": [*(label["x"] for label in chosen), edge], "hoverinfo": "skip",
+            "y": [*(label["y"] for label in chosen), chosen[-1]["y"]],
+            "line": {"shape": "hv", "width": 1.5, "color": "var(--front)"}}
+
+
+def _scatter(front: Front, x: Sequence[float], y: Sequence[float], styles: Mapping[str, Style]) -> Json:
+    """The points with their intervals."""
     points = front.points
     costs, accuracies = [point.cost for point in points], [point.accuracy for point in points]
-    x = [cost_value(cost.value, cost.unit) for cost in costs]
-    y = [100 * accuracy.value for accuracy in accuracies]
-    on_front = [point.variant in front.front for point in points]
-    scatter = {
+    drawn = [styles[point.variant] for point in points]
+    return {
         "type": "scatter", "mode": "markers", "x": x, "y": y, "cliponaxis": False,
         "error_y": _bars(accuracies, 100), "error_x": _bars(costs, cost_value(1, costs[0].unit)),
-        "marker": {"size": 12, "opacity": [1 if on else 0.7 for on in on_front],
-                   "color": [styles[point.variant].color for point in points],
-                   "symbol": [styles[point.variant].symbol for point in points],
+        "marker": {"size": 12, "opacity": [1 if point.variant in front.front else 0.7 for point in points],
+                   "color": [style.color for style in drawn], "symbol": [style.symbol for style in drawn],
                    "line": {"width": 1.5, "color": "var(--surface)"}},
         "text": [f"<b>{point.variant}</b><br>{hover(point.accuracy, 'accuracy')}<br>{hover(point.cost, 'cost')}"
                  for point in points],
         "hovertemplate": "%{text}<extra></extra>",
     }
-    across = span(min(x), max(x), 0.12)
-    chosen = [index for index, on in enumerate(on_front) if on]
-    line = {"type": "scatter", "mode": "lines", "x": [*(x[index] for index in chosen), across[1]],
-            "y": [y[index] for index in (*chosen, chosen[-1])], "hoverinfo": "skip",
-            "line": {"shape": "hv", "width": 1.5, "color": "var(--front)"}}
-    base = report.baseline.accuracy
-    ends = [end for figure in accuracies for end in (figure.interval or (figure.value, figure.value))]
-    ends += [base.value] if base else []
-    shown = layout(axis(cost_title(front, report), range=across),
-                   axis(f"accuracy in {front.engine}, %", range=span(100 * min(ends), 100 * max(ends))),
-                   height=400, **_baseline_line(base))
-    labels = [{"text": point.variant, "x": x[index], "y": y[index], "first": on_front[index]}
-              for index, point in enumerate(points)]
-    return {"data": [line, scatter], "layout": shown, "labels": labels}
 
 
 def _baseline_line(base: Figure | None) -> Json:
@@ -207,15 +218,23 @@ def _measured_view(report: Report, engine: str, styles: Mapping[str, Style]) -> 
     timed = {name: run for name, run in runs.items() if run.median is not None}
     if not timed:
         return None
-    data = [trace for name, run in timed.items() for trace in _strip(name, run, styles[name])]
     ends = [value for run in timed.values() for value in (run.deciles_ms[1:10] or _values(run.median))]
-    notes = tuple(f"{name}: {run.status}{': ' + run.message if run.message else ''}"
-                  for name, run in runs.items() if name not in timed)
-    threads = sorted({run.threads for run in timed.values()})
-    count = f"{'/'.join(map(str, threads))} thread" + ("" if threads == [1] else "s")
-    title = f"one inference on this host in {engine}, {count}, ms (measured)"
-    return View(label=f"{engine} on this host, measured", notes=notes, figure={
-        "data": data, "layout": _rows(report.variants, _time_axis(title, ends))})
+    title = f"one inference on this host in {engine}, {_threads(timed.values())}, ms (measured)"
+    return View(label=f"{engine} on this host, measured", notes=_untimed(runs), figure={
+        "data": [trace for name, run in timed.items() for trace in _strip(name, run, styles[name])],
+        "layout": _rows(report.variants, _time_axis(title, ends))})
+
+
+def _untimed(runs: Mapping[str, EngineBenchmark]) -> tuple[str, ...]:
+    """Variants without a latency, and why."""
+    return tuple(f"{name}: {run.status}{': ' if run.message else ''}{run.message}"
+                 for name, run in runs.items() if run.median is None)
+
+
+def _threads(runs: Iterable[EngineBenchmark]) -> str:
+    """`1 thread`, `2 threads`."""
+    counts = sorted({run.threads for run in runs})
+    return f"{'/'.join(map(str, counts))} thread" + ("" if counts == [1] else "s")
 
 
 def _values(figure: Figure | None) -> tuple[float, ...]:

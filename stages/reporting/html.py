@@ -68,8 +68,8 @@ def headline(report: Report) -> str:
     if len(won) == len(report.profiles):
         return f"All {plural(len(won), 'profile')} have a variant that fits." if len(won) > 1 else (
             "The profile has a variant that fits." if won else "No profile was checked.")
-    return f"{len(won)} of {plural(len(report.profiles), 'profile')} " + (
-        "has" if len(won) == 1 else "have") + " a variant that fits."
+    verb = "has" if 1 in (len(won), len(report.profiles)) else "have"
+    return f"{len(won)} of {plural(len(report.profiles), 'profile')} {verb} a variant that fits."
 
 
 def deciding_limit(verdicts: dict[str, LimitVerdict]) -> LimitVerdict | None:

@@ -44,13 +44,13 @@ def _add_suite(root: Element, profile: ProfileCheck, check: VariantCheck) -> Non
 
 
 def _add_outcome(case: Element, limit: LimitVerdict) -> None:
-    """What the test case found, where that is not a pass."""
-    shown = f"found {limit.found_text}; allowed {limit.allowed_text}"
-    message = printable(limit.why or shown)
+    """What the test case found; the reason where that is not a pass."""
+    shown = printable(f"found {limit.found_text}; allowed {limit.allowed_text}; provenance: "
+                      f"{limit.provenance or 'no figure'}")
+    message = printable(limit.why) or shown
     if limit.verdict == "fail":
-        SubElement(case, "failure", {"message": message, "type": limit.limit}).text = printable(
-            f"{shown}; provenance: {limit.provenance or 'no figure'}")
-    elif limit.verdict in ("undecided", "unknown"):
+        SubElement(case, "failure", {"message": message, "type": limit.limit}).text = shown
+        return
+    if limit.verdict != "pass":
         SubElement(case, "skipped", {"message": f"{limit.verdict}: {message}"})
-    else:
-        SubElement(case, "system-out").text = printable(f"{shown}; provenance: {limit.provenance or 'no figure'}")
+    SubElement(case, "system-out").text = shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from device_profiles.records import Figure, Provenance
-from stages.reporting.record import EngineMetrics, Front, Point, ProfileReport, VariantReport
+from stages.reporting.record import Cost, EngineMetrics, Front, Point, ProfileReport, VariantReport
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -59,7 +59,7 @@ def _median(variant: VariantReport, engine: str) -> Figure | None:
     return variant.latency[engine].median if engine in variant.latency else None
 
 
-def _fronts_of(variants: Sequence[VariantReport], costs: Mapping[str, Figure | None], cost: str, engine: str,
+def _fronts_of(variants: Sequence[VariantReport], costs: Mapping[str, Figure | None], cost: Cost, engine: str,
                profile: str | None) -> Iterator[Front]:
     """One front for each provenance that the costs have."""
     kinds: dict[Provenance, None] = dict.fromkeys(found.provenance for found in costs.values() if found is not None)
@@ -70,15 +70,20 @@ def _fronts_of(variants: Sequence[VariantReport], costs: Mapping[str, Figure | N
             if accuracy is None:
                 missing[variant.name] = _why(variant, engine)
             elif found is None or found.provenance != kind:
-                missing[variant.name] = f"no {kind} {'latency' if cost == 'latency' else 'size'}"
+                missing[variant.name] = f"no {kind} {cost}"
             else:
                 points.append(Point(variant=variant.name, accuracy=accuracy, cost=found))
         if points:
-            points.sort(key=lambda point: (point.cost.value, point.variant))
-            chosen = pareto_front([(point.cost.value, point.accuracy.value) for point in points])
-            yield Front(cost="latency" if cost == "latency" else "tflite_bytes", engine=engine, profile=profile,
-                        provenance=kind, points=tuple(points), missing=missing,
-                        front=tuple(points[index].variant for index in chosen))
+            yield _front(points, missing, Front(cost=cost, engine=engine, profile=profile, provenance=kind, points=(),
+                                                front=(), missing={}))
+
+
+def _front(points: list[Point], missing: dict[str, str], empty: Front) -> Front:
+    """The front through the points."""
+    ordered = sorted(points, key=lambda point: (point.cost.value, point.variant))
+    chosen = pareto_front([(point.cost.value, point.accuracy.value) for point in ordered])
+    return empty.model_copy(update={"points": tuple(ordered), "missing": missing,
+                                    "front": tuple(ordered[index].variant for index in chosen)})
 
 
 def _accuracy(variant: VariantReport, engine: str) -> Figure | None:

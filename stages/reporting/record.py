@@ -18,6 +18,7 @@ from stages.records import Agreement, EngineBenchmark, EngineStatus, Host, Limit
 SCHEMA_VERSION = 1
 
 Curve = tuple[float | None, ...]
+Cost = Literal["tflite_bytes", "latency"]
 
 
 class Token(Record):
@@ -150,7 +151,7 @@ class Front(Record):
         missing: the other variants, and why they have no point.
     """
 
-    cost: Literal["tflite_bytes", "latency"]
+    cost: Cost
     engine: str
     profile: str | None
     provenance: Provenance

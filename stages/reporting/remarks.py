@@ -22,8 +22,8 @@ SAME_SHARE = 0.02
 
 def all_remarks(variants: Sequence[VariantReport], sources: Sources) -> tuple[Remark, ...]:
     """Every remark, most surprising first."""
-    return (*speed_remarks(variants), *growth_remarks(variants), *saving_remarks(variants), *agreement_remarks(variants),
-            *missing_remarks(variants), *_warnings(sources))
+    return (*speed_remarks(variants), *growth_remarks(variants), *saving_remarks(variants),
+            *agreement_remarks(variants), *missing_remarks(variants), *_warnings(sources))
 
 
 def _median(variant: VariantReport, engine: str) -> Figure | None:
@@ -68,9 +68,11 @@ def growth_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
     """Number formats whose file is no smaller than float32's: what quantization adds can weigh more than it saves."""
     named = {variant.name: variant for variant in variants}
     base = named.get(REFERENCE)
+    if base is None:
+        return
     larger = [variant for name, variant in named.items()
-              if base is not None and name in FORMATS and name != REFERENCE and variant.tflite_bytes >= base.tflite_bytes]
-    if base is not None and larger:
+              if name in FORMATS and name != REFERENCE and variant.tflite_bytes >= base.tflite_bytes]
+    if larger:
         told = listing(f"{variant.name} ({variant.tflite_bytes:,} bytes)" for variant in larger)
         yield Remark(kind="size", variants=tuple(variant.name for variant in larger), text=(
             f"No smaller than {REFERENCE} ({base.tflite_bytes:,} bytes): {told}. What the format adds to "

@@ -31,9 +31,9 @@ def artifacts(tmp_path: Path, tiny_tflites: dict[str, bytes]) -> dict[str, objec
                                drop=figure(0.2, "points", samples=360, spread=0.1))
         tflm = run.model_copy(update={"engine": "tflm"})
         result = EvaluateResult(summary="", engines={"litert": run, "tflm": tflm})
-        for kind in folders:
-            folders[kind][name] = tmp_path / f"{kind}-{name}"
-            folders[kind][name].mkdir()
+        for kind, places in folders.items():
+            places[name] = tmp_path / f"{kind}-{name}"
+            places[name].mkdir()
         (folders["tflites"][name] / "model.tflite").write_bytes(tiny_tflites[name])
         (folders["evaluations"][name] / "result.json").write_text(result.model_dump_json())
         measured[name] = {"litert": latency(median, "litert", "2.3.0"), "tflm": latency(9.0, "tflm", "dev", 2000)}

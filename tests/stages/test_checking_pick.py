@@ -33,7 +33,7 @@ def test_each_choice_picks_its_own_best() -> None:
 
 
 def test_equal_size_is_decided_by_latency_and_equal_everything_by_name() -> None:
-    same = [_candidate("b", 100, _ms(1.0), 0.9), _candidate("a", 100, _ms(1.0), 0.9), _candidate("c", 100, _ms(0.5), 0.9)]
+    same = [_candidate(name, 100, _ms(median), 0.9) for name, median in (("b", 1.0), ("a", 1.0), ("c", 0.5))]
     assert pick(same, "smallest") == same[2]
     assert pick(same[:2], "smallest") == same[1]
     assert pick(same[:2][::-1], "smallest") == same[1]
@@ -43,12 +43,14 @@ def test_latencies_that_cannot_be_told_apart_are_decided_by_size_not_by_noise() 
     noisy = [_candidate("int8", 120, _ms(1.000, 0.02), 0.9), _candidate("pruned75-int8", 100, _ms(1.003, 0.02), 0.9),
              _candidate("float32", 50, _ms(1.5, 0.02), 0.9)]
     assert picks(noisy)["fastest"] == "pruned75-int8"
-    assert reason(noisy, "fastest") == ("pruned75-int8: 1.00 ms (measured), the fastest of 3 that pass; int8 cannot be told "
-                                        "from it by latency, the smallest of them is taken.")
+    assert reason(noisy, "fastest") == (
+        "pruned75-int8: 1.00 ms (measured), the fastest of 3 that pass; int8 cannot be told from it by latency, the "
+        "smallest of them is taken.")
 
 
 def test_predicted_latencies_are_compared_by_value_for_their_error_is_shared() -> None:
-    predicted = [_candidate("a", 100, _ms(2.0, 1.5, "predicted"), 0.9), _candidate("b", 200, _ms(1.9, 1.5, "predicted"), 0.9)]
+    predicted = [_candidate(name, size, _ms(median, 1.5, "predicted"), 0.9)
+                 for name, size, median in (("a", 100, 2.0), ("b", 200, 1.9))]
     assert picks(predicted)["fastest"] == "b"
 
 
@@ -61,11 +63,12 @@ def test_the_reason_names_figure_and_field_of_competitors() -> None:
     assert reason(THREE, "smallest") == "int8: 100 bytes, the smallest of 3 that pass."
     assert reason(THREE[:1], "smallest") == "float32: 300 bytes, the only one that passes."
     assert reason(THREE, "most-accurate") == (
-        "int8qat: 99.0 % (measured), the most-accurate of 3 that pass; float32 equals it, the smallest of them is taken.")
+        "int8qat: 99.0 % (measured), the most-accurate of 3 that pass; float32 equals it, the smallest of them is "
+        "taken.")
 
 
 def test_without_a_winner_the_reason_is_the_nearest_miss_and_by_how_much() -> None:
-    misses = [_candidate("int8", 120, None, None, _over(120, 100)), _candidate("float32", 400, None, None, _over(400, 100))]
+    misses = [_candidate(name, size, None, None, _over(size, 100)) for name, size in (("int8", 120), ("float32", 400))]
     assert reason(misses, "smallest") == (
         "None of 2 variants passes. Nearest is int8, fail on tflite_bytes: found 120 bytes, allowed at most 100 bytes "
         "(20 bytes (20 %) over).")
@@ -77,7 +80,8 @@ def test_an_undecided_variant_is_nearer_than_one_that_fails_and_a_refusal_is_fur
     unsure = _candidate("z", 120, None, None, (judge("latency_median_ms", _ms(1.0, 0.5), 1.2, "ms"),))
     assert "Nearest is z, undecided on latency_median_ms" in reason([refused, failed, unsure], "smallest")
     assert "Nearest is int8" in reason([refused, failed], "smallest")
-    assert "Nearest is dynamic, fail on operators: found hybrid, allowed int8 (no kernel)" in reason([refused], "smallest")
+    told = reason([refused], "smallest")
+    assert "Nearest is dynamic, fail on operators: found hybrid, allowed int8 (no kernel)" in told
 
 
 def test_fastest_without_any_latency_picks_nothing_and_says_so() -> None:

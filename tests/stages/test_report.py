@@ -1,4 +1,4 @@
-"""The report stage: which files it writes, that they are the same on every run, and that the JSON follows its schema."""
+"""The report stage: its files, that they are the same on every run, and that the JSON follows its schema."""
 
 from __future__ import annotations
 
@@ -111,5 +111,5 @@ def test_a_post_training_format_has_no_curves(tmp_path: Path, context: StageCont
 def test_a_training_that_is_none_is_a_store_error(tmp_path: Path, context: StageContext) -> None:
     artifacts = _artifacts(tmp_path / "a", sources())
     artifacts["trainings"] = {"float32": artifacts["data"]}
-    with pytest.raises(StoreError, match="result.json is not a"):
+    with pytest.raises(StoreError, match=r"result\.json is not a TrainingOutcome"):
         report.run(**artifacts, options=OPTIONS, context=context)  # type: ignore[arg-type]

@@ -1,0 +1,72 @@
+"""The report is put together from all stages' records, without a figure that was not obtained."""
+
+from __future__ import annotations
+
+import math
+
+from stages.records import BenchmarkResult
+from stages.reporting.assemble import build_report
+from stages.reporting.sources import Sources
+from tests.stages.sample_run import figure, heading, sources
+
+
+def test_variants_keep_the_order_of_the_run_and_carry_what_each_stage_found() -> None:
+    report = build_report(sources(), heading())
+    pruned = report.variant("pruned75-int8qat")
+    assert [token.token for token in pruned.tokens] == ["pruned75", "int8qat"]
+    assert pruned.tflite == "../models/pruned75-int8qat.tflite"
+    assert (pruned.tflite_bytes, pruned.arena_bytes, pruned.converter) == (26_912, 4_912, "TFLiteConverter 2.21.0")
+    assert list(pruned.metrics) == list(pruned.latency) == ["litert", "tflite-runtime", "tflm"]
+    assert set(pruned.verdict) == {"cpu", "mobile", "iot"}
+
+
+def test_a_missing_arena_says_why() -> None:
+    report = build_report(sources(), heading())
+    assert (report.variant("float16").arena_bytes, report.variant("float16").arena_message) == (
+        None, "hybrid models are not supported")
+
+
+def test_a_run_without_tflm_says_that_it_was_not_asked() -> None:
+    found = sources()
+    benchmark = BenchmarkResult(summary="", host=found.benchmark.host, variants={})
+    report = build_report(found.model_copy(update={"benchmark": benchmark}), heading())
+    assert report.variant("int8").arena_message == "tflm was not asked"
+    assert report.variant("int8").latency == {}
+
+
+def test_a_refused_engine_has_status_and_message_and_no_metrics() -> None:
+    refused = build_report(sources(), heading()).variant("dynamic").metrics["tflm"]
+    assert (refused.status, refused.accuracy, refused.samples) == ("refused", None, 0)
+    assert refused.message.startswith("hybrid models are not supported")
+
+
+def test_figures_that_are_not_numbers_are_left_out() -> None:
+    found = sources()
+    evaluated = found.evaluated["int8"]
+    litert = evaluated.engines["litert"]
+    metrics = found.baseline.metrics.model_copy(update={"log_loss": figure(math.nan, "nats")})
+    broken = litert.model_copy(update={
+        "largest_difference": math.inf, "drop": figure(math.nan, "points"), "metrics": metrics})
+    one = evaluated.model_copy(update={"engines": evaluated.engines | {"litert": broken}})
+    report = build_report(found.model_copy(update={"evaluated": found.evaluated | {"int8": one}}), heading())
+    shown = report.variant("int8").metrics["litert"]
+    assert (shown.log_loss, shown.drop, shown.largest_difference) == (None, None, None)
+    assert shown.accuracy is not None
+
+
+def test_the_best_epoch_counts_from_one() -> None:
+    report = build_report(sources(), heading())
+    assert report.trainings["float32"].best_epoch == 24
+    assert len(report.trainings["float32"].loss) == 24
+
+
+def test_what_was_verified_after_training_is_told() -> None:
+    trainings = build_report(sources(), heading()).trainings
+    assert (trainings["pruned75"].sparsity, trainings["pruned75"].left_alone) == (0.75, {"dense": "the last"})
+    assert trainings["clustered16"].shared_values == 16
+    assert trainings["float32"].sparsity is None
+
+
+def test_sources_read_back_from_their_json() -> None:
+    found = sources()
+    assert Sources.model_validate_json(found.model_dump_json()) == found
