@@ -42,12 +42,12 @@ def micro_profile(*, ram: int = 8192, flash: int = 65_536, power_w: float | None
 
 def workload(*, macs: int = 1000, operator: str = "CONV_2D", number_format: str = "int8", peak: int = 1000,
              size: int = 10_000) -> Workload:
-    """One operator on int8 tensors."""
+    """One operator on int8 tensors that does nothing but multiply and accumulate: all its other counts are 0."""
     tensor = TensorUse(name="x", shape=(1, 10), dtype="int8", size_bytes=10, constant=False)
-    work = OperatorWork(
-        index=0, name=operator, version=1, kernel="conv", arithmetic="int8", options={}, inputs=(tensor,),
-        outputs=(tensor,), macs=macs, element_ops=0, gathered=0, output_elements=10, weight_bytes=10, input_bytes=10,
-        output_bytes=10, weights=10, zero_weights=0, once=False)
+    counts: dict[str, Any] = {name: 0 for name, field in OperatorWork.model_fields.items() if field.is_required()}
+    work = OperatorWork.model_validate(counts | {
+        "index": 0, "name": operator, "version": 1, "kernel": "conv", "arithmetic": "int8", "options": {},
+        "inputs": (tensor,), "outputs": (tensor,), "macs": macs, "once": False})
     return Workload(operators=(work,), inputs=(tensor,), outputs=(tensor,), number_format=number_format, macs=macs,
                     parameters=10, weight_bytes=10, sparsity=0.0, activation_peak_bytes=peak, tflite_bytes=size,
                     signatures=(), graphs=1)
