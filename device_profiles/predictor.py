@@ -2,7 +2,7 @@
 
 A roofline over the operators. For one operator on one core:
 
-    compute = work / throughput + gathered / gather
+    compute = work / throughput + loops / loops_per_s        (the loops of convolutions; by their kind)
     latency = max(compute, bytes / bandwidth) / (1 + (threads - 1) * parallel_efficiency) + operator_overhead
 
 `work` is MACs, or element operations for a kernel that does not multiply and accumulate. The sum over the operators and
@@ -16,7 +16,7 @@ from typing import cast
 
 from device_profiles.operators import VIEWS
 from device_profiles.records import Figure, Record
-from device_profiles.schema import Arithmetic, KernelClass, Predicted, Profile
+from device_profiles.schema import Arithmetic, KernelClass, Loop, Predicted, Profile
 from device_profiles.workload import OperatorWork, Workload
 
 _MS, _UJ_PER_J = 1e3, 1e6
@@ -124,12 +124,33 @@ def _missing(op: OperatorWork, model: Predicted) -> str:
         return ""
     if op.kernel == "other":
         return "its cost is not known"
-    table = model.throughput_per_s.get(cast(Arithmetic, op.arithmetic))
-    if table is None:
-        return f"the profile states no throughput for {op.arithmetic} arithmetic"
-    if op.kernel not in table.value:
-        return f"the profile states no throughput for {op.kernel} in {op.arithmetic}"
+    if not _throughput_per_s(op, model):
+        return f"the profile states no throughput for {op.kernel} in {op.arithmetic} arithmetic"
     return ""
+
+
+def _throughput_per_s(op: OperatorWork, model: Predicted) -> float:
+    """Of one core; 0 where the profile states none.
+
+    An operator without MACs on integers that are no activations (shapes, indexes) goes at the slowest stated rate.
+    """
+    table = model.throughput_per_s.get(cast(Arithmetic, op.arithmetic))
+    if table is not None:
+        return table.value.get(op.kernel, 0.0)
+    if op.macs or op.arithmetic != "other":
+        return 0.0
+    return min((rates.value[op.kernel] for rates in model.throughput_per_s.values() if op.kernel in rates.value),
+               default=0.0)
+
+
+def _loops_s(op: OperatorWork, model: Predicted) -> float:
+    """Seconds that a convolution kernel of one core spends besides multiplying."""
+    rates = model.loops_per_s.get(cast(Arithmetic, op.arithmetic))
+    if rates is None or not op.output_taps:
+        return 0.0
+    counts: dict[Loop, int] = {"window_taps": op.window_taps, "output_taps": op.output_taps,
+                               "outputs": op.output_elements}
+    return sum(counts[loop] / per_s for loop, per_s in rates.value.items())
 
 
 def _operator(op: OperatorWork, model: Predicted, profile: Profile) -> OperatorPrediction:
@@ -140,10 +161,7 @@ def _operator(op: OperatorWork, model: Predicted, profile: Profile) -> OperatorP
     if op.once or op.name in VIEWS:
         return _share(op, 0.0, 0.0, overhead_s)
     speedup = 1 + (profile.threads - 1) * model.parallel_efficiency.value
-    arithmetic = cast(Arithmetic, op.arithmetic)
-    compute_s = (op.macs or op.element_ops) / model.throughput_per_s[arithmetic].value[op.kernel]
-    if arithmetic in model.gather_per_s:
-        compute_s += op.gathered / model.gather_per_s[arithmetic].value
+    compute_s = (op.macs or op.element_ops) / _throughput_per_s(op, model) + _loops_s(op, model)
     moved = op.weight_bytes + op.input_bytes + op.output_bytes
     return _share(op, compute_s / speedup, moved / model.bandwidth_bytes_per_s.value / speedup, overhead_s)
 

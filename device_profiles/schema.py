@@ -20,6 +20,8 @@ Arithmetic = Literal["float32", "hybrid", "int8", "int16x8"]
 """What one operator's kernel computes in: float16 weights are unpacked to float32 before."""
 KernelClass = Literal["conv_1x1", "conv", "depthwise", "fully_connected", "pooling", "elementwise", "copy", "softmax",
                       "recurrent", "other"]
+Loop = Literal["window_taps", "output_taps", "outputs"]
+"""What a convolution kernel does besides multiplying; counted in `OperatorWork`."""
 T = TypeVar("T")
 
 _KIB = 1024
@@ -137,8 +139,8 @@ class Predicted(Record):
         throughput_per_s: by arithmetic, then by kernel class: MACs a second of one core for the classes that multiply
             and accumulate, elements (of the output; of the windows for pooling) a second for the others.
         bandwidth_bytes_per_s: at which one core moves weights and activations that are not in its registers.
-        gather_per_s: elements a second of one core that a convolution or fully connected kernel collects (im2col)
-            before it multiplies; left out where that is hidden behind the multiplications.
+        loops_per_s: by arithmetic, how many a second of what a convolution kernel does besides multiplying: taps copied
+            into a window buffer (im2col), inner loops begun, outputs scaled and stored; left out where that is hidden.
         operator_overhead_s: of each operator's call.
         inference_overhead_s: of each inference.
         parallel_efficiency: share of each further core that helps, 0 to 1; 0 on a device with one core.
@@ -150,7 +152,7 @@ class Predicted(Record):
     kind: Literal["predicted"]
     throughput_per_s: dict[Arithmetic, Fact[dict[KernelClass, Positive]]] = Field(min_length=1)
     bandwidth_bytes_per_s: Fact[Positive]
-    gather_per_s: dict[Arithmetic, Fact[Positive]] = Field(default_factory=dict)
+    loops_per_s: dict[Arithmetic, Fact[dict[Loop, Positive]]] = Field(default_factory=dict)
     operator_overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]]
     inference_overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]]
     parallel_efficiency: Fact[Annotated[float, Field(ge=0, le=1)]]

@@ -44,7 +44,6 @@ class Fault:
     found: str
     allowed: str = ""
     next_step: str = ""
-    in_branch: bool = False
 
 
 def faults_of(tree: Tree, model: type[BaseModel], error: ValidationError) -> list[Fault]:
@@ -72,8 +71,9 @@ def _merge_branches(faults: list[Fault]) -> list[Fault]:
             by_path[fault.path] = fault
         elif fault.allowed and fault.allowed not in known.allowed:
             joined = f"{known.allowed}, or {fault.allowed}"
-            by_path[fault.path] = Fault(known.path, known.spot, known.found, joined, known.next_step, True)
-    return [f for f in by_path.values() if not (f.in_branch and any(_inside(o.path, f.path) for o in by_path.values()))]
+            by_path[fault.path] = Fault(known.path, known.spot, known.found, joined, known.next_step)
+    # A fault inside a value is closer to the cause than one of the whole value (its length, or another branch).
+    return [f for f in by_path.values() if not any(_inside(other, f.path) for other in by_path)]
 
 
 def _inside(path: Path, outer: Path) -> bool:
@@ -81,17 +81,14 @@ def _inside(path: Path, outer: Path) -> bool:
     return len(path) > len(outer) and path[: len(outer)] == outer
 
 
-def _resolve(tree: Tree, loc: tuple[str | int, ...], missing: bool) -> tuple[Path, bool]:
-    """(key path in the file, whether a union branch was named on the way) of a pydantic location."""
+def _resolve(tree: Tree, loc: tuple[str | int, ...], missing: bool) -> Path:
+    """The key path in the file of a pydantic location; the names of union branches on the way drop out."""
     path: Path = ()
-    in_branch = False
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
         if (*path, part) in tree.values or (last and missing):
             path = (*path, part)
-        elif part != "[key]":
-            in_branch = True
-    return path, in_branch
+    return path
 
 
 def _place(tree: Tree, path: Path) -> Spot:
@@ -107,22 +104,21 @@ def _fault(tree: Tree, model: type[BaseModel], detail: ErrorDetails) -> Fault:
     """One of pydantic's errors, but an unknown key."""
     kind, context = detail["type"], detail.get("ctx", {})
     missing = kind == "missing"
-    path, in_branch = _resolve(tree, detail["loc"], missing)
+    path = _resolve(tree, detail["loc"], missing)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _tag_fault(tree, path, kind, context)
     name = key_path(path) or "the file"
     if missing:
-        return Fault(path, _place(tree, path), f"the key '{name}' is missing", _missing_allowed(model, detail["loc"]),
-                     in_branch=in_branch)
+        return Fault(path, _place(tree, path), f"the key '{name}' is missing", _missing_allowed(model, detail["loc"]))
     value = _value(tree, path)
     if kind == "refusal":
         return Fault(path, _place(tree, path), f"'{name}': {context['found']}" if path else str(context["found"]),
-                     str(context["allowed"]), str(context["next_step"]), in_branch)
+                     str(context["allowed"]), str(context["next_step"]))
     if kind in ("value_error", "assertion_error"):
         found, _, allowed = detail["msg"].partition(", ")[2].partition("; allowed: ")
-        return Fault(path, _place(tree, path), f"'{name}': {found}" if path else found, allowed, in_branch=in_branch)
+        return Fault(path, _place(tree, path), f"'{name}': {found}" if path else found, allowed)
     allowed, hint = _allowed(kind, context, detail["msg"], value)
-    return Fault(path, _place(tree, path), f"'{name}' is {describe(value)}", allowed, hint, in_branch)
+    return Fault(path, _place(tree, path), f"'{name}' is {describe(value)}", allowed, hint)
 
 
 def _value(tree: Tree, path: Path) -> Any:
@@ -165,11 +161,11 @@ def _tag_fault(tree: Tree, path: Path, kind: str, context: Mapping[str, Any]) ->
 
 def _unknown_key(tree: Tree, model: type[BaseModel], detail: ErrorDetails) -> Fault:
     """A key that the model does not know, with the near miss among those that it does at that nesting."""
-    path, in_branch = _resolve(tree, detail["loc"], missing=False)
+    path = _resolve(tree, detail["loc"], missing=False)
     fields = sorted({name for m in _models_at(model, detail["loc"][:-1]) for name in _keys_of(m)})
     hint = near_miss(str(path[-1]), fields)
     spot = tree.keys.get(path, Spot())
-    return Fault(path, spot, f"unknown key '{key_path(path)}'", ", ".join(fields), hint, in_branch)
+    return Fault(path, spot, f"unknown key '{key_path(path)}'", ", ".join(fields), hint)
 
 
 def _missing_allowed(model: type[BaseModel], loc: tuple[str | int, ...]) -> str:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from device_profiles.errors import ConfigError
 
 LARGEST_FILE_BYTES = 1 << 20
 LONGEST_NUMBER = 40
+DEEPEST = 1000
 LONGEST_EXCERPT = 160
 Path = tuple[str | int, ...]
 
@@ -66,7 +68,12 @@ def read_tree(text: str, path: str) -> Tree:
     tree = Tree(path, _LINE_BREAK.split(text))
     if len(text) > LARGEST_FILE_BYTES:
         raise tree.error(Spot(), f"the file is too large ({len(text):,} characters)", f"{LARGEST_FILE_BYTES:,}")
+    # The scanner's time grows with the square of the depth, and it ends in a RecursionError anyway.
+    deepest = max(accumulate((line.count("[") + line.count("{") - line.count("]") - line.count("}")
+                              for line in tree.lines), initial=0))
     try:
+        if deepest > DEEPEST:
+            raise RecursionError
         root = _compose(tree, text)
         if root is None:
             raise tree.error(Spot(), "the file is empty", "a YAML mapping: lines of `key: value`")

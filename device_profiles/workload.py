@@ -20,7 +20,7 @@ from device_profiles.operators import ACTIVATIONS, CONTROL_FLOW, KERNEL_CLASSES,
 from device_profiles.records import Record
 from device_profiles.schema import KernelClass
 from device_profiles.tflite import Graph, Operator, Tensor, read_tflite
-from device_profiles.workload_macs import element_operations, gathered_elements, macs
+from device_profiles.workload_macs import convolution_taps, element_operations, macs
 
 OperatorArithmetic = Literal["float32", "hybrid", "int8", "int16x8", "uint8", "other"]
 NumberFormat = Literal["float32", "float16", "dynamic", "int8", "int16x8", "uint8", "int4", "mixed", "other"]
@@ -64,7 +64,8 @@ class OperatorWork(Record):
         inputs, outputs: tensors in order, those left out not counted.
         macs: multiply-accumulates, exact.
         element_ops: element operations of a kernel that does not multiply and accumulate; 0 for one that does.
-        gathered: elements that an im2col kernel collects before it multiplies; 0 for other kernels.
+        window_taps: output positions times kernel taps, what an im2col kernel copies; 0 for other than convolutions.
+        output_taps: output elements times kernel taps, the inner loops of a plain kernel; 0 likewise.
         output_elements: elements of all outputs.
         weight_bytes: constants it reads, as stored in the file (float16 weights count two bytes an element).
         input_bytes, output_bytes: activations read and written.
@@ -84,7 +85,8 @@ class OperatorWork(Record):
     outputs: tuple[TensorUse, ...]
     macs: int
     element_ops: int
-    gathered: int
+    window_taps: int
+    output_taps: int
     output_elements: int
     weight_bytes: int
     input_bytes: int
@@ -208,13 +210,14 @@ class _GraphReader:
         activations = [t for t in used if not t.is_constant]
         kernels = self.kernels(operator)
         kernel_class = _kernel_class(operator, self.graph.tensors)
+        taps = convolution_taps(operator, self.graph.tensors)
         return OperatorWork(
             index=operator.index, name=operator.name, custom_code=operator.custom_code, version=operator.version,
             kernel=kernel_class, arithmetic=_arithmetic(operator, self.graph.tensors),
             options=dict(operator.options), inputs=_uses(self.graph, operator.inputs),
             outputs=_uses(self.graph, operator.outputs), macs=macs(operator, self.graph.tensors),
             element_ops=element_operations(operator, self.graph.tensors),
-            gathered=gathered_elements(operator, self.graph.tensors), output_elements=sum(t.elements for t in made),
+            window_taps=taps[0], output_taps=taps[1], output_elements=sum(t.elements for t in made),
             weight_bytes=sum(len(t.data) for t in constants), input_bytes=sum(t.size_bytes for t in activations),
             output_bytes=sum(t.size_bytes for t in made), weights=sum(t.elements for t in kernels),
             zero_weights=sum(_zeros(t) for t in kernels), once=bool(used) and not activations)

@@ -28,14 +28,16 @@ def element_operations(operator: Operator, tensors: Tensors) -> int:
     return out * window if window > 0 else _shape_elements(_shape(operator, tensors, 0))
 
 
-def gathered_elements(operator: Operator, tensors: Tensors) -> int:
-    """Elements that an im2col kernel collects: one window of all input channels for each output position."""
-    if operator.name == "CONV_2D":
-        kernel, output = _shape(operator, tensors, 1), _output(operator, tensors)
-        return math.prod(output[:-1]) * math.prod(kernel[1:]) if output else 0
-    if operator.name == "FULLY_CONNECTED":
-        return _shape_elements(_shape(operator, tensors, 0))
-    return 0
+def convolution_taps(operator: Operator, tensors: Tensors) -> tuple[int, int]:
+    """(output positions, output elements), each times the taps of the kernel; (0, 0) for other than CONV_2D.
+
+    A depthwise convolution has one MAC a tap, so its MACs say it already.
+    """
+    kernel, output = _shape(operator, tensors, 1), _output(operator, tensors)
+    if operator.name != "CONV_2D" or len(kernel) < 3 or not output:
+        return 0, 0
+    taps = math.prod(kernel[1:3])
+    return math.prod(output[:-1]) * taps, math.prod(output) * taps
 
 
 def _shape(operator: Operator, tensors: Tensors, slot: int) -> tuple[int, ...]:
