@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from device_profiles.errors import StageError, StoreError
 from device_profiles.records import Record
+from device_profiles.tflite import read_tflite
 from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
 from stages.models import qat
@@ -44,9 +45,10 @@ SOURCE: dict[str, Literal["keras", "tflite"]] = {
 }
 """What a format is made from: a Keras model's artifact, or the float32 tflite model of the same Keras model."""
 
-_NAMED_OPERATOR = re.compile(
-    r"'?\btf\.(\w+)'? op is neither|(?:Flex|Custom) ops?: (\w+)|[Oo]p(?:erator)?:? '?([A-Z]\w+)'?")
-_NAMED_LAYER = re.compile(r'callsite\("([^"]+?)(?:@|")|layer[ :"\']+([\w/]+)')
+_NAMED_OPERATOR = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+
+
+CALIBRATION_BATCH = 16  # all intermediate tensors of a batch are held at once
 
 
 class Settings(Record):
@@ -78,6 +80,7 @@ def run(*, source: Path, options: Options, context: StageContext, recipe: Path |
         StageError: no such format, no recipe, or a model that the converter cannot take.
         ModelError: the Keras model cannot be read.
         StoreError: the tflite model or the recipe cannot be read.
+        TfliteError: the source is not a whole tflite model.
     """
     if options.format not in SOURCE:
         raise StageError(f"nothing converts to the format '{options.format}'", ", ".join(SOURCE), "litesmith variants")
@@ -103,7 +106,7 @@ def _convert_keras(source: Path, options: Options, log: Path) -> tuple[bytes, st
         try:
             content = bytes(converter.convert())
         except _converter_errors() as error:
-            raise _refusal(options.format, error, log) from error
+            raise _refusal(options.format, error, log, model) from error
     return content, f"TFLiteConverter {version('tensorflow')}"
 
 
@@ -130,20 +133,32 @@ def _quantize_tflite(source: Path, recipe: Path | None, number_format: str, log:
         try:
             work = quantizer.Quantizer(bytearray(content))
             work.load_quantization_recipe(rules)
-            # one thread: the ranges must not depend on how many cores this host has
-            ranges = work.calibrate(_calibration(content, samples), num_threads=1) if work.need_calibration else None
+            ranges = _calibrate(work, content, samples) if work.need_calibration else None
             done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
         except (ValueError, RuntimeError, KeyError, TypeError, NotImplementedError) as error:
             raise _refusal(number_format, error, log) from error
     return bytes(done.quantized_model), f"litert-quantizer {version('litert-quantizer')}"
 
 
-def _calibration(content: bytes, samples: NDArray[np.float32]) -> dict[str, list[dict[str, Any]]]:
-    """The calibration set as litert-quantizer takes it: one sample a time, by signature and input name."""
+def _calibrate(work: Any, content: bytes, samples: NDArray[np.float32]) -> dict[str, Any]:
+    """Smallest and largest value of every tensor over all calibration samples.
+
+    litert-quantizer 0.11 lets its ranges follow the samples as `range = 0.95 range + 0.05 sample_range`, which ends near
+    the mean of the samples' extremes and cuts off the rest. So each batch is calibrated on its own, and the extremes are
+    taken here. One thread: the ranges must not depend on how many cores this host has.
+    """
     from ai_edge_litert.interpreter import Interpreter
 
     (signature, names), = Interpreter(model_content=content).get_signature_list().items()
-    return {signature: [{names["inputs"][0]: sample[None]} for sample in samples]}
+    ranges: dict[str, Any] = {}
+    for start in range(0, len(samples), CALIBRATION_BATCH):
+        batch = {names["inputs"][0]: samples[start:start + CALIBRATION_BATCH]}  # (batch, height, width, channels)
+        for tensor, found in work.calibrate({signature: [batch]}, num_threads=1).items():
+            known = ranges.setdefault(tensor, dict(found))
+            for end, extreme in (("min", np.minimum), ("max", np.maximum)):
+                if end in found:
+                    known[end] = extreme(known[end], found[end])
+    return ranges
 
 
 def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, NDArray[np.float32]]:
@@ -154,7 +169,7 @@ def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, NDArra
     try:
         found = json.loads((recipe / RECIPE_FILE).read_text("utf-8"))
         name, rules = str(found["format"]), list(found["rules"])
-        if number_format in CALIBRATED_FORMATS:
+        if name == number_format and number_format in CALIBRATED_FORMATS:
             samples = np.load(recipe / CALIBRATION_FILE, allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise StoreError(f"{recipe} holds no whole recipe: {error}", "", "litesmith quantize") from error
@@ -164,11 +179,18 @@ def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, NDArra
 
 
 def _read_tflite(source: Path) -> bytes:
-    """The float32 tflite model of a convert artifact."""
+    """The float32 tflite model of a convert artifact.
+
+    Raises:
+        StoreError: the file cannot be read.
+        TfliteError: it is not a whole tflite model.
+    """
     try:
-        return (source / TFLITE_FILE).read_bytes()
+        content = (source / TFLITE_FILE).read_bytes()
     except OSError as error:
         raise StoreError(f"{source / TFLITE_FILE} cannot be read: {error.strerror}", "", "litesmith convert") from error
+    read_tflite(content)
+    return content
 
 
 def _converter_errors() -> tuple[type[Exception], ...]:
@@ -178,20 +200,34 @@ def _converter_errors() -> tuple[type[Exception], ...]:
     return (ConverterError, ValueError, RuntimeError, TypeError, KeyError, NotImplementedError)
 
 
-def _refusal(number_format: str, error: Exception, log: Path) -> StageError:
-    """One sentence that names the operator and the layer where the tool did; its whole text goes to the log."""
+def _refusal(number_format: str, error: Exception, log: Path, model: Any = None) -> StageError:
+    """One sentence that names the operator and the layer where that can be told; the whole text goes to the log."""
     text = str(error)
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{type(error).__name__}: {text}\n")
-    operator, layer = _first_group(_NAMED_OPERATOR, text), _first_group(_NAMED_LAYER, text)
-    first_line = next((line for line in text.splitlines() if line.strip()), "no reason given")
-    what = f"operator {operator}" if operator else first_line
-    where = f" in '{layer}'" if layer else ""
-    return StageError(f"cannot convert to {number_format}: {what.strip()[:200]}{where}",
-                      "operators that TFLite has as built-ins" if operator else "", f"the whole message is in {log}")
+    named = _NAMED_OPERATOR.search(text)
+    if named is None:
+        first_line = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+        return StageError(f"cannot convert to {number_format}: {first_line[:200]}", "", f"the whole message is in {log}")
+    layer = _layer_with(model, named[1])
+    where = f" in the layer '{layer}'" if layer else ""
+    return StageError(f"cannot convert to {number_format}: TFLite has no operator for tf.{named[1]}{where}",
+                      "operators that TFLite has as built-ins", f"replace the layer; the whole message is in {log}")
 
 
-def _first_group(pattern: re.Pattern[str], text: str) -> str:
-    """What the first matching group holds, or an empty string."""
-    match = pattern.search(text)
-    return next((group for group in match.groups() if group), "") if match else ""
+def _layer_with(model: Any, operator: str) -> str:
+    """Name of the first layer whose graph holds a TensorFlow operator, or an empty string.
+
+    The converter's message has no layer in it: its locations are lost when functions are inlined.
+    """
+    import tensorflow as tf
+    import tf_keras as keras
+
+    for layer in model.layers if model is not None else ():
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        inputs = tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), layer.input)
+        graph = tf.function(layer.__call__).get_concrete_function(inputs).graph
+        if any(node.type == operator for node in graph.get_operations()):
+            return str(layer.name)
+    return ""
