@@ -141,7 +141,7 @@ class Console:
     def _line(self, name: str, text: str, seconds: float, good: bool = True) -> None:
         mark = "[green]✓[/green]" if good else "[red]✗[/red]"
         width = max(len(stage) for stage in STAGES) if not self.verbose else 30
-        self._say(f"{mark} {name:<{width}} {seconds:6.1f} s  {_plain(text)}")
+        self._say(f"{mark} {name:<{width}} {seconds:6.1f} s  {_plain(text)}", one_line=True)
 
     def _fail(self, outcome: Outcome) -> None:
         """A failure is shown even when quiet."""
@@ -152,9 +152,11 @@ class Console:
             self._warned.add(text)
             self._say(f"[yellow]![/yellow] {_plain(text)}")
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str, one_line: bool = False) -> None:
+        """Print; on a terminal one line is cut at its width, elsewhere never."""
         if not self.quiet:
-            self.rich.print(text)
+            cut = one_line and self.rich.is_terminal
+            self.rich.print(text, no_wrap=cut, overflow="ellipsis" if cut else "ignore")
 
 
 def _plain(text: str) -> str:

@@ -1,0 +1,71 @@
+"""What the pipeline costs over doing it by hand: `litesmith run` against a plain TFMOT script, in turn.
+
+    python benchmarks/overhead.py [--pairs 3]
+
+Both make the same nine variants with the same epochs in a process of their own, from nothing. `litesmith run` also
+evaluates in three engines, measures latency, checks three profiles and writes the report; the script only counts right
+answers. Prints the wall times, their ratio pair by pair, and one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def timed(command: list[str], folder: Path) -> float:
+    """Seconds of one command; its output is kept in the folder."""
+    start = time.perf_counter()
+    with (folder / "out.txt").open("w") as out:
+        subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, check=True)
+    return time.perf_counter() - start
+
+
+def epochs_of(run: Path) -> dict[str, int]:
+    """How many epochs each training of a run took."""
+    def count(place: str) -> int:
+        return len(json.loads((run / "figures" / place).read_text())["history"]["loss"])
+
+    return {"float": count("train/float.json"), "prune": count("prune/pruned75.json"),
+            "cluster": count("prune/clustered16.json"), "qat": count("quantize/int8qat.json"),
+            "pqat": count("quantize/pruned75-int8qat.json")}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=3)
+    pairs = parser.parse_args().pairs
+    ours, theirs, accuracy = [], [], {}
+    for pair in range(pairs):
+        with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+            ours.append(timed([sys.executable, "-m", "pipeline", "run"], Path(one)))
+            epochs = epochs_of(Path(one) / "runs" / "digits")
+            theirs.append(timed([sys.executable, str(HERE / "by_hand.py"), "out", json.dumps(epochs)], Path(other)))
+            accuracy = json.loads((Path(other) / "out.txt").read_text().splitlines()[-1])
+        print(f"pair {pair + 1}: litesmith run {ours[-1]:.1f} s, by hand {theirs[-1]:.1f} s, "
+              f"ratio {ours[-1] / theirs[-1]:.2f}", flush=True)
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    print(f"epochs: {epochs}")
+    print(json.dumps({
+        "litesmith_run_s": [round(s, 1) for s in ours], "by_hand_s": [round(s, 1) for s in theirs],
+        "ratio_median": round(statistics.median(ratios), 3), "ratio_min": round(min(ratios), 3),
+        "ratio_max": round(max(ratios), 3),
+        "by_hand_accuracy": {k: v["accuracy"] for k, v in accuracy.items()},
+        "cpu": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        "tensorflow": version("tensorflow"),
+        "tensorflow_model_optimization": version("tensorflow-model-optimization")}))
+
+
+if __name__ == "__main__":
+    main()
