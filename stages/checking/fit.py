@@ -101,8 +101,9 @@ def _engine(subject: Subject, profile: Profile) -> LimitVerdict:
     status, message, version = next((one for one in outcomes if one[0] != "ok"), outcomes[0])
     if status == "ok":
         return accept("engine", f"{engine} {version} runs it", allowed, "measured")
-    said = f"{engine} {_words(status)}" + (f": {message}" if message else "")
-    return refuse("engine", said, allowed, said) if status == "refused" else unknown("engine", allowed, said)
+    said = f"{engine} {_words(status)}"
+    why = f"{said}: {message}" if message else said
+    return refuse("engine", said, allowed, why) if status == "refused" else unknown("engine", allowed, why)
 
 
 def _words(status: EngineStatus) -> str:
@@ -162,7 +163,7 @@ def _drop(subject: Subject, engine: str, bound: float) -> LimitVerdict:
     found = subject.evaluated.get(engine)
     missing = f"the drop was not evaluated in {engine}"
     if found is not None and found.status != "ok":
-        missing = f"{engine} {_words(found.status)}: {found.message}"
+        missing = f"{engine} {_words(found.status)}: see engine"
     return judge("accuracy_drop_points", found.drop if found else None, bound, "points", missing)
 
 
@@ -182,7 +183,7 @@ def _why_no_arena(subject: Subject) -> str:
     run = subject.measured.get(MICRO_ENGINE)
     if run is None or run.status == "ok":
         return f"only {MICRO_ENGINE} reports an arena, on a profile that runs it"
-    return f"{MICRO_ENGINE} {_words(run.status)}" + (f": {run.message}" if run.message else "")
+    return f"{MICRO_ENGINE} {_words(run.status)}: see engine"
 
 
 def _peak(subject: Subject, profile: Profile) -> Figure | None:
@@ -198,7 +199,7 @@ def _why_unmeasured(subject: Subject, profile: Profile, what: str) -> str:
         return f"{what} is measured on this host only; {profile.device} is another machine"
     if run is None:
         return f"{profile.engine.name} was not benchmarked"
-    return f"{profile.engine.name} {_words(run.status)}: {run.message}" if run.status != "ok" else (
+    return f"{profile.engine.name} {_words(run.status)}: see engine" if run.status != "ok" else (
         f"{profile.engine.name} gave no {what}")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from device_profiles.records import Figure, Record
@@ -32,54 +31,88 @@ class Candidate(Record):
     check: VariantCheck
 
 
-def _value(figure: Figure | None, missing: float) -> float:
-    return missing if figure is None else figure.value
+def _smallest(ones: Sequence[Candidate]) -> list[Candidate]:
+    """Those with the fewest bytes."""
+    least = min(one.tflite_bytes for one in ones)
+    return [one for one in ones if one.tflite_bytes == least]
 
 
-def _size(one: Candidate) -> tuple[float, ...]:
-    """Fewest bytes; then the faster, then the more accurate."""
-    return one.tflite_bytes, _value(one.latency, math.inf), -_value(one.accuracy, 0)
-
-
-def _speed(one: Candidate) -> tuple[float, ...]:
-    """Least latency; then fewest bytes, then the more accurate."""
-    return _value(one.latency, math.inf), one.tflite_bytes, -_value(one.accuracy, 0)
-
-
-def _accuracy(one: Candidate) -> tuple[float, ...]:
-    """Highest accuracy; then fewest bytes, then the faster."""
-    return -_value(one.accuracy, 0), one.tflite_bytes, _value(one.latency, math.inf)
-
-
-def _least(candidates: Sequence[Candidate], choice: Choice) -> Candidate:
-    """The first by the choice's order; equal ones by name, so that the pick is the same on every run."""
-    order = {"smallest": _size, "fastest": _speed, "most-accurate": _accuracy}[choice]
-    return min(candidates, key=lambda one: (order(one), one.variant))
-
-
-def _no_slower(candidates: Sequence[Candidate], fastest: Candidate) -> list[Candidate]:
-    """Those whose measured latency cannot be told from the fastest one's: their intervals overlap.
+def _fastest(ones: Sequence[Candidate]) -> list[Candidate]:
+    """Those whose latency cannot be told from the lowest: measured intervals overlap, or predicted values are equal.
 
     Noise alone would else decide between two variants that run the same kernels. A prediction's interval is an error
-    that both share, not noise, so predictions are compared by their values.
+    that both share, not noise, so predictions are compared by their values. All, where none has a latency.
     """
-    best = fastest.latency
-    if best is None or best.interval is None or best.provenance == "predicted":
-        return [fastest]
-    return [one for one in candidates if one.latency is not None
-            and (one.latency.interval or (one.latency.value,))[0] <= best.interval[1]]
+    timed = [(one, one.latency) for one in ones if one.latency is not None]
+    if not timed:
+        return list(ones)
+    best = min((latency for _, latency in timed), key=lambda latency: latency.value)
+    if best.interval is None or best.provenance == "predicted":
+        return [one for one, latency in timed if latency.value == best.value]
+    return [one for one, latency in timed if (latency.interval or (latency.value,))[0] <= best.interval[1]]
+
+
+def _most_accurate(ones: Sequence[Candidate]) -> list[Candidate]:
+    """Those with the highest accuracy; all, where none has one."""
+    known = [(one, one.accuracy.value) for one in ones if one.accuracy is not None]
+    highest = max((value for _, value in known), default=None)
+    return [one for one, value in known if value == highest] or list(ones)
+
+
+def _simplest(ones: Sequence[Candidate]) -> list[Candidate]:
+    """Those with the fewest steps in their name: what brings nothing is better left out."""
+    least = min(one.variant.count("-") for one in ones)
+    return [one for one in ones if one.variant.count("-") == least]
+
+
+def _first_by_name(ones: Sequence[Candidate]) -> list[Candidate]:
+    return [min(ones, key=lambda one: one.variant)]
+
+
+Narrow = Callable[[Sequence[Candidate]], list[Candidate]]
+_BYTES, _LATENCY, _ACCURACY = ("bytes", _smallest), ("latency", _fastest), ("accuracy", _most_accurate)
+_LAST = (("fewer steps", _simplest), ("name", _first_by_name))
+_ORDER: dict[Choice, tuple[tuple[str, Narrow], ...]] = {
+    "smallest": (_BYTES, _LATENCY, _ACCURACY, *_LAST),
+    "fastest": (_LATENCY, _BYTES, _ACCURACY, *_LAST),
+    "most-accurate": (_ACCURACY, _BYTES, _LATENCY, *_LAST),
+}
+"""By choice, what decides, and what decides between those that tie in it."""
+
+
+class _Decision(Record):
+    """A winner, those that tied with it in the choice's own figure, and by what it was preferred to them."""
+
+    winner: Candidate
+    tied: tuple[str, ...]
+    by: tuple[str, ...]
+
+
+def _decide(passing: Sequence[Candidate], choice: Choice) -> _Decision:
+    """Narrow the candidates down, one figure after the other."""
+    (_, first), *rest = _ORDER[choice]
+    left = tied = first(passing)
+    by = []
+    for word, narrow in rest:
+        fewer = narrow(left)
+        if len(fewer) < len(left):
+            by.append(word)
+        left = fewer
+    return _Decision(winner=left[0], by=tuple(by), tied=tuple(one.variant for one in tied if one != left[0]))
+
+
+def _eligible(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate]:
+    """Those that pass and have the figure that the choice looks at."""
+    passing = [one for one in candidates if one.check.verdict == "pass"]
+    if choice == "fastest":
+        return [one for one in passing if one.latency is not None]
+    return [one for one in passing if one.accuracy is not None] if choice == "most-accurate" else passing
 
 
 def pick(candidates: Sequence[Candidate], choice: Choice) -> Candidate | None:
     """The best by the choice among the candidates that pass; None where none passes or the choice has no figure."""
-    passing = [one for one in candidates if one.check.verdict == "pass"]
-    if choice == "fastest":
-        passing = [one for one in passing if one.latency is not None]
-        if passing:
-            return _least(_no_slower(passing, _least(passing, "fastest")), "smallest")
-    if choice == "most-accurate":
-        passing = [one for one in passing if one.accuracy is not None]
-    return _least(passing, choice) if passing else None
+    eligible = _eligible(candidates, choice)
+    return _decide(eligible, choice).winner if eligible else None
 
 
 def picks(candidates: Sequence[Candidate]) -> dict[str, str]:
@@ -90,39 +123,30 @@ def picks(candidates: Sequence[Candidate]) -> dict[str, str]:
 
 def reason(candidates: Sequence[Candidate], choice: Choice) -> str:
     """Why the pick won, or what stood in the way of all, in one sentence."""
-    winner = pick(candidates, choice)
     passing = [one for one in candidates if one.check.verdict == "pass"]
-    if winner is None:
+    eligible = _eligible(candidates, choice)
+    if not eligible:
         return _no_figure(passing, choice) if passing else _nearest_miss(candidates)
-    if choice == "smallest":
-        figure = f"{winner.tflite_bytes:,} bytes"
-    else:
-        found = winner.latency if choice == "fastest" else winner.accuracy
-        figure = f"{quantity(found.value, found.unit)} ({found.provenance})" if found else "no figure"
+    decision = _decide(eligible, choice)
     rank = "the only one that passes" if len(passing) == 1 else f"the {choice} of {len(passing)} that pass"
-    return f"{winner.variant}: {figure}, {rank}{_beside(passing, winner, choice)}."
+    return f"{decision.winner.variant}: {_figure(decision.winner, choice)}, {rank}{_beside(decision, choice)}."
 
 
-def _beside(passing: Sequence[Candidate], winner: Candidate, choice: Choice) -> str:
-    """The clause about those that tie with the winner, and by what it was preferred."""
-    others = [one.variant for one in _tied(passing, winner, choice) if one.variant != winner.variant]
-    if not others:
-        return ""
-    if choice == "fastest":
-        return f"; {listing(others)} cannot be told from it by latency, the smallest of them is taken"
-    verb = "equals" if len(others) == 1 else "equal"
-    rule = "the faster one" if choice == "smallest" else "the smallest of them"
-    return f"; {listing(others)} {verb} it, {rule} is taken"
-
-
-def _tied(passing: Sequence[Candidate], winner: Candidate, choice: Choice) -> list[Candidate]:
-    """Those that are as good as the winner by the choice's own figure."""
+def _figure(winner: Candidate, choice: Choice) -> str:
+    """The figure that the choice looks at."""
     if choice == "smallest":
-        return [one for one in passing if one.tflite_bytes == winner.tflite_bytes]
-    if choice == "fastest":
-        timed = [one for one in passing if one.latency is not None]
-        return _no_slower(timed, _least(timed, "fastest"))
-    return [one for one in passing if _value(one.accuracy, -1) == _value(winner.accuracy, -1)]
+        return f"{winner.tflite_bytes:,} bytes"
+    found = winner.latency if choice == "fastest" else winner.accuracy
+    return f"{quantity(found.value, found.unit)} ({found.provenance})" if found else "no figure"
+
+
+def _beside(decision: _Decision, choice: Choice) -> str:
+    """The clause about those that tie with the winner, and by what it was preferred."""
+    if not decision.tied:
+        return ""
+    figure = {"smallest": "bytes", "fastest": "latency", "most-accurate": "accuracy"}[choice]
+    verb = "ties" if len(decision.tied) == 1 else "tie"
+    return f"; {listing(decision.tied)} {verb} with it in {figure}, decided by {listing(decision.by)}"
 
 
 def _no_figure(passing: Sequence[Candidate], choice: Choice) -> str:

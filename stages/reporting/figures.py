@@ -6,6 +6,7 @@ dark. A measured and a predicted figure are never in one view.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from device_profiles.records import Figure, Record
 from stages.records import EngineBenchmark
 from stages.reporting.record import Front, Report, VariantReport
 from stages.reporting.style import Style, variant_styles
-from stages.reporting.text import figure_text, quantity, samples_text
+from stages.reporting.text import figure_text, quantity, samples_text, shortened
 
 Json = dict[str, Any]
 
@@ -99,7 +100,7 @@ def cost_plot(report: Report, cost: str) -> Plot:
     styles = variant_styles([variant.name for variant in report.variants])
     fronts = [front for front in report.fronts if front.cost == cost]
     views = tuple(View(label=front_label(front), figure=_front_figure(report, front, styles),
-                       notes=tuple(f"No point for {name}: {why}" for name, why in front.missing.items()))
+                       notes=tuple(f"No point for {name}: {shortened(why)}" for name, why in front.missing.items()))
                   for front in fronts)
     if cost == "tflite_bytes":
         return Plot(name="accuracy-bytes", title="Accuracy against bytes", views=views,
@@ -126,6 +127,13 @@ def span(low: float, high: float, share: float = 0.08) -> list[float]:
     return [low - room, high + room]
 
 
+def cost_range(values: Sequence[float]) -> tuple[list[float], str]:
+    """Range and type of the cost axis; where costs are far apart "log", and the range then in powers of ten."""
+    if min(values) > 0 and max(values) / min(values) >= LOG_FROM:
+        return span(math.log10(min(values)), math.log10(max(values)), 0.12), "log"
+    return span(min(values), max(values), 0.12), "linear"
+
+
 def _ends(figures: Sequence[Figure]) -> list[float]:
     """Both ends of every interval; the value itself where there is none."""
     return [end for figure in figures for end in (figure.interval or (figure.value,))]
@@ -135,15 +143,17 @@ def _front_figure(report: Report, front: Front, styles: Mapping[str, Style]) -> 
     """One scatter plot with its front."""
     x = [cost_value(point.cost.value, point.cost.unit) for point in front.points]
     y = [100 * point.accuracy.value for point in front.points]
-    across = span(min(x), max(x), 0.12)
+    across, kind = cost_range(x)
     base = report.baseline.accuracy
     ends = _ends([*(point.accuracy for point in front.points), *([base] if base else [])])
-    shown = layout(axis(cost_title(front, report), range=across),
+    title = cost_title(front, report) + (", logarithmic" if kind == "log" else "")
+    shown = layout(axis(title, type=kind, range=across),
                    axis(f"accuracy in {front.engine}, %", range=span(100 * min(ends), 100 * max(ends))),
                    height=400, **_baseline_line(base))
     labels = [{"text": point.variant, "x": cost, "y": share, "first": point.variant in front.front}
               for point, cost, share in zip(front.points, x, y, strict=True)]
-    return {"data": [_front_line(labels, across[1]), _scatter(front, x, y, styles)], "layout": shown, "labels": labels}
+    line = _front_line(labels, 10 ** across[1] if kind == "log" else across[1])
+    return {"data": [line, _scatter(front, x, y, styles)], "layout": shown, "labels": labels}
 
 
 def _front_line(labels: Sequence[Json], edge: float) -> Json:
@@ -227,7 +237,7 @@ def _measured_view(report: Report, engine: str, styles: Mapping[str, Style]) -> 
 
 def _untimed(runs: Mapping[str, EngineBenchmark]) -> tuple[str, ...]:
     """Variants without a latency, and why."""
-    return tuple(f"{name}: {run.status}{': ' if run.message else ''}{run.message}"
+    return tuple(f"{name}: {run.status}{': ' if run.message else ''}{shortened(run.message)}"
                  for name, run in runs.items() if run.median is None)
 
 

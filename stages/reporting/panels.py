@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from stages.reporting.figures import ROW_HEIGHT, Json, Plot, View, axis, layout
 from stages.reporting.record import Curve, EngineMetrics, Report
 from stages.reporting.style import SEQUENCE, line_style, variant_styles
-from stages.reporting.text import kib, quantity
+from stages.reporting.text import kib, quantity, shortened
 
 MOST_LABELLED_CLASSES = 20
 """Up to so many classes a confusion matrix shows its counts; above, the hover box does."""
@@ -60,7 +60,7 @@ def _bar_view(report: Report, label: str, values: Mapping[str, float | None], wh
                 showgrid=False, fixedrange=True)
     shown = layout(axis("KiB (1024 bytes)", range=[0, max(numbers, default=1) * 1.5], nticks=4), rows,
                    height=ROW_HEIGHT * len(names) + 70)
-    notes = tuple(f"{name}: {why.get(name) or 'not obtained'}" for name in names if name not in known)
+    notes = tuple(f"{name}: {shortened(why.get(name) or 'not obtained')}" for name in names if name not in known)
     return View(label=label, figure={"data": data, "layout": shown}, notes=notes)
 
 

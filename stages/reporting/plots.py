@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.reporting.figures import cost_title, cost_value, span
+from stages.reporting.figures import cost_range, cost_title, cost_value
 from stages.reporting.record import Front, Report
 from stages.reporting.style import Style, variant_styles
 from stages.reporting.text import quantity
@@ -60,9 +60,11 @@ def _panel(axes: Axes, report: Report, front: Front, styles: Mapping[str, Style]
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     chosen = [index for index, point in enumerate(front.points) if point.variant in front.front]
-    across = span(min(x), max(x), 0.12)
-    axes.set_xlim(*across)
-    axes.step([*(x[index] for index in chosen), across[1]], [y[index] for index in (*chosen, chosen[-1])], where="post",
+    across, kind = cost_range(x)
+    edges = [10 ** edge if kind == "log" else edge for edge in across]
+    axes.set_xscale(kind)
+    axes.set_xlim(*edges)
+    axes.step([*(x[index] for index in chosen), edges[1]], [y[index] for index in (*chosen, chosen[-1])], where="post",
               color=_INK, linewidth=1.2, label="Pareto front")
     for index, point in enumerate(front.points):
         style = styles[point.variant]

@@ -16,6 +16,8 @@ from stages.variants import FORMATS, Variant, parse_variant
 
 REFERENCE = "float32"
 MICRO_ENGINE = "tflm"
+SLOWER_SHARE = 0.05
+"""A format is called slower from this share on, and where the intervals lie apart."""
 SAME_SHARE = 0.02
 """Two sizes within this share of each other are called equal in a remark about pruning and clustering."""
 
@@ -50,7 +52,8 @@ def speed_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
         if base is None or engine == MICRO_ENGINE:
             continue
         slower = [(name, median) for name, variant in named.items() if name in FORMATS
-                  and (median := _median(variant, engine)) is not None and _surely_longer(median, base)]
+                  and (median := _median(variant, engine)) is not None and _surely_longer(median, base)
+                  and median.value >= base.value * (1 + SLOWER_SHARE)]
         if slower:
             yield _speed_remark(engine, base, sorted(slower, key=lambda pair: pair[1].value))
 

@@ -35,6 +35,8 @@ def test_each_choice_picks_its_own_best() -> None:
 def test_equal_size_is_decided_by_latency_and_equal_everything_by_name() -> None:
     same = [_candidate(name, 100, _ms(median), 0.9) for name, median in (("b", 1.0), ("a", 1.0), ("c", 0.5))]
     assert pick(same, "smallest") == same[2]
+    assert reason(same, "smallest") == (
+        "c: 100 bytes, the smallest of 3 that pass; b and a tie with it in bytes, decided by latency.")
     assert pick(same[:2], "smallest") == same[1]
     assert pick(same[:2][::-1], "smallest") == same[1]
 
@@ -44,8 +46,21 @@ def test_latencies_that_cannot_be_told_apart_are_decided_by_size_not_by_noise() 
              _candidate("float32", 50, _ms(1.5, 0.02), 0.9)]
     assert picks(noisy)["fastest"] == "pruned75-int8"
     assert reason(noisy, "fastest") == (
-        "pruned75-int8: 1.00 ms (measured), the fastest of 3 that pass; int8 cannot be told from it by latency, the "
-        "smallest of them is taken.")
+        "pruned75-int8: 1.00 ms (measured), the fastest of 3 that pass; int8 ties with it in latency, decided by "
+        "bytes.")
+
+
+def test_what_brings_nothing_is_left_out() -> None:
+    same = [_candidate(name, 100, _ms(1.0, 0.02), 0.9) for name in ("clustered16-int8", "int8", "pruned75-int8")]
+    assert picks(same) == {"smallest": "int8", "fastest": "int8", "most-accurate": "int8"}
+    assert reason(same, "smallest") == (
+        "int8: 100 bytes, the smallest of 3 that pass; clustered16-int8 and pruned75-int8 tie with it in bytes, decided "
+        "by fewer steps.")
+
+
+def test_of_equal_size_and_latency_the_more_accurate_wins() -> None:
+    same = [_candidate("int8", 100, _ms(1.0, 0.02), 0.9), _candidate("clustered16-int8", 100, _ms(1.01, 0.02), 0.95)]
+    assert pick(same, "smallest") == same[1]
 
 
 def test_predicted_latencies_are_compared_by_value_for_their_error_is_shared() -> None:
@@ -63,8 +78,8 @@ def test_the_reason_names_figure_and_field_of_competitors() -> None:
     assert reason(THREE, "smallest") == "int8: 100 bytes, the smallest of 3 that pass."
     assert reason(THREE[:1], "smallest") == "float32: 300 bytes, the only one that passes."
     assert reason(THREE, "most-accurate") == (
-        "int8qat: 99.0 % (measured), the most-accurate of 3 that pass; float32 equals it, the smallest of them is "
-        "taken.")
+        "int8qat: 99.0 % (measured), the most-accurate of 3 that pass; float32 ties with it in accuracy, decided by "
+        "bytes.")
 
 
 def test_without_a_winner_the_reason_is_the_nearest_miss_and_by_how_much() -> None:

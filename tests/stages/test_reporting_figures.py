@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stages.reporting.assemble import build_report
-from stages.reporting.figures import cost_plot, latency_plot, span
+from stages.reporting.figures import cost_plot, cost_range, latency_plot, span
 from stages.reporting.record import Report
 from tests.stages.sample_run import VARIANTS, heading, sources
 
@@ -81,6 +81,11 @@ def test_a_run_without_any_latency_has_no_latency_plot_and_says_so() -> None:
         "check": found.check.model_copy(update={"profiles": {}})})
     plot = latency_plot(build_report(nothing, heading()))
     assert (plot.views, plot.absent) == ((), "No latency was obtained.")
+
+
+def test_costs_far_apart_get_a_logarithmic_axis_in_powers_of_ten() -> None:
+    assert cost_range([10.0, 1000.0]) == (pytest.approx([0.76, 3.24]), "log")
+    assert cost_range([10.0, 110.0]) == (pytest.approx([-2.0, 122.0]), "linear")
 
 
 def test_an_axis_over_equal_values_still_has_a_width() -> None:

@@ -6,7 +6,17 @@ import math
 
 import pytest
 
-from stages.reporting.text import figure_text, kib, listing, plural, printable, quantity, samples_text, significant
+from stages.reporting.text import (
+    figure_text,
+    kib,
+    listing,
+    plural,
+    printable,
+    quantity,
+    samples_text,
+    shortened,
+    significant,
+)
 from tests.stages.sample_run import figure
 
 
@@ -45,6 +55,11 @@ def test_the_source_of_a_figure_names_provenance_samples_and_level() -> None:
 
 def test_control_characters_and_lone_surrogates_are_spelt_out() -> None:
     assert printable("a\x1b[31mb\x00c\td\udc80") == "a\\x1b[31mb\\x00c\td\\xdc80"
+
+
+def test_a_long_text_is_cut_at_a_word() -> None:
+    assert shortened("short") == "short"
+    assert shortened("one two three", 9) == "one two …"
 
 
 def test_lists_and_plurals_read_as_english() -> None:

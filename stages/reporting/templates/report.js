@@ -46,33 +46,47 @@
 
   const overlaps = (a, b) => a.x0 < b.x1 && b.x0 < a.x1 && a.y0 < b.y1 && b.y0 < a.y1;
 
-  // Names beside their points: those on the front first, each where it covers no point and no other name, else not at all.
+  // Names beside their points, those on the front first, each where it covers nothing; where there is no room beside, at the
+  // end of a short line; else not at all (the hover box has it).
+  const spotsOf = (w, h) => {
+    const near = [[10, -h / 2], [-w - 10, -h / 2], [-w / 2, -h - 9], [-w / 2, 9], [8, -h - 5], [-w - 8, -h - 5], [8, 5], [-w - 8, 5]];
+    const far = [];
+    for (const reach of [26, 46, 70, 100, 130]) {
+      for (const angle of [60, 90, 30, 120, 150, 45, 135, 75, 10]) {
+        const x = reach * Math.cos(angle * Math.PI / 180), y = reach * Math.sin(angle * Math.PI / 180);
+        far.push([x - (x < -5 ? w : x > 5 ? 0 : w / 2), y], [x - (x < -5 ? w : x > 5 ? 0 : w / 2), -y - h]);
+      }
+    }
+    return [...near.map((spot) => [...spot, false]), ...far.map((spot) => [...spot, true])];
+  };
+
   const placed = (labels, front, layout, width, height) => {
+    const log = layout.xaxis.type === "log";
+    const across = (value) => (log ? Math.log10(value) : value);
     const scale = (value, [low, high], length) => ((value - low) / (high - low)) * length;
-    const at = labels.map((label) => ({
-      ...label, px: scale(label.x, layout.xaxis.range, width), py: height - scale(label.y, layout.yaxis.range, height),
-    }));
+    const toX = (value) => scale(across(value), layout.xaxis.range, width);
+    const toY = (value) => height - scale(value, layout.yaxis.range, height);
+    const at = labels.map((label) => ({ ...label, px: toX(label.x), py: toY(label.y) }));
     const taken = at.map((label) => ({ x0: label.px - 7, x1: label.px + 7, y0: label.py - 7, y1: label.py + 7 }));
     for (const line of layout.annotations || []) {
-      const y = height - scale(line.y, layout.yaxis.range, height);
+      const y = toY(line.y);
       taken.push({ x0: width - line.text.length * 6.2, x1: width, y0: y - 18, y1: y }, { x0: 0, x1: width, y0: y - 1, y1: y + 1 });
     }
     for (const level of front.y) {
-      const y = height - scale(level, layout.yaxis.range, height);
-      taken.push({ x0: scale(front.x[0], layout.xaxis.range, width), x1: width, y0: y - 1, y1: y + 1 });
+      taken.push({ x0: toX(front.x[0]), x1: width, y0: toY(level) - 1, y1: toY(level) + 1 });
     }
     const annotations = [];
     for (const label of [...at].sort((a, b) => b.first - a.first)) {
       const w = label.text.length * 6.9 + 4, h = 15;
-      const spots = [[10, -h / 2], [-w - 10, -h / 2], [-w / 2, -h - 9], [-w / 2, 9], [8, -h - 5], [-w - 8, -h - 5], [8, 5], [-w - 8, 5]];
-      for (const [dx, dy] of spots) {
+      for (const [dx, dy, line] of spotsOf(w, h)) {
         const box = { x0: label.px + dx, x1: label.px + dx + w, y0: label.py + dy, y1: label.py + dy + h };
-        const inside = box.x0 >= 0 && box.x1 <= width + 12 && box.y0 >= 0 && box.y1 <= height;
+        const inside = box.x0 >= 0 && box.x1 <= width + 12 && box.y0 >= -10 && box.y1 <= height;
         if (!inside || taken.some((other) => overlaps(box, other))) continue;
         taken.push(box);
         annotations.push({
-          x: label.x, y: label.y, text: label.text, showarrow: false, xanchor: "left", yanchor: "top",
-          xshift: dx, yshift: -dy, font: { size: 11.5, color: label.first ? css("--ink") : css("--muted") },
+          x: across(label.x), y: label.y, text: label.text, showarrow: true, arrowhead: 0, standoff: 7,
+          arrowwidth: 0.8, arrowcolor: line ? css("--muted") : "rgba(0,0,0,0)", ax: dx + w / 2, ay: dy + h / 2,
+          font: { size: 11.5, color: label.first ? css("--ink") : css("--muted") },
         });
         break;
       }
