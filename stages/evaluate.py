@@ -16,13 +16,13 @@ from stages import metrics
 from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
 from stages.engines import host, registry
-from stages.engines.pool import Job, predict_file
+from stages.engines.pool import Job, fitting_batch, predict_file
 from stages.metrics import Array
 from stages.records import Agreement, EngineEvaluation, EngineStatus, EvaluateResult
 
 NAME = "evaluate"
 VERSION = 1
-LIBRARIES = ("numpy", "scikit-learn")
+LIBRARIES = ("numpy",)
 
 SAMPLES_FILE, LABELS_FILE, REFERENCE_FILE = "x_test.npy", "y_test.npy", "outputs.npy"
 _AGAIN: tuple[EngineStatus, ...] = ("crashed", "timeout")
@@ -33,7 +33,8 @@ class Settings(Record):
 
     engines: tuple[str, ...] = Field(default=tuple(registry.ENGINES), min_length=1,
                                      description=f"engines to run: {', '.join(registry.ENGINES)}")
-    batch_size: int = Field(default=32, ge=1, le=4096, description="samples per invocation, where the engine can")
+    batch_size: int = Field(default=0, ge=0, le=4096,
+                            description="samples per invocation, where the engine can; 0: by the size of a sample")
     workers: int = Field(default=0, ge=0, le=256, description="processes per engine, one thread each; 0: one per core")
     timeout_s: float = Field(default=120.0, gt=0, description="seconds that an engine may take to load, or for a batch")
     resamples: int = Field(default=2000, ge=100, le=100_000, description="bootstrap resamples for the intervals")
@@ -119,7 +120,8 @@ class _Task:
     def _predict(self, engine: str) -> Array:
         """(samples, classes) float32 outputs of one engine."""
         options = self._options
-        job = Job(engine=engine, tflite=self._tflite, model=self.name, samples=self._samples, batch=options.batch_size,
+        job = Job(engine=engine, tflite=self._tflite, model=self.name, samples=self._samples,
+                  batch=options.batch_size or fitting_batch(self._samples),
                   workers=options.workers or len(host.cores()), timeout_s=options.timeout_s, log=self._context.log)
         found = predict_file(job, lambda done, total: self._context.progress(done, total, f"{self.name} in {engine}"))
         if len(found.outputs) != 1:

@@ -44,13 +44,13 @@ def classification_metrics(outputs: Array, labels: Array, *, from_logits: bool |
         StageError: `outputs` does not fit `labels`.
         DataError: no samples, or outputs that are not finite.
     """
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
     check_outputs(outputs, labels, outputs.shape[-1] if outputs.ndim else 0)
     classes, samples = outputs.shape[1], len(labels)
     predicted = outputs.argmax(axis=1)  # (samples,)
-    confusion = confusion_matrix(labels, predicted, labels=np.arange(classes))  # (classes, classes), row: true class
-    macro = precision_recall_fscore_support(labels, predicted, average="macro", zero_division=0.0)[:3]
+    cells = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    confusion = cells.reshape(classes, classes)  # row: true class, column: the label given
+    true, given = np.nonzero(confusion)
+    macro = _macro_scores(confusion[true, given][None], true, given, classes)[0]
     spreads = _bootstrap_macro(confusion, resamples, seed)
     how = f"macro mean; bootstrap of {resamples:,} resamples, percentiles" if resamples else "macro mean"
     precision, recall, f1 = (

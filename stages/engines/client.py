@@ -114,6 +114,7 @@ class EngineWorker:
         self._log = log
         self._command = list(command) or [sys.executable, "-P", str(WORKER), engine]
         self._channel: Channel | None = None
+        self.cpu_s = 0.0  # processor time of the last `predict_rows`
         self.hello: Hello
 
     def __enter__(self) -> EngineWorker:
@@ -196,7 +197,9 @@ class EngineWorker:
 
     def predict_rows(self, start: int, stop: int, *, batch: int = 32) -> list[Array]:
         """`predict` on samples start to stop - 1 of the files that were opened: no sample goes through a pipe."""
-        return self._ask("predict", {"batch": batch, "rows": [start, stop]})[1]
+        header, outputs = self._ask("predict", {"batch": batch, "rows": [start, stop]})
+        self.cpu_s = float(header["cpu_s"])
+        return outputs
 
     def feed(self, *inputs: Array) -> None:
         """Give the samples that `measure` takes in turn, one per invocation; shapes as in `predict`."""

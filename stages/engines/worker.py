@@ -41,6 +41,7 @@ Arrays = list  # of numpy arrays
 MODULES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_runtime.interpreter",
            "tflm": "tflite_micro"}
 DISTRIBUTIONS = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tflm": "tflite-micro"}
+BLOCK_SAMPLES = 32  # quantized at a time: numpy's calls cost as much as quantizing an image does
 ARENA_STEP_BYTES = 16
 ARENA_LIMIT_BYTES = 256 << 20  # reserved, not touched: the resident set grows only by what the model uses
 # What the runtimes raise over a model that they cannot take, and the FlatBuffer code over one that is damaged.
@@ -169,7 +170,7 @@ class LiteModel:
     arena_bytes = 0
 
     def __init__(self, module: Any, content: bytes, threads: int) -> None:
-        self._make = lambda: module.Interpreter(model_content=content, num_threads=threads)
+        self._make: Any = lambda: module.Interpreter(model_content=content, num_threads=threads)
         self.rebuild()
 
     def rebuild(self) -> None:
@@ -211,7 +212,7 @@ class MicroModel:
             raise ValueError("not a tflite model: its bytes 4 to 8 are not 'TFL3'")
         try:
             graph = module.runtime.schema_fb.Model.GetRootAsModel(content, 0).Subgraphs(0)
-            self._make = lambda size: module.runtime.Interpreter.from_bytes(content, arena_size=size)
+            self._make: Any = lambda size: module.runtime.Interpreter.from_bytes(content, arena_size=size)
             self._interpreter = self._make(ARENA_LIMIT_BYTES)
         except DAMAGED as error:
             raise ValueError(f"not a whole tflite model: {error}") from error
@@ -364,23 +365,27 @@ class Session:
         """
         inputs = arrays or [array[slice(*(rows or (0, None)))] for array in self._opened]
         self._check(inputs)
-        samples, model = len(inputs[0]), self._model
+        samples, model, begun = len(inputs[0]), self._model, time.process_time()
         size = self._batch(inputs, min(batch, samples))
         outputs = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in model.outputs]
-        for start in range(0, samples, size):
-            model.put(self._quantized(inputs, start, size))
-            model.invoke()
-            stop = min(start + size, samples)
-            for position, values in enumerate(model.get()):
-                outputs[position][start:stop] = dequantize(values[:stop - start], model.outputs[position])
-        return {"batch": size}, outputs
+        block = size * max(1, BLOCK_SAMPLES // size)
+        for first in range(0, samples, block):
+            quantized = self._quantized(inputs, first, block)
+            for start in range(first, min(first + block, samples), size):
+                model.put([padded(values[start - first:start - first + size], size) for values in quantized])
+                model.invoke()
+                stop = min(start + size, samples)
+                for position, values in enumerate(model.get()):
+                    outputs[position][start:stop] = dequantize(values[:stop - start], model.outputs[position])
+        return {"batch": size, "cpu_s": time.process_time() - begun}, outputs
 
     def feed(self, arrays: list[Any]) -> dict[str, Any]:
         """Keep samples for `measure`, which takes them in turn."""
         self._check(arrays)
         self._resize(1)
         size = self._model.inputs[0].shape[0]
-        self._fed = [self._quantized(arrays, row, size, 1) for row in range(len(arrays[0]))]
+        self._fed = [[padded(values, size) for values in self._quantized(arrays, row, 1)]
+                     for row in range(len(arrays[0]))]
         return {"samples": len(self._fed)}
 
     def measure(self, arrays: list[Any], count: int,  # noqa: ARG002
@@ -425,10 +430,9 @@ class Session:
         if [shape[1:] for shape in given] != wanted or not given[0][0] or len({shape[0] for shape in given}) != 1:
             raise UsageError(f"the model wants samples of shape {wanted}, and got {given}")
 
-    def _quantized(self, inputs: list[Any], start: int, size: int, samples: int = 0) -> list[Any]:
-        """Samples from `start` in the model's own types, as a batch of `size`; zeros below the last of `samples`."""
-        stop = start + (samples or size)
-        return [padded(quantize(array[start:stop], self._model.inputs[position]), size)
+    def _quantized(self, inputs: list[Any], start: int, count: int) -> list[Any]:
+        """`count` samples from `start`, or those that there are, in the model's own types."""
+        return [quantize(array[start:start + count], self._model.inputs[position])
                 for position, array in enumerate(inputs)]
 
     def _batch(self, inputs: list[Any], size: int) -> int:
@@ -453,7 +457,7 @@ class Session:
         rows = (0, min(size, len(inputs[0])) - 1)
         alone = [self._run(1, self._quantized(inputs, row, 1)) for row in rows]
         try:
-            together = self._run(size, self._quantized(inputs, 0, size))
+            together = self._run(size, [padded(values, size) for values in self._quantized(inputs, 0, size)])
         except REFUSALS:
             return False
         if [list(values.shape) for values in together] != [[size, *shape[1:]] for shape in self._single]:

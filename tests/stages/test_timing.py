@@ -1,0 +1,86 @@
+"""Latency figures against numbers worked out by hand and against the plain block bootstrap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from stages.timing import latency_figures
+
+
+def rounds_of(count: int, size: int, seed: int = 0, drift: float = 0.0) -> list[np.ndarray]:
+    """Rounds of samples around 1 ms; `drift` is the spread of the rounds' own level.  # ns"""
+    generator = np.random.default_rng(seed)
+    levels = 1e6 * (1 + drift * generator.standard_normal(count))
+    return [np.asarray(level + 1e4 * generator.standard_normal(size), np.int64) for level in levels]
+
+
+def test_figures_equal_those_worked_out_by_hand() -> None:
+    figures = latency_figures([np.array([1_000_000, 3_000_000]), np.array([2_000_000, 10_000_000])])
+    assert figures.median.value == 2.5
+    assert figures.minimum.value == 1.0
+    assert figures.throughput.value == pytest.approx(1000 / 4)  # mean 4 ms
+    assert figures.median.samples == 4
+    assert (figures.deciles_ms[0], figures.deciles_ms[5], figures.deciles_ms[10]) == (1.0, 2.5, 10.0)
+    assert {figures.median.unit, figures.throughput.unit} == {"ms", "1/s"}
+    assert figures.median.provenance == "measured"
+
+
+@pytest.mark.parametrize(("samples", "p90", "p99"), [(99, False, False), (100, True, False), (999, True, False),
+                                                     (1000, True, True)])
+def test_percentiles_need_ten_samples_beyond_them(samples: int, p90: bool, p99: bool) -> None:
+    figures = latency_figures([np.arange(1, samples + 1) * 1000])
+    assert (figures.p90 is not None, figures.p99 is not None) == (p90, p99)
+
+
+def test_percentiles_are_those_of_all_samples() -> None:
+    figures = latency_figures(np.split(np.arange(1, 1001) * 1000, 10))
+    assert figures.p90 is not None
+    assert figures.p99 is not None
+    assert figures.p90.value == pytest.approx(0.9001)
+    assert figures.p99.value == pytest.approx(0.99001)
+
+
+def test_fewer_than_five_rounds_have_no_interval_and_say_so() -> None:
+    figures = latency_figures(rounds_of(4, 50))
+    assert figures.median.interval is None
+    assert "too few for an interval" in figures.median.method
+    assert latency_figures(rounds_of(5, 50)).median.interval is not None
+
+
+def test_intervals_are_those_of_a_plain_block_bootstrap() -> None:
+    rounds = rounds_of(20, 30, drift=0.05)
+    figures = latency_figures(rounds, resamples=4000)
+    generator = np.random.default_rng(9)
+    plain = [np.median(np.concatenate([rounds[i] for i in generator.integers(0, 20, 20)])) / 1e6 for _ in range(4000)]
+    low, high = np.quantile(plain, [0.025, 0.975])
+    assert figures.median.interval == pytest.approx((low, high), abs=(high - low) * 0.1)
+
+
+def test_rounds_that_differ_widen_the_interval_beyond_that_of_independent_samples() -> None:
+    rounds = rounds_of(30, 100, drift=0.05)
+    low, high = latency_figures(rounds).median.interval or (0, 0)
+    pooled = np.concatenate(rounds)
+    np.random.default_rng(0).shuffle(pooled)
+    naive_low, naive_high = latency_figures(np.split(pooled, 30)).median.interval or (0, 0)
+    assert high - low > 3 * (naive_high - naive_low)
+
+
+def test_the_interval_covers_the_true_median_about_as_often_as_it_says() -> None:
+    hits = 0
+    for seed in range(200):
+        low, high = latency_figures(rounds_of(30, 20, seed, drift=0.05), resamples=300).median.interval or (0, 0)
+        hits += low <= 1.0 <= high
+    assert 178 <= hits <= 198  # 95 % of 200 is 190; three standard errors and the bootstrap's known shortfall
+
+
+def test_rounds_of_unequal_length_weigh_by_their_samples() -> None:
+    figures = latency_figures([np.full(90, 1_000_000), *[np.full(2, 5_000_000)] * 5])
+    assert figures.median.value == 1.0
+    assert figures.median.interval == (1.0, 5.0)  # a resample without the long round has 5 ms alone
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    rounds = rounds_of(10, 40, drift=0.1)
+    assert latency_figures(rounds, seed=3) == latency_figures(rounds, seed=3)
+    assert latency_figures(rounds, seed=3).median.interval != latency_figures(rounds, seed=4).median.interval
