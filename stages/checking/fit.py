@@ -17,6 +17,8 @@ from stages.checking.judge import accept, judge, refuse, unknown, worst
 from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck
 
 MICRO_ENGINE = "tflm"
+MOST_LISTED = 12
+"""Up to so many operators a text names; above, it counts them."""
 ABILITIES = ("formats", "operators", "engine", "ram_bytes", "flash_bytes")
 """Limits that a device sets by what it is; those of `device_profiles.schema.Limits` are the user's."""
 _RULE_ABILITY = {"formats": "formats", "memory": "ram_bytes", "flash": "flash_bytes"}
@@ -73,14 +75,20 @@ def _abilities(subject: Subject, profile: Profile) -> Iterator[LimitVerdict]:
         broken.setdefault(_RULE_ABILITY.get(reason.rule, "operators"), []).append(reason.text)
     yield _rule("formats", broken, subject.workload.number_format, ", ".join(profile.formats.value))
     operators = sorted({op.label for op in subject.workload.operators})
-    known = profile.operators.value
-    yield _rule("operators", broken, ", ".join(operators), f"what {profile.engine.name} {profile.engine.version} has"
-                if known == "all" else ", ".join(known))
+    yield _rule("operators", broken, ", ".join(operators), _operators_allowed(profile))
     yield _engine(subject, profile)
     if profile.hardware is not None:
         yield _ram(subject, profile, broken)
         if profile.hardware.flash_bytes is not None:
             yield judge("flash_bytes", file_size(subject), profile.hardware.flash_bytes.value, "bytes")
+
+
+def _operators_allowed(profile: Profile) -> str:
+    """The operators that the device takes, counted where they are many."""
+    known, engine = profile.operators.value, f"{profile.engine.name} {profile.engine.version}"
+    if known == "all":
+        return f"all of {engine}"
+    return ", ".join(known) if len(known) <= MOST_LISTED else f"the {len(known)} operators of {engine}"
 
 
 def _rule(ability: str, broken: dict[str, list[str]], found: str, allowed: str) -> LimitVerdict:

@@ -59,6 +59,14 @@ def test_an_operator_that_the_device_lacks_fails_and_no_latency_is_looked_at() -
     assert limits["latency_median_ms"].why == "not looked at: the device cannot run this variant"
 
 
+def test_many_operators_are_counted_and_few_are_named() -> None:
+    assert _limits(_subject(), micro_profile())["operators"].allowed_text == "CONV_2D"
+    assert _limits(_subject(), measured_profile())["operators"].allowed_text == "all of litert 2.3.0"
+    operators = micro_profile().operators.model_copy(update={"value": ("CONV_2D", *(f"OP_{n}" for n in range(12)))})
+    many = micro_profile().model_copy(update={"operators": operators})
+    assert _limits(_subject(), many)["operators"].allowed_text == "the 13 operators of tflm dev"
+
+
 def test_a_format_that_the_device_does_not_take_fails() -> None:
     limits = _limits(_subject(workload(number_format="int16x8")), micro_profile())
     assert (limits["formats"].verdict, limits["formats"].found_text, limits["formats"].allowed_text) == (

@@ -54,8 +54,8 @@ def test_what_brings_nothing_is_left_out() -> None:
     same = [_candidate(name, 100, _ms(1.0, 0.02), 0.9) for name in ("clustered16-int8", "int8", "pruned75-int8")]
     assert picks(same) == {"smallest": "int8", "fastest": "int8", "most-accurate": "int8"}
     assert reason(same, "smallest") == (
-        "int8: 100 bytes, the smallest of 3 that pass; clustered16-int8 and pruned75-int8 tie with it in bytes, decided "
-        "by fewer steps.")
+        "int8: 100 bytes, the smallest of 3 that pass; clustered16-int8 and pruned75-int8 tie with it in bytes, "
+        "decided by fewer steps.")
 
 
 def test_of_equal_size_and_latency_the_more_accurate_wins() -> None:
