@@ -55,6 +55,7 @@ def latency_figures(rounds: Sequence[Array], *, seed: int = 0, resamples: int = 
         f"{len(rounds)} rounds; too few for an interval")
 
     def figure(name: str, value: float, position: int, unit: str = "ms") -> Figure:
+        """The figure whose bootstrapped values stand in the column `position`."""
         interval = None
         if spread is not None:
             low, high = np.quantile(spread[:, position], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

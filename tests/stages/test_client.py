@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -222,13 +221,6 @@ def test_peak_memory_grows_with_the_model_and_not_with_the_runtime(tmp_path: Pat
     assert 32 << 20 <= after.peak_bytes - after.baseline_bytes < 40 << 20
 
 
-def test_large_requests_and_replies_do_not_block_each_other(tmp_path: Path, log: Path) -> None:
-    samples = np.random.default_rng(0).random((1_000_000, 4), dtype=np.float32)  # 16 MB each way, pipes hold 1 MB
-    with EngineWorker("litert", log=log, command=stub(tmp_path), timeout_s=30) as worker:
-        worker.load(b"model")
-        np.testing.assert_array_equal(worker.predict(samples, batch=500_000)[0], samples + 1)
-
-
 # -- refusals ------------------------------------------------------------------------------------------------------
 
 
@@ -364,42 +356,3 @@ def test_an_exit_is_a_crash_with_its_status(tmp_path: Path, log: Path) -> None:
     with EngineWorker("litert", log=log, command=command) as worker, \
             pytest.raises(EngineCrash, match="ended with status 7 in load"):
         worker.load(b"model")
-
-
-def test_no_process_and_no_zombie_is_left_after_a_with_block(tmp_path: Path, log: Path) -> None:
-    with EngineWorker("litert", log=log, command=stub(tmp_path)) as worker:
-        pid = worker.pid
-        assert psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    assert not psutil.pid_exists(pid)
-
-
-def test_ctrl_c_in_the_terminal_does_not_reach_the_worker(tmp_path: Path, log: Path) -> None:
-    with EngineWorker("litert", log=log, command=stub(tmp_path)) as worker:
-        assert os.getsid(worker.pid) != os.getsid(0)
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_worker_does_not_outlive_its_parent_even_in_the_middle_of_an_inference(tmp_path: Path, how: int) -> None:
-    command = stub(tmp_path, "def on_invoke(i): time.sleep(60)")
-    parent = script(tmp_path, f"""
-        import sys
-        import numpy as np
-        from pathlib import Path
-        from stages.engines.client import EngineWorker
-        with EngineWorker("litert", log=Path(r"{tmp_path}/log"), command={command!r}) as worker:
-            worker.load(b"model")
-            print(worker.pid, flush=True)
-            worker.predict(np.zeros((1, 4)))
-    """)
-    process = subprocess.Popen(parent, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                               env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-    assert process.stdout
-    pid = int(process.stdout.readline())
-    time.sleep(0.2)
-    process.send_signal(how)
-    process.wait(20)
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not psutil.pid_exists(pid)
-    process.stdout.close()
