@@ -127,8 +127,12 @@ def _as_data(result: RunResult, stage: str | None) -> dict[str, Any]:
 
 
 def _step_summary(result: RunResult) -> None:
-    """Append the report to GitHub Actions' step summary, where there is one."""
-    target, source = os.environ.get("GITHUB_STEP_SUMMARY"), result.folder / "report" / "report.md"
-    if target and "report" in result.outcomes and source.is_file():
-        with Path(target).open("a", encoding="utf-8") as file:
-            file.write(source.read_text(encoding="utf-8"))
+    """Append the verdicts to GitHub Actions' step summary, where there is one."""
+    target, check = os.environ.get("GITHUB_STEP_SUMMARY"), result.result("check")
+    if target and check:
+        from pipeline.store import explained
+        from stages.records import CheckResult
+        from stages.reporting.markdown import check_summary
+
+        with explained(Path(target)), Path(target).open("a", encoding="utf-8") as file:
+            file.write(check_summary(CheckResult.model_validate(check)))
