@@ -33,6 +33,7 @@ def wrap_clustering(model: Any, clusters: int, preserve_sparsity: bool,
     skipped = {layer.name: reason for layer in model.layers if (reason := _reason_to_skip(layer, clusters, skip))}
 
     def wrap(layer: Any) -> Any:
+        """The layer in a cluster wrapper, or as it is."""
         if layer.name in skipped or not _has_kernel(layer):
             return layer
         return api.cluster_weights(layer, number_of_clusters=clusters, preserve_sparsity=preserve_sparsity,

@@ -143,9 +143,10 @@ def _quantize_tflite(source: Path, recipe: Path | None, number_format: str, log:
 def _calibrate(work: Any, content: bytes, samples: NDArray[np.float32]) -> dict[str, Any]:
     """Smallest and largest value of every tensor over all calibration samples.
 
-    litert-quantizer 0.11 lets its ranges follow the samples as `range = 0.95 range + 0.05 sample_range`, which ends near
-    the mean of the samples' extremes and cuts off the rest. So each batch is calibrated on its own, and the extremes are
-    taken here. One thread: the ranges must not depend on how many cores this host has.
+    litert-quantizer 0.11 lets its ranges follow the samples as `range = 0.95 range + 0.05 sample_range`, which ends
+    near the mean of the samples' extremes and cuts off the rest (docs/formats.md has what that costs). So each batch is
+    calibrated on its own, and the extremes are taken here. One thread: the ranges must not depend on how many cores
+    this host has.
     """
     from ai_edge_litert.interpreter import Interpreter
 
@@ -208,7 +209,8 @@ def _refusal(number_format: str, error: Exception, log: Path, model: Any = None)
     named = _NAMED_OPERATOR.search(text)
     if named is None:
         first_line = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
-        return StageError(f"cannot convert to {number_format}: {first_line[:200]}", "", f"the whole message is in {log}")
+        found = f"cannot convert to {number_format}: {first_line[:200]}"
+        return StageError(found, "", f"the whole message is in {log}")
     layer = _layer_with(model, named[1])
     where = f" in the layer '{layer}'" if layer else ""
     return StageError(f"cannot convert to {number_format}: TFLite has no operator for tf.{named[1]}{where}",

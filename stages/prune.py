@@ -108,7 +108,8 @@ def _prune(source: Any, sparsity: float, train: Split, validation: Split, option
     masks = [layer.pruning_obj for layer in wrapped.layers if hasattr(layer, "pruning_obj")]
 
     def zero_again() -> None:
-        for mask in masks:  # the epoch's last gradient step has moved weights away from zero
+        """Undo what the epoch's last gradient step did to pruned weights."""
+        for mask in masks:
             mask.weight_mask_op()
 
     history = fit(wrapped, train, validation, options, options.seed, context, Hooks(zero_again, ramp_epochs - 1))
@@ -130,6 +131,7 @@ def _wrap_pruning(source: Any, sparsity: float, names: Iterable[str], ramp_steps
     wanted = set(names)
 
     def wrap(layer: Any) -> Any:
+        """The layer in a pruning wrapper, or as it is."""
         return api.prune_low_magnitude(layer, pruning_schedule=schedule) if layer.name in wanted else layer
 
     wrapped = keras.models.clone_model(source, clone_function=wrap)

@@ -107,8 +107,8 @@ def _choose_recipe(data: Path, options: Options, context: StageContext) -> Quant
         counts = tuple(np.bincount(train.y[rows], minlength=classes).tolist())
     _write_recipe(options, context.out)
     samples = sum(counts)
-    calibration = f"{samples} calibration samples, {min(counts)} to {max(counts)} a class" if counts else "no ranges"
-    return QuantizeResult(summary=f"{options.format}: {calibration}", format=options.format, method=options.method,
+    shown = f"{samples} calibration samples, {min(counts)} to {max(counts)} a class" if counts else "no calibration"
+    return QuantizeResult(summary=f"{options.format}: {shown}", format=options.format, method=options.method,
                           calibration_samples=samples, calibration_class_counts=counts)
 
 

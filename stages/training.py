@@ -149,6 +149,7 @@ def _compile_steps(model: Any, optimizer: Any) -> Any:
     shape = model.input_shape[1:]
 
     def step(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
+        """One gradient step on one batch."""
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
             loss = tf.reduce_mean(entropy(y, outputs) * weight)
@@ -160,6 +161,7 @@ def _compile_steps(model: Any, optimizer: Any) -> Any:
         return loss, tf.reduce_sum(tf.cast(tf.argmax(outputs, -1) == y, tf.int64))
 
     def steps(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
+        """All batches in turn.  # x (steps, batch, height, width, channels), y and weight (steps, batch)."""
         losses, right = tf.zeros(()), tf.zeros((), tf.int64)
         for i in tf.range(tf.shape(x)[0]):
             loss, hits = step(x[i], y[i], weight[i])

@@ -32,8 +32,8 @@ def tensorflow_turn(seed: int, log: Path) -> Iterator[Any]:
         The module `tf_keras`.
     """
     with _TURN, _library_words_to(log):
-        keras = prepare_tensorflow(seed)
         python_state, numpy_state = random.getstate(), np.random.get_state()
+        keras = prepare_tensorflow(seed)
         try:
             yield keras
         finally:
@@ -88,6 +88,7 @@ def _library_words_to(log: Path) -> Iterator[None]:
 def _show_in(log: Path) -> Any:
     """A `warnings.showwarning` that appends to a file."""
     def show(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+        """As `warnings.showwarning`."""
         with log.open("a", encoding="utf-8") as file:
             file.write(warnings.formatwarning(message, category, filename, lineno))
     return show

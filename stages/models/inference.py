@@ -28,6 +28,7 @@ def make_predictor(model: Any) -> Predictor:
                           input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)])
 
     def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Outputs of all samples, `BATCH` at a time."""
         parts = [forward(x[start:start + BATCH]).numpy() for start in range(0, len(x), BATCH)]
         return np.concatenate(parts) if parts else np.empty((0, *model.output_shape[1:]), np.float32)
 

@@ -64,11 +64,24 @@ def quantize_aware(model: Any, method: str = "qat", may_stay_float: bool = True)
             return _apply(model, method, floats), floats
         except (RuntimeError, ValueError, TypeError) as error:
             name, reason = _refused(model, method, str(error))
-            if not may_stay_float or not name or name in floats:
+            more = _leave_in_float(model, name, reason, floats) if name and may_stay_float else {}
+            if not more:
                 where = f"the layer '{name}'" if name else "this model"
                 raise ModelError(f"{where} cannot be trained with quantization: {reason}", "layers that TFMOT knows",
                                  f"{_INSTEAD}, or set quantize.unsupported_layers to float") from error
-            floats[name] = reason
+            floats |= more
+
+
+def _leave_in_float(model: Any, name: str, reason: str, floats: dict[str, str]) -> dict[str, str]:
+    """What to leave in float beside `floats`, so that TFMOT takes the rest; empty where nothing is left to try.
+
+    TFMOT quantizes the output of a float layer where a quantized one reads it, and stumbles over the same activation
+    there. So where a layer is refused a second time, those that read it stay in float, too.
+    """
+    if name not in floats:
+        return {name: reason}
+    readers = {node.outbound_layer.name for node in model.get_layer(name).outbound_nodes}
+    return dict.fromkeys(sorted(readers - set(floats)), f"reads '{name}', whose output TFMOT cannot quantize")
 
 
 def _apply(model: Any, method: str, floats: Iterable[str]) -> Any:
@@ -79,6 +92,7 @@ def _apply(model: Any, method: str, floats: Iterable[str]) -> Any:
     api = tfmot.quantization.keras
 
     def annotate(layer: Any) -> Any:
+        """A copy of the layer, marked for quantization unless it stays in float."""
         copy = layer.__class__.from_config(layer.get_config())
         if layer.name in floats or isinstance(layer, keras.layers.InputLayer):
             return copy
@@ -104,6 +118,7 @@ def _values_shared_per_layer() -> Iterator[None]:
     )
 
     def whole_kernel(_layer: Any, weight: Any, _data_format: Any) -> tuple[Any, Any, Any, bool]:
+        """(values, how many, index of each weight's value, not per channel)."""
         centroids, index = registry.get_unique(weight)
         return centroids, tf.size(centroids), index, False
 

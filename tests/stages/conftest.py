@@ -23,7 +23,7 @@ def make_context(folder: Path, progress: Progress = no_progress) -> StageContext
 
 
 def stripes(count: int = 150, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy 6x6 images with one bright band; the label says which third it lies in.  # x (count, 6, 6, 1), y (count,)"""
+    """Noisy 6x6 images with a bright band; the label says in which third.  # x (count, 6, 6, 1), y (count,)"""
     rng = np.random.default_rng(seed)
     y = np.arange(count) % CLASSES
     x = rng.normal(0, 0.6, (count, 6, 6, 1)).astype(np.float32)

@@ -94,7 +94,8 @@ def test_converting_again_gives_the_same_bytes(name: str, converted: Any, tmp_pa
     assert content == (artifact / "model.tflite").read_bytes()
     assert result.tflite_bytes == len(content)
     assert result.sha256 == hashlib.sha256(content).hexdigest()
-    assert result.converter.startswith("TFLiteConverter 2." if convert.SOURCE[name] == "keras" else "litert-quantizer 0.")
+    tool = {"keras": "TFLiteConverter 2.", "tflite": "litert-quantizer 0."}[convert.SOURCE[name]]
+    assert result.converter.startswith(tool)
 
 
 @pytest.mark.parametrize("name", ["int8", "int8qat", "int16x8", "float32"])

@@ -34,7 +34,8 @@ def progress(done, total, text):
 
 folder = Path(sys.argv[2])
 context = StageContext(out=folder / "out", scratch=folder / "scratch", log=folder / "log.txt", progress=progress)
-train.run(data=Path(sys.argv[1]), context=context, options=train.Options(epochs=4, batch_size=16, seed=int(sys.argv[4])))
+options = train.Options(epochs=4, batch_size=16, seed=int(sys.argv[4]))
+train.run(data=Path(sys.argv[1]), context=context, options=options)
 """
 
 

@@ -77,7 +77,7 @@ def test_a_flipped_byte_is_noticed(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     settings = npz.Settings(path=tmp_path / "nowhere.npz")
     for call in (npz.load, npz.source_digest):
-        with pytest.raises(DataError, match="nowhere.npz cannot be read: No such file"):
+        with pytest.raises(DataError, match=r"nowhere\.npz cannot be read: No such file"):
             call(settings)
 
 

@@ -39,7 +39,7 @@ def test_each_split_gets_its_share_of_every_class() -> None:
     splits = draw(raw)
     counts = {name: np.bincount(raw.y[rows]).tolist() for name, rows in splits.items()}
     assert counts == {"train": [5, 10], "validation": [2, 4], "test": [3, 6]}
-    assert sorted(sum(splits.values(), [])) == list(range(30))
+    assert sorted(row for rows in splits.values() for row in rows) == list(range(30))
 
 
 def test_the_same_seed_draws_the_same_splits_and_another_does_not() -> None:
