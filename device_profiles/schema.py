@@ -172,7 +172,7 @@ class Profile(Record):
         operators: "all" of the engine, or the builtin operators (and names of custom ones) that it takes.
         threads: how many the engine uses.
         latency: how latency is obtained.
-        hardware: the device's facts; None where the device is this host, whose facts `host.host_hardware` reads.
+        hardware: the device's facts; None where the device is this host: the benchmark records it with its figures.
         active_power_w: drawn while an inference runs; energy is power times latency.
     """
 

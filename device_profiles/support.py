@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from device_profiles.operators import CONTROL_FLOW
+from device_profiles.operators import CONTROL_FLOW, UNREGISTERED
 from device_profiles.records import Record
 from device_profiles.schema import Profile
 from device_profiles.workload import NumberFormat, OperatorWork, Workload
@@ -53,7 +53,7 @@ def operators(workload: Workload, profile: Profile) -> list[str]:
     for op in workload.operators:
         known = op.custom_code in allowed if op.name == "CUSTOM" else op.name in allowed
         if allowed == "all":
-            known = op.name != "CUSTOM" and not op.name.startswith("UNKNOWN_")
+            known = op.name not in ("CUSTOM", *UNREGISTERED) and not op.name.startswith("UNKNOWN_")
         if not known:
             missing.setdefault(op.label, []).append(op)
     return [f"operator {label} version {ops[0].version} ({_places(ops)}): {profile.engine.name} "

@@ -13,10 +13,12 @@ Nothing is run. An unknown batch dimension counts as 1. Formulas (K: output chan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
-from device_profiles.operators import ACTIVATIONS, CONTROL_FLOW, KERNEL_CLASSES, VIEWS
+from device_profiles.lifetimes import activation_peak
+from device_profiles.operators import ACTIVATIONS, CONTROL_FLOW, KERNEL_CLASSES
 from device_profiles.records import Record
 from device_profiles.schema import KernelClass
 from device_profiles.tflite import Graph, Operator, Tensor, read_tflite
@@ -204,23 +206,24 @@ class _GraphReader:
 
     def work(self, operator: Operator) -> OperatorWork:
         """One operator's record."""
-        used = [self.graph.tensors[i] for i in operator.inputs if i >= 0]
-        made = [self.graph.tensors[i] for i in operator.outputs if i >= 0]
-        constants = [t for t in map(self.constant, operator.inputs) if t is not None]
-        activations = [t for t in used if not t.is_constant]
+        tensors = self.graph.tensors
+        used, made = _uses(self.graph, operator.inputs), _uses(self.graph, operator.outputs)
+        activations = [use for use in used if not use.constant]
+        window_taps, output_taps = convolution_taps(operator, tensors)
         kernels = self.kernels(operator)
-        kernel_class = _kernel_class(operator, self.graph.tensors)
-        taps = convolution_taps(operator, self.graph.tensors)
         return OperatorWork(
             index=operator.index, name=operator.name, custom_code=operator.custom_code, version=operator.version,
-            kernel=kernel_class, arithmetic=_arithmetic(operator, self.graph.tensors),
-            options=dict(operator.options), inputs=_uses(self.graph, operator.inputs),
-            outputs=_uses(self.graph, operator.outputs), macs=macs(operator, self.graph.tensors),
-            element_ops=element_operations(operator, self.graph.tensors),
-            window_taps=taps[0], output_taps=taps[1], output_elements=sum(t.elements for t in made),
-            weight_bytes=sum(len(t.data) for t in constants), input_bytes=sum(t.size_bytes for t in activations),
-            output_bytes=sum(t.size_bytes for t in made), weights=sum(t.elements for t in kernels),
-            zero_weights=sum(_zeros(t) for t in kernels), once=bool(used) and not activations)
+            kernel=_kernel_class(operator, tensors), arithmetic=_arithmetic(operator, tensors),
+            options=dict(operator.options), inputs=used, outputs=made, macs=macs(operator, tensors),
+            element_ops=element_operations(operator, tensors), window_taps=window_taps, output_taps=output_taps,
+            output_elements=sum(math.prod(use.shape) for use in made), weight_bytes=self._constant_bytes(operator),
+            input_bytes=sum(use.size_bytes for use in activations), output_bytes=sum(use.size_bytes for use in made),
+            weights=sum(t.elements for t in kernels), zero_weights=sum(_zeros(t) for t in kernels),
+            once=bool(used) and not activations)
+
+    def _constant_bytes(self, operator: Operator) -> int:
+        """Bytes of the constants behind an operator's inputs, as stored."""
+        return sum(len(tensor.data) for tensor in map(self.constant, operator.inputs) if tensor is not None)
 
     def parameters(self) -> int:
         """Elements of all kernels and biases, each constant counted once."""
@@ -235,60 +238,29 @@ class _GraphReader:
         return sum(found.values())
 
     def number_format(self, operators: Iterable[OperatorWork]) -> NumberFormat:
-        """The format that the weighted operators share."""
+        """The format that the weighted operators share; without any, the format of the inputs."""
         kinds = {op.arithmetic for op in operators if op.name in _WEIGHTED}
         stored = {t.dtype for op in self.graph.operators for t in self.kernels(op)}
-        if stored & {"int4", "uint4", "int2"}:
-            return "int4"
-        if not kinds:
-            kinds = {_by_dtype(self.graph.tensors[i].dtype) for i in self.graph.inputs}
-        if kinds == {"float32"}:
-            if stored & set(_PACKED_WEIGHTS):
-                return "mixed"  # 8-bit weights unpacked to float by an operator of their own
-            return "float16" if "float16" in stored else "float32"
-        if "hybrid" in kinds and kinds <= {"hybrid", "float32"}:
-            return "dynamic"  # the converter leaves kernels below 1,024 elements in float
-        if len(kinds) > 1:
-            return "mixed"
-        only = kinds.pop() if kinds else "other"
-        return only if only != "hybrid" else "dynamic"
+        return _number_format(kinds or {_by_dtype(self.graph.tensors[i].dtype) for i in self.graph.inputs}, stored)
 
 
-def activation_peak(graph: Graph) -> int:
-    """Bytes of the activations that live at the same time, at the worst operator; views share their input's memory."""
-    owner = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name in VIEWS and op.inputs and op.outputs}
-    last_step = len(graph.operators)
-    born: dict[int, int] = {}
-    dies: dict[int, int] = {}
-    for index in graph.inputs:
-        born[_root(owner, index)], dies[_root(owner, index)] = 0, 0
-    for step, operator in enumerate(graph.operators):
-        for index in (i for i in (*operator.inputs, *operator.outputs) if i >= 0):
-            root = _root(owner, index)
-            if not graph.tensors[root].is_constant:
-                born.setdefault(root, step)
-                dies[root] = step
-    for index in graph.outputs:
-        if _root(owner, index) in born:
-            dies[_root(owner, index)] = last_step
-    change = [0] * (last_step + 2)
-    for root, step in born.items():
-        change[step] += graph.tensors[root].size_bytes
-        change[dies[root] + 1] -= graph.tensors[root].size_bytes
-    peak = alive = 0
-    for difference in change:
-        alive += difference
-        peak = max(peak, alive)
-    return peak
+def _number_format(kinds: set[OperatorArithmetic], stored: set[str]) -> NumberFormat:
+    """The format of a model.
 
-
-def _root(owner: dict[int, int], index: int) -> int:
-    """The tensor whose memory a view shares; a damaged graph may hold a circle."""
-    seen = set()
-    while index in owner and owner[index] >= 0 and index not in seen:
-        seen.add(index)
-        index = owner[index]
-    return index
+    Args:
+        kinds: arithmetics of its weighted operators.
+        stored: dtypes of their kernels, as stored.
+    """
+    if stored & {"int4", "uint4", "int2"}:
+        return "int4"
+    if "hybrid" in kinds and kinds <= {"hybrid", "float32"}:
+        return "dynamic"  # the converter leaves kernels below 1,024 elements in float
+    if kinds == {"float32"} and "float16" in stored:
+        return "float16"
+    if len(kinds) > 1 or (kinds == {"float32"} and stored & set(_PACKED_WEIGHTS)):
+        return "mixed"  # or 8-bit weights that an operator of their own unpacks to float
+    only: OperatorArithmetic = next(iter(kinds), "other")
+    return "dynamic" if only == "hybrid" else only
 
 
 def _uses(graph: Graph, indexes: Iterable[int]) -> tuple[TensorUse, ...]:

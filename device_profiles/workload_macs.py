@@ -17,6 +17,11 @@ def macs(operator: Operator, tensors: Tensors) -> int:
     return rule(operator, tensors) if rule else 0
 
 
+def macs_rules() -> tuple[str, ...]:
+    """The operators that multiply and accumulate."""
+    return tuple(_RULES)
+
+
 def element_operations(operator: Operator, tensors: Tensors) -> int:
     """Element operations of an operator without MACs: pooling and reductions count what they read."""
     if operator.name in _RULES:
@@ -99,6 +104,7 @@ def _recurrent(slots: tuple[int, ...]) -> Callable[[Operator, Tensors], int]:
     """Time steps times batch times the elements of the gate matrices in these inputs."""
 
     def rule(operator: Operator, tensors: Tensors) -> int:
+        """All leading dimensions of the first input are time and batch."""
         data = _shape(operator, tensors, 0)
         steps = math.prod(data[:-1]) if len(data) > 1 else 1
         return steps * sum(_shape_elements(_shape(operator, tensors, slot)) for slot in slots)

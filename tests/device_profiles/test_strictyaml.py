@@ -112,53 +112,6 @@ def test_a_fault_is_reported_at_its_place_with_what_is_allowed(text: str, line: 
     assert str(error).startswith(f"f.yaml:{line}:{column}: ")
 
 
-@pytest.mark.parametrize(("text", "line", "column", "words"), [
-    ("name: a\nname: b", 2, 1, "the key 'name' stands twice (first in line 1)"),
-    ("name: a\nmode:\n  kind: fast\n  kind: slow", 4, 3, "'mode.kind' stands twice (first in line 3)"),
-    ("name: a\nmode:\n\tkind: fast", 3, 1, "a tab in the indentation"),
-    ("name: [a", 1, 9, "not YAML"),
-    ("name: a: b", 1, 8, "not YAML"),
-    ("name: 'a", 1, 9, "not YAML"),
-    ("name: a\n---\nname: b", 2, 1, "another document"),
-    ("name: \x01", 1, 7, "U+0001"),
-    ("- name", 1, 1, "a list, not a mapping"),
-    ("name", 1, 1, "the text 'name', not a mapping"),
-    ("? [a]\n: b", 1, 3, "a key that is a list"),
-    ("name: .nan", 1, 7, "'name' is .nan"),
-    ("name: -.inf", 1, 7, "'name' is -.inf"),
-    ("name: !!python/object:os.system x", 1, 7, "a tag (!!python/object:os.system)"),
-    ("name: !!int abc", 1, 7, "'name' is abc"),
-    ("name: &x a", 1, 7, "an anchor (&x)"),
-    ("name: *x", 1, 7, "undefined alias"),
-])
-def test_what_is_no_plain_yaml_is_refused_at_its_place(text: str, line: int, column: int, words: str) -> None:
-    error = fault(text)
-    assert place(error) == (line, column)
-    assert words in error.found
-
-
-@pytest.mark.parametrize("text", ["", "# nothing\n", "\n\n"])
-def test_an_empty_file_is_refused_as_a_whole(text: str) -> None:
-    assert fault(text).found == "the file is empty"
-    assert str(fault(text)).startswith("f.yaml: ")
-
-
-@pytest.mark.parametrize("depth", [900, 200_000])
-def test_a_file_of_brackets_is_refused_at_once(depth: int) -> None:
-    assert "nested too deeply" in fault("name: " + "[" * depth).found
-
-
-def test_a_billion_laughs_file_is_refused_before_it_is_expanded() -> None:
-    rows = ["name: &a0 [x, x]"] + [f"k{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 40)]
-    assert "an anchor" in fault("\n".join(rows)).found
-
-
-def test_a_number_of_5000_digits_is_refused() -> None:
-    error = fault("name: " + "9" * 5000)
-    assert "a number of 5000 digits" in error.found
-    assert len(error.excerpt) <= 160
-
-
 def test_of_several_faults_the_first_in_the_file_is_reported_and_the_others_counted() -> None:
     error = fault("shape: x\nname: 3\nverbose: 4\n")
     assert place(error) == (1, 8)

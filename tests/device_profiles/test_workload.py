@@ -2,84 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 from device_profiles.operators import BUILTIN_NAMES, KERNEL_CLASSES
-from device_profiles.workload import OperatorWork, Workload, read_workload
+from device_profiles.workload import Workload, read_workload
 from tests.device_profiles.handmade import Handmade, conv_model
-
-
-def single(name: str, inputs: Sequence[Sequence[int] | np.ndarray], output: Sequence[int], options: str = "",
-           values: dict[str, Any] | None = None, dtype: str = "FLOAT32") -> OperatorWork:
-    """The work of one operator; arrays are constants, shapes are activations."""
-    made = Handmade()
-    tensors = [made.constant(x) if isinstance(x, np.ndarray) else made.activation(x, dtype) for x in inputs]
-    out = made.activation(output, dtype)
-    made.operator(name, tensors, [out], options, values)
-    first = next(t for t, x in zip(tensors, inputs, strict=True) if not isinstance(x, np.ndarray))
-    return read_workload(made.bytes([first], [out])).operators[0]
-
-
-def weights(*shape: int) -> np.ndarray:
-    return np.ones(shape, np.float32)
-
-
-@pytest.mark.parametrize(("work", "macs", "kernel"), [
-    # 5x5 outputs x 4 channels x 3x3x2 = 100 x 18
-    (lambda: single("CONV_2D", [(1, 5, 5, 2), weights(4, 3, 3, 2)], (1, 5, 5, 4)), 1_800, "conv"),
-    # stride 2: 2x2 outputs x 4 channels x 18
-    (lambda: single("CONV_2D", [(1, 5, 5, 2), weights(4, 3, 3, 2)], (1, 2, 2, 4)), 288, "conv"),
-    # 1x1: 25 x 4 x 2
-    (lambda: single("CONV_2D", [(1, 5, 5, 2), weights(4, 1, 1, 2)], (1, 5, 5, 4)), 200, "conv_1x1"),
-    # grouped: the filter holds 2 of 8 input channels: 25 x 4 x 9 x 2
-    (lambda: single("CONV_2D", [(1, 5, 5, 8), weights(4, 3, 3, 2)], (1, 5, 5, 4)), 1_800, "conv"),
-    # 3x3 outputs x 6 channels x 3x3, depth multiplier 2
-    (lambda: single("DEPTHWISE_CONV_2D", [(1, 5, 5, 3), weights(1, 3, 3, 6)], (1, 3, 3, 6)), 486, "depthwise"),
-    # 10 inputs x 7 units
-    (lambda: single("FULLY_CONNECTED", [(1, 10), weights(7, 10)], (1, 7)), 70, "fully_connected"),
-    # the same over 6 rows
-    (lambda: single("FULLY_CONNECTED", [(1, 6, 10), weights(7, 10)], (1, 6, 7)), 420, "fully_connected"),
-    # every one of 4x4x3 inputs meets 2x2 taps of 5 channels
-    (lambda: single("TRANSPOSE_CONV", [np.array([1, 8, 8, 5], np.int32), weights(5, 2, 2, 3), (1, 4, 4, 3)],
-                    (1, 8, 8, 5)), 960, "conv"),
-    # 2 x (3x4) (4x5)
-    (lambda: single("BATCH_MATMUL", [(2, 3, 4), (2, 4, 5)], (2, 3, 5)), 120, "fully_connected"),
-    (lambda: single("BATCH_MATMUL", [(2, 4, 3), (2, 4, 5)], (2, 3, 5), "BatchMatMulOptions", {"adjX": True}), 120,
-     "fully_connected"),
-    # 2x4x4x3 outputs x 3x3x3 taps x 2 channels
-    (lambda: single("CONV_3D", [(1, 2, 4, 4, 2), weights(3, 3, 3, 2, 3)], (1, 2, 4, 4, 3)), 5_184, "conv"),
-    # 2 filters over 8 inputs, then over a memory of 4
-    (lambda: single("SVDF", [(1, 8), weights(2, 8), weights(2, 4)], (1, 2)), 24, "recurrent"),
-    # 5 steps x (3x4 + 3x3)
-    (lambda: single("UNIDIRECTIONAL_SEQUENCE_RNN", [(1, 5, 4), weights(3, 4), weights(3, 3)], (1, 5, 3)), 105,
-     "recurrent"),
-    # 5 steps x 4 gates x (3x4 + 3x3)
-    (lambda: single("UNIDIRECTIONAL_SEQUENCE_LSTM", [(1, 5, 4), *[weights(3, 4)] * 4, *[weights(3, 3)] * 4],
-                    (1, 5, 3)), 420, "recurrent"),
-])
-def test_macs_are_exact(work: Any, macs: int, kernel: str) -> None:
-    found = work()
-    assert (found.macs, found.kernel, found.element_ops) == (macs, kernel, 0)
-
-
-@pytest.mark.parametrize(("work", "element_ops", "kernel"), [
-    # 2x2 outputs x 3 channels x windows of 2x2
-    (lambda: single("MAX_POOL_2D", [(1, 4, 4, 3)], (1, 2, 2, 3), "Pool2DOptions",
-                    {"filterWidth": 2, "filterHeight": 2}), 48, "pooling"),
-    (lambda: single("MEAN", [(1, 4, 4, 3), np.array([1, 2], np.int32)], (1, 3)), 48, "pooling"),
-    (lambda: single("ADD", [(1, 4, 4, 3), (1, 4, 4, 3)], (1, 4, 4, 3)), 48, "elementwise"),
-    (lambda: single("SOFTMAX", [(1, 10)], (1, 10)), 10, "softmax"),
-    (lambda: single("CONCATENATION", [(1, 4), (1, 6)], (1, 10)), 10, "copy"),
-    (lambda: single("CUMSUM", [(1, 4)], (1, 4)), 4, "elementwise"),
-    (lambda: single("HASHTABLE", [(1, 4)], (1, 4)), 4, "other"),
-])
-def test_an_operator_without_macs_counts_its_elements(work: Any, element_ops: int, kernel: str) -> None:
-    found = work()
-    assert (found.macs, found.element_ops, found.kernel) == (0, element_ops, kernel)
 
 
 def test_bytes_shapes_and_options_of_a_convolution_are_those_of_the_file() -> None:
@@ -94,11 +24,6 @@ def test_bytes_shapes_and_options_of_a_convolution_are_those_of_the_file() -> No
     assert (workload.inputs[0].name, workload.outputs[0].dtype) == ("input", "float32")
     assert workload.has_signature
     assert workload.signatures == ("serving_default",)
-
-
-def test_an_unknown_batch_counts_as_one() -> None:
-    work = single("FULLY_CONNECTED", [(-1, 10), weights(7, 10)], (-1, 7))
-    assert (work.macs, work.inputs[0].shape) == (70, (1, 10))
 
 
 @pytest.mark.parametrize(("kernel", "zero_points", "zeros"), [
@@ -144,31 +69,6 @@ def test_int8_weights_that_are_unpacked_to_float_are_no_hybrid_kernel() -> None:
     assert (workload.operators[1].hybrid, workload.number_format) == (False, "mixed")
 
 
-def test_the_activation_peak_is_the_largest_sum_of_tensors_that_live_together() -> None:
-    made = Handmade()
-    a, b, c, d = (made.activation((1, size), "INT8") for size in (100, 50, 50, 10))
-    made.operator("RELU", [a], [b])            # a, b live: 150
-    made.operator("RESHAPE", [b], [c])         # c is b's memory
-    made.operator("ADD", [c, b], [d])          # b, d live: 60
-    assert read_workload(made.bytes([a], [d])).activation_peak_bytes == 150
-
-
-def test_a_residual_tensor_lives_until_it_is_added() -> None:
-    made = Handmade()
-    a, b, c = (made.activation((1, 100), "INT8") for _ in range(3))
-    made.operator("RELU", [a], [b])
-    made.operator("ADD", [a, b], [c])
-    assert read_workload(made.bytes([a], [c])).activation_peak_bytes == 300
-
-
-def test_a_circle_of_views_in_a_damaged_graph_ends() -> None:
-    made = Handmade()
-    a, b = made.activation((4,)), made.activation((4,))
-    made.operator("RESHAPE", [a], [b])
-    made.operator("RESHAPE", [b], [a])
-    assert read_workload(made.bytes([a], [b])).activation_peak_bytes == 32
-
-
 def test_control_flow_and_custom_operators_are_seen() -> None:
     made = Handmade()
     a, b, c = (made.activation((1, 4)) for _ in range(3))
@@ -181,7 +81,7 @@ def test_control_flow_and_custom_operators_are_seen() -> None:
 
 def test_an_optional_input_that_is_left_out_is_no_tensor() -> None:
     made = Handmade()
-    data, kernel, out = made.activation((1, 3)), made.constant(weights(2, 3)), made.activation((1, 2))
+    data, kernel, out = made.activation((1, 3)), made.constant(np.ones((2, 3), np.float32)), made.activation((1, 2))
     made.operator("FULLY_CONNECTED", [data, kernel, -1], [out])
     assert (len(read_workload(made.bytes([data], [out])).operators[0].inputs)) == 2
 
@@ -200,3 +100,18 @@ def test_the_converters_formats_are_recognised(tiny_tflites: dict[str, bytes], n
     # conv 6x6x4x(3x3x2), depthwise 3x3x4x(3x3), dense 4x3
     assert workload.macs == 2_592 + 324 + 12
     assert next(op for op in workload.operators if op.macs).activation == "RELU"
+
+
+def test_resnet_8_of_mlperf_tiny_has_its_published_12_5_million_macs() -> None:
+    made = Handmade()
+    sizes = [(32, 3, 16, 3), (32, 16, 16, 3), (32, 16, 16, 3),  # side, channels in and out, kernel
+             (16, 16, 32, 3), (16, 32, 32, 3), (16, 16, 32, 1),
+             (8, 32, 64, 3), (8, 64, 64, 3), (8, 32, 64, 1)]
+    for side, channels, width, kernel in sizes:
+        data, out = made.activation((1, side, side, channels)), made.activation((1, side, side, width))
+        made.operator("CONV_2D", [data, made.constant(np.ones((width, kernel, kernel, channels), np.float32))], [out])
+    last, out = made.activation((1, 64)), made.activation((1, 10))
+    made.operator("FULLY_CONNECTED", [last, made.constant(np.ones((10, 64), np.float32))], [out])
+    workload = read_workload(made.bytes([0], [out]))
+    assert workload.macs == 12_501_632
+    assert workload.parameters == 77_360  # of the 78,666 of the Keras model, without biases and normalization
