@@ -89,6 +89,7 @@ def parse_variant(name: str) -> Variant:
             of the grammar that nothing here builds.
     """
     *tokens, last = name.split("-")
+    _refuse_reserved(name, [*tokens, last])
     numbers = dict(_read_token(name, token) for token in tokens)
     _read_format(name, last)
     if list(numbers) != sorted(numbers, reverse=True) or len(numbers) != len(tokens):
@@ -99,14 +100,19 @@ def parse_variant(name: str) -> Variant:
     return Variant(name=name, pruned=numbers.get("pruned"), clustered=numbers.get("clustered"), format=last)
 
 
+def _refuse_reserved(name: str, tokens: list[str]) -> None:
+    """Refuse what the grammar knows but nothing here builds."""
+    for token in tokens:
+        if token in RESERVED or _RESERVED_TOKEN.fullmatch(token):
+            raise VariantError(f"variant '{name}': '{token}' is in the grammar but nothing here builds it yet",
+                               ", ".join([*TOKENS, *FORMATS]), "litesmith variants")
+
+
 def _read_token(name: str, token: str) -> tuple[str, int]:
     """(kind, number) of one token before the format."""
     match = _TOKEN.fullmatch(token)
     if match:
         return match[1], int(match[2])
-    if _RESERVED_TOKEN.fullmatch(token) or token in RESERVED:
-        raise VariantError(f"variant '{name}': '{token}' is in the grammar but nothing here builds it yet",
-                           ", ".join(TOKENS), "litesmith variants")
     if token in FORMATS:
         raise VariantError(f"variant '{name}': the number format '{token}' must come last", f"the order {ORDER}")
     hint = near_miss(token, [*TOKENS, *FORMATS])
@@ -118,9 +124,6 @@ def _read_format(name: str, token: str) -> None:
     """Refuse a last token that is no number format."""
     if token in FORMATS:
         return
-    if token in RESERVED or _RESERVED_TOKEN.fullmatch(token):
-        raise VariantError(f"variant '{name}': '{token}' is in the grammar but nothing here builds it yet",
-                           ", ".join(FORMATS), "litesmith variants")
     if _TOKEN.fullmatch(token):
         raise VariantError(f"variant '{name}' has no number format", ", ".join(FORMATS), f"for example '{name}-int8'")
     hint = near_miss(token, FORMATS)

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.stage_order import STAGES
+from stages.context import StageContext, no_progress
+
+
+@pytest.mark.parametrize("name", list(STAGES))
+def test_every_stage_keeps_the_contract(name):
+    module = STAGES[name].module()
+    assert name == module.NAME
+    assert module.VERSION >= 1
+    assert issubclass(module.Options, module.Settings)
+    assert all(isinstance(library, str) for library in module.LIBRARIES)
+    assert {"options", "context"} <= set(module.run.__kwdefaults__ or {}) | set(module.run.__annotations__)
+    assert all(field.description for field in module.Settings.model_fields.values())
+
+
+def test_the_order_is_that_of_the_work():
+    assert list(STAGES) == ["prepare", "train", "baseline", "prune", "quantize", "convert", "evaluate", "benchmark",
+                            "check", "report"]
+
+
+def test_a_context_needs_no_progress_callback(tmp_path):
+    context = StageContext(out=tmp_path, scratch=tmp_path, log=Path("log"))
+    assert context.progress is no_progress
+    context.progress(1, 2, "half")

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_profiles.errors import VariantError
+from stages.variants import FORMATS, parse_variant
+
+
+def test_a_bare_format_is_a_variant():
+    variant = parse_variant("int16x8")
+    assert (variant.format, variant.pruned, variant.clustered, variant.is_qat) == ("int16x8", None, None, False)
+
+
+def test_tokens_are_read_in_order():
+    variant = parse_variant("pruned75-clustered16-int8qat")
+    assert (variant.pruned, variant.clustered, variant.format, variant.is_qat) == (75, 16, "int8qat", True)
+
+
+def test_each_token_is_described():
+    assert parse_variant("pruned75-clustered16-int8").describe() == [
+        ("pruned75", "75 % of the weights set to zero, then fine-tuned"),
+        ("clustered16", "16 shared values per layer, zeros kept, then fine-tuned"),
+        ("int8", FORMATS["int8"])]
+
+
+@pytest.mark.parametrize(("name", "words"), [
+    ("pruned75", "has no number format"),
+    ("clustered16-pruned75-int8", "out of order"),
+    ("pruned50-pruned75-int8", "doubled"),
+    ("int8-pruned75", "must come last"),
+    ("int8-float32", "must come last"),
+    ("pruned0-int8", "out of range"),
+    ("pruned100-int8", "out of range"),
+    ("clustered1-int8", "out of range"),
+    ("clustered257-int8", "out of range"),
+    ("slim40-int8", "nothing here builds it yet"),
+    ("distilled-int8", "nothing here builds it yet"),
+    ("pruned2of4-int8", "nothing here builds it yet"),
+    ("int8-packed", "nothing here builds it yet"),
+    ("int4", "nothing here builds it yet"),
+    ("prunned75-int8", "did you mean 'prunedNN'"),
+    ("itn8", "did you mean 'int8'"),
+    ("", "unknown number format"),
+    ("-int8", "unknown token"),
+    ("INT8", "unknown number format"),
+])
+def test_a_name_that_breaks_the_grammar_is_refused_with_the_reason(name, words):
+    with pytest.raises(VariantError, match=words):
+        parse_variant(name)
+
+
+@given(st.integers(1, 99), st.integers(2, 256), st.sampled_from(sorted(FORMATS)))
+def test_every_name_inside_the_grammar_is_read_back_as_it_was_built(pruned, clustered, number_format):
+    name = f"pruned{pruned}-clustered{clustered}-{number_format}"
+    variant = parse_variant(name)
+    assert (variant.name, variant.pruned, variant.clustered, variant.format) == (name, pruned, clustered, number_format)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_variant_or_a_variant_error(text):
+    with suppress(VariantError):
+        assert parse_variant(text).name == text
