@@ -9,6 +9,7 @@ dequantizes. Loop and evaluation take turns; the middle and the range over the r
     running     from the moment the first worker has loaded the model, against a loop over inputs quantized beforehand
     from_float  the same against a loop that quantizes each image, as it must to start where the evaluation starts
     all         with the start of the workers, against the loop of `running` without its start
+    ceiling     as many bare loops at once as there are workers, against one: what the machine has to give just now
     cpu         processor seconds an image, loop over evaluation: what is saved whatever else the machine does
 
 Without a MODEL, two are built with TensorFlow: one the size of MLPerf Tiny's ResNet-8 (12.5 million MACs at 32x32x3)
@@ -30,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from stages.engines import host, registry
-from stages.engines.pool import Job, Predictions, fitting_batch, predict_file
+from stages.engines.pool import Job, Predictions, predict_file
 
 LOOP = """
 import sys, time
@@ -65,21 +66,27 @@ print(bare, bare_cpu, run(samples, quantized)[0])
 RATIOS = {"running": (0, 0), "from_float": (0, 2), "all": (1, 0), "cpu": (2, 1)}
 """Which rate of the evaluation is divided by which of the loop."""
 
+COLUMNS = ("ceiling", *RATIOS)
 
-def loop_rate(engine: str, model: Path, samples: Path) -> tuple[float, float, float]:
-    """Images a second of the bare loop, the same per processor second, and of the loop that quantizes each image."""
+
+def loop_rates(engine: str, model: Path, samples: Path, processes: int = 1) -> np.ndarray:
+    """Images a second of the bare loop, the same per processor second, and of the loop that quantizes each image.
+
+    With several processes: the sum of as many loops at once, each on all samples.
+    """
     code = LOOP.format(module=registry.ENGINES[engine].module)
-    done = subprocess.run([sys.executable, "-c", code, str(model), str(samples)], capture_output=True, text=True,
-                          check=True)
-    bare, bare_cpu, whole = map(float, done.stdout.split())
-    return bare, bare_cpu, whole
+    command = [sys.executable, "-c", code, str(model), str(samples)]
+    loops = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+             for _ in range(processes)]
+    rates = np.array([[float(rate) for rate in loop.communicate()[0].split()] for loop in loops])
+    return rates.sum(axis=0)
 
 
 def evaluation_rates(engine: str, model: Path, samples: Path, workers: int, batch: int,
                      folder: Path) -> tuple[float, float, float]:
     """Images a second of the evaluation: once it runs, with the start of its workers, and per processor second."""
     job = Job(engine=engine, tflite=model.read_bytes(), model=model.stem, samples=samples,
-              batch=batch or fitting_batch(samples), workers=workers, timeout_s=600, log=folder / "engines.log")
+              batch=batch, workers=workers, timeout_s=600, log=folder / "engines.log")
     start = time.perf_counter()
     found: Predictions = predict_file(job, lambda *_: None)
     whole = time.perf_counter() - start
@@ -95,12 +102,13 @@ def compare(engine: str, model: Path, options: argparse.Namespace, folder: Path)
         shape = worker.load(model.read_bytes()).inputs[0].shape[1:]
     path = folder / "samples.npy"
     np.save(path, np.random.default_rng(0).random((options.samples, *shape), dtype=np.float32))
-    loops, rates = [], []
+    loops, rates, ceilings = [], [], []
     for _ in range(options.repeats):
-        loops.append(loop_rate(engine, model, path))
+        loops.append(loop_rates(engine, model, path))
+        ceilings.append(loop_rates(engine, model, path, options.workers)[0] / loops[-1][0])
         rates.append(evaluation_rates(engine, model, path, options.workers, options.batch, folder))
     ratios = {name: [rate[ours] / loop[theirs] for rate, loop in zip(rates, loops, strict=True)]
-              for name, (ours, theirs) in RATIOS.items()}
+              for name, (ours, theirs) in RATIOS.items()} | {"ceiling": ceilings}
     result = {"model": model.stem, "engine": engine, "samples": options.samples,
               "loop_per_s": statistics.median(loop[0] for loop in loops),
               "evaluation_per_s": statistics.median(rate[0] for rate in rates)}
@@ -172,14 +180,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         models = options.models or build_models(folder)
-        print(f"{'model':<18}{'loop /s':>9}{'eval /s':>9}" + "".join(f"   {k + ' (range)':<19}" for k in RATIOS))
+        print(f"{'model':<18}{'loop /s':>9}{'eval /s':>9}" + "".join(f"   {k + ' (range)':<19}" for k in COLUMNS))
         results = []
         for model in models:
             result = compare(options.engine, model, options, folder)
             results.append(result)
             print(f"{result['model']:<18}{result['loop_per_s']:>9,.0f}{result['evaluation_per_s']:>9,.0f}   "
                   + "   ".join(f"{result[f'ratio_{k}']:.2f} ({result[f'ratio_{k}_min']:.2f} to "
-                               f"{result[f'ratio_{k}_max']:.2f})" for k in RATIOS), flush=True)
+                               f"{result[f'ratio_{k}_max']:.2f})" for k in COLUMNS), flush=True)
     print(json.dumps({"host": machine.model_dump(), "engine": options.engine, "engine_version": version,
                       "workers": options.workers, "batch": options.batch, "repeats": options.repeats,
                       "results": results}))

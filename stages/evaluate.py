@@ -16,7 +16,7 @@ from stages import metrics
 from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
 from stages.engines import host, registry
-from stages.engines.pool import Job, fitting_batch, predict_file
+from stages.engines.pool import Job, predict_file
 from stages.metrics import Array
 from stages.records import Agreement, EngineEvaluation, EngineStatus, EvaluateResult
 
@@ -121,7 +121,7 @@ class _Task:
         """(samples, classes) float32 outputs of one engine."""
         options = self._options
         job = Job(engine=engine, tflite=self._tflite, model=self.name, samples=self._samples,
-                  batch=options.batch_size or fitting_batch(self._samples),
+                  batch=options.batch_size,
                   workers=options.workers or len(host.cores()), timeout_s=options.timeout_s, log=self._context.log)
         found = predict_file(job, lambda done, total: self._context.progress(done, total, f"{self.name} in {engine}"))
         if len(found.outputs) != 1:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from device_profiles.errors import EngineCrash, EngineRefusal, EngineTimeout
+from stages.engines.client import TensorInfo
 from stages.engines.pool import Job, fitting_batch, predict_file
 from stages.engines.registry import ENGINES
 from tests.stages.engine_stubs import stub
@@ -128,7 +129,15 @@ def test_an_interruption_ends_the_workers(tmp_path: Path) -> None:
     assert not psutil.Process().children()
 
 
-@pytest.mark.parametrize(("shape", "batch"), [((5, 8, 8, 1), 64), ((5, 32, 32, 3), 8), ((5, 96, 96, 3), 1)])
-def test_fitting_batch_keeps_the_inputs_within_96_kib(tmp_path: Path, shape: tuple[int, ...], batch: int) -> None:
-    np.save(tmp_path / "x.npy", np.zeros(shape, np.float32))
-    assert fitting_batch(tmp_path / "x.npy") == batch
+@pytest.mark.parametrize(("shape", "dtype", "batch"), [
+    ((1, 8, 8, 1), "float32", 64), ((1, 32, 32, 3), "float32", 8), ((1, 32, 32, 3), "int8", 32),
+    ((1, 96, 96, 3), "float32", 1), ((1, 224, 224, 3), "int8", 1)])
+def test_fitting_batch_keeps_the_inputs_within_96_kib(shape: tuple[int, ...], dtype: str, batch: int) -> None:
+    assert fitting_batch([TensorInfo(name="x", shape=shape, dtype=dtype, scale=0.0, zero_point=0)]) == batch
+
+
+def test_a_batch_of_zero_is_chosen_by_the_models_input(tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray,
+                                                       tmp_path: Path) -> None:
+    chosen, given = (predict_file(job(tmp_path, tiny_samples, tflite=tiny_tflites["int8"], batch=batch), ignore)
+                     for batch in (0, 64))
+    np.testing.assert_array_equal(chosen.outputs[0], given.outputs[0])
