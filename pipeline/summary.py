@@ -17,10 +17,9 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     Args:
         report: report.json as data.
     """
-    from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # so that 80 columns hold three "undecided"
     table.add_column("variant", overflow="fold", min_width=16)  # a very long name is folded, never a figure
     for name in ("bytes", "accuracy", "drop", "median"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -44,6 +44,17 @@ def test_the_table_fits_80_columns_and_stars_the_winner():
     assert "undecided" in out.getvalue()
 
 
+def test_three_times_undecided_fits_80_columns():
+    found = report()
+    verdict = dict.fromkeys(("cpu", "mobile", "iot"), "undecided")
+    found["variants"][0] |= {"name": "pruned75-int8qat", "verdict": verdict}
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary_table(found))
+    line = next(line for line in out.getvalue().splitlines() if "pruned75" in line)
+    assert line.split()[-3:] == ["undecided"] * 3
+    assert len(line.rstrip()) <= 80
+
+
 def test_a_reason_is_shown_as_it_is_without_markup():
     assert winner_lines(report())[0].endswith("the smallest \\[of] 1")
 
