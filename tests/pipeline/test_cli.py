@@ -284,3 +284,14 @@ def test_doctor_starts_every_engine_and_reports_the_machine(typed):
     assert found["engine litert"]["good"] is True
     assert "cores" in found["machine"]["found"]
     assert found["tensorflow"]["found"] == "2.21.0"
+
+
+def test_a_run_that_is_up_to_date_imports_no_tensorflow_and_no_engine(small_folder):
+    command = [sys.executable, "-X", "importtime", "-m", "pipeline", "run", "-c", "run.yaml", "--store", "store"]
+    done = subprocess.run(command, cwd=small_folder, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr[-500:]
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines() if "|" in line}
+    assert "pipeline" in imported
+    assert not {"tensorflow", "tf_keras", "sklearn", "scipy", "matplotlib", "ai_edge_litert", "tflite_runtime",
+                "tflite_micro"} & imported
