@@ -242,8 +242,11 @@ def _end_workers(running: list[Future[Outcome]]) -> None:
     """After an interruption: end the engine workers until the threads that drive them have let go."""
     import psutil
 
+    from stages.engines.client import WORKER
+
     while any(not future.done() for future in running):
-        for child in psutil.Process().children(recursive=True):
+        for child in psutil.Process().children():
             with suppress(psutil.NoSuchProcess):
-                child.kill()
+                if str(WORKER) in child.cmdline():
+                    child.kill()
         wait(running, timeout=0.1)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,14 @@ from stages.engines.client import TensorInfo
 from stages.engines.pool import Job, fitting_batch, predict_file
 from stages.engines.registry import ENGINES
 from tests.stages.engine_stubs import stub
+
+
+@pytest.fixture
+def no_process_left() -> Iterator[None]:
+    """Fails a test that leaves a process behind."""
+    before = set(psutil.Process().children())
+    yield
+    assert not set(psutil.Process().children()) - before
 
 
 def job(tmp_path: Path, samples: np.ndarray, **changes: object) -> Job:
@@ -67,11 +76,11 @@ def test_progress_counts_samples_from_the_calling_thread(tmp_path: Path) -> None
     assert {name for _, _, name in seen} == {threading.current_thread().name}
 
 
+@pytest.mark.usefixtures("no_process_left")
 def test_a_crash_of_one_worker_ends_all_and_is_raised(tmp_path: Path) -> None:
     command = stub(tmp_path, "def on_invoke(i): os.kill(os.getpid(), signal.SIGSEGV)")
     with pytest.raises(EngineCrash, match="SIGSEGV in predict"):
         predict_file(job(tmp_path, np.zeros((3000, 4), np.float32), command=command), ignore)
-    assert not psutil.Process().children()
 
 
 def test_a_runtime_that_dies_of_batches_alone_is_run_one_at_a_time(tmp_path: Path) -> None:
@@ -101,13 +110,13 @@ def test_a_worker_that_somebody_kills_once_does_not_cost_the_result(tmp_path: Pa
     np.testing.assert_array_equal(found.outputs[0], samples + 1)
 
 
+@pytest.mark.usefixtures("no_process_left")
 def test_a_hang_is_raised_within_the_time_limit_and_leaves_no_process(tmp_path: Path) -> None:
     command = stub(tmp_path, "def on_invoke(i): time.sleep(60)")
     start = time.monotonic()
     with pytest.raises(EngineTimeout, match="within 2 s"):
         predict_file(job(tmp_path, np.zeros((10, 4), np.float32), command=command, timeout_s=2.0), ignore)
     assert time.monotonic() - start < 8
-    assert not psutil.Process().children()
 
 
 def test_a_refusal_is_raised_as_it_is(tmp_path: Path) -> None:
@@ -116,6 +125,7 @@ def test_a_refusal_is_raised_as_it_is(tmp_path: Path) -> None:
         predict_file(job(tmp_path, np.zeros((5000, 4), np.float32), command=command), ignore)
 
 
+@pytest.mark.usefixtures("no_process_left")
 def test_an_interruption_ends_the_workers(tmp_path: Path) -> None:
     command = stub(tmp_path, "def on_invoke(i): time.sleep(60)")
 
@@ -126,7 +136,6 @@ def test_an_interruption_ends_the_workers(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         predict_file(job(tmp_path, np.zeros((10, 4), np.float32), command=command), interrupt)
     assert time.monotonic() - start < 8
-    assert not psutil.Process().children()
 
 
 @pytest.mark.parametrize(("shape", "dtype", "batch"), [
