@@ -48,7 +48,7 @@ class Settings(Record):
         default="last", description="cores to pin to: last (as many of the last ones as threads), any, or a list")
     rounds: int = Field(default=30, ge=_FEWEST_ROUNDS, le=10_000, description="interleaved rounds over all variants")
     round_samples: int = Field(default=100, ge=1, le=100_000, description="inferences a round and variant, at most")
-    round_s: float = Field(default=0.05, gt=0, le=60, description="seconds a round and variant, at most")
+    round_s: float = Field(default=0.02, gt=0, le=60, description="seconds a round and variant, at most")
     budget_s: float = Field(default=5.0, gt=0, description="seconds a variant and engine; five rounds are always made")
     warm_up_s: float = Field(default=0.5, ge=0, description="seconds a variant may take until its latency is steady")
     timeout_s: float = Field(default=60.0, gt=0, description="seconds that an engine may take to load or to answer")
