@@ -116,10 +116,12 @@ class Console:
         """Variants against profiles in 80 columns, then a winner a profile."""
         from rich.console import Console as RichConsole
 
-        from pipeline.summary import summary_table, winner_lines
+        from pipeline.summary import caption, summary_table, winner_lines
 
         rich = RichConsole(file=out, highlight=False, width=min(WIDTH, RichConsole(file=out).width))
         rich.print(summary_table(report))
+        rich.print(caption(report), style="dim", soft_wrap=not out.isatty())
+        rich.print()
         for line in winner_lines(report):
             rich.print(line, soft_wrap=not out.isatty())
 

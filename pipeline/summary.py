@@ -30,13 +30,26 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     return table
 
 
+def caption(report: Mapping[str, Any]) -> str:
+    """What the table's figures are: measured, where, in which engines."""
+    engines = dict.fromkeys(_engine_with(variant, "metrics", "accuracy") for variant in report["variants"])
+    where = " or ".join(filter(None, engines)) or "no engine"
+    return f"measured on this host in {where}: accuracy, drop in points, median latency; ★ is picked"
+
+
+def _engine_with(variant: Mapping[str, Any], group: str, figure: str) -> str:
+    """The first engine in which a variant has a figure; an empty string where none has."""
+    return next((name for name, found in variant[group].items() if found[figure]), "")
+
+
 def variant_cells(variant: Mapping[str, Any]) -> list[str]:
     """Name, bytes, accuracy, drop in points and median latency, as text; a dash where there is none."""
-    metrics = next((m for m in variant["metrics"].values() if m["accuracy"]), None)
-    median = next((one["median"] for one in variant["latency"].values() if one["median"]), None)
+    metrics = variant["metrics"].get(_engine_with(variant, "metrics", "accuracy"))
+    measured = variant["latency"].get(_engine_with(variant, "latency", "median"))
     accuracy = f"{metrics['accuracy']['value'] * 100:.1f} %" if metrics else "-"
     drop = f"{metrics['drop']['value']:+.1f}" if metrics and metrics["drop"] else "-"
-    return [variant["name"], f"{variant['tflite_bytes']:,}", accuracy, drop, milliseconds(median)]
+    median = milliseconds(measured["median"] if measured else None)
+    return [variant["name"], f"{variant['tflite_bytes']:,}", accuracy, drop, median]
 
 
 def milliseconds(figure: Mapping[str, Any] | None) -> str:

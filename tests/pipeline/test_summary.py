@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.summary import milliseconds, summary_table, variant_cells, winner_lines
+from pipeline.summary import caption, milliseconds, summary_table, variant_cells, winner_lines
 
 
 def figure(value, unit="fraction"):
@@ -29,6 +29,10 @@ def report():
 def test_cells_come_from_the_first_engine_that_has_figures():
     assert variant_cells(report()["variants"][0]) == ["pruned75-clustered16-int8qat", "1,234,567", "98.2 %", "+0.3",
                                                       "18.3 µs"]
+
+
+def test_the_caption_names_the_engine_that_measured():
+    assert caption(report()).startswith("measured on this host in tflite-runtime: ")
 
 
 def test_a_variant_without_figures_has_dashes_not_zeros():
