@@ -155,6 +155,8 @@ def _tag_fault(tree: Tree, path: Path, kind: str, context: Mapping[str, Any]) ->
         return Fault(here, _place(tree, here), f"the key '{key_path(here)}' is missing", "a key that says which kind")
     words = [word.strip().strip("'") for word in str(context["expected_tags"]).split(",")]
     hint = near_miss(str(context["tag"]), words)
+    if here not in tree.values:  # a validator has spelt out a short form: the file's value is the discriminator's
+        here = path
     found = f"'{key_path(here)}' is {describe(_value(tree, here))}"
     return Fault(here, _place(tree, here), found, ", ".join(words), hint)
 

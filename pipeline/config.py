@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from device_profiles import strictyaml
-from device_profiles.errors import UsageError, VariantError, near_miss
+from device_profiles.errors import ConfigError, UsageError, VariantError, near_miss
 from device_profiles.loader import load_profile, names
 from device_profiles.records import Record
 from device_profiles.schema import Profile
@@ -19,6 +19,7 @@ from stages.benchmark import Settings as BenchmarkSettings
 from stages.check import Settings as CheckSettings
 from stages.convert import Settings as ConvertSettings
 from stages.evaluate import Settings as EvaluateSettings
+from stages.models import BUILDERS
 from stages.prepare import Settings as PrepareSettings
 from stages.prune import Settings as PruneSettings
 from stages.quantize import Settings as QuantizeSettings
@@ -89,6 +90,15 @@ class RunConfig(Record):
     profiles: tuple[str, ...] = Field(("cpu", "mobile", "iot"), min_length=1,
                                       description="device profiles: shipped names or paths of YAML files")
 
+    @field_validator("model")
+    @classmethod
+    def _model_known(cls, value: str) -> str:
+        if value not in BUILDERS:
+            hint = near_miss(value, BUILDERS)
+            raise strictyaml.refusal(f"no model is called '{value}'" + (f"; {hint}" if hint else ""),
+                                     ", ".join(BUILDERS))
+        return value
+
     @field_validator("variants")
     @classmethod
     def _no_doubles(cls, value: tuple[VariantEntry, ...]) -> tuple[VariantEntry, ...]:
@@ -128,13 +138,18 @@ class RunConfig(Record):
 
     def as_yaml(self) -> str:
         """The whole config, defaults included, as a run file that gives the same run."""
-        from io import StringIO
+        return _dumped(self.model_dump(mode="json", exclude_none=True))
 
-        from ruamel.yaml import YAML
 
-        text = StringIO()
-        YAML(typ="safe", pure=True).dump(self.model_dump(mode="json", exclude_none=True), text)
-        return text.getvalue()
+def _dumped(values: dict[str, Any]) -> str:
+    """A mapping as YAML."""
+    from io import StringIO
+
+    from ruamel.yaml import YAML
+
+    text = StringIO()
+    YAML(typ="safe", pure=True).dump(values, text)
+    return text.getvalue()
 
 
 def default_text() -> str:
@@ -170,13 +185,7 @@ def from_mapping(values: Mapping[str, Any]) -> RunConfig:
     Raises:
         ConfigError: it breaks the schema.
     """
-    from io import StringIO
-
-    from ruamel.yaml import YAML
-
-    text = StringIO()
-    YAML(typ="safe", pure=True).dump(dict(values), text)
-    return strictyaml.loads(text.getvalue(), RunConfig, "<config>")
+    return strictyaml.loads(_dumped(dict(values)), RunConfig, "<config>")
 
 
 def changed(config: RunConfig, changes: Iterable[str]) -> RunConfig:
@@ -217,15 +226,14 @@ def _yaml_value(word: str, text: str) -> object:
 
 def _with_value(config: RunConfig, key: str, value: object) -> RunConfig:
     """The config with one dotted key set, checked as if it had stood in the file."""
-    raw = config.model_dump(exclude_unset=False)
+    raw = config.model_dump(mode="json")
     *parents, last = key.split(".")
     place: Any = raw
     for part in parents:
         place = _below(key, place, part)[part]
     _below(key, place, last)[last] = value
     try:
-        return RunConfig.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"--set {key}={value}: {first['msg']}, found {first['input']!r}") from error
+        return strictyaml.loads(_dumped(raw), RunConfig, "--set")
+    except ConfigError as error:
+        raise UsageError(f"--set {key}: {error.found}", error.allowed, error.next_step) from error
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from device_profiles.errors import LitesmithError
 from pipeline.plan import Call, Plan
 from pipeline.runner import Outcome
 from pipeline.stage_order import STAGES
@@ -28,6 +29,9 @@ class Console:
         stream: the terminal's own standard error.
         verbose: a line for each call, not for each stage.
         quiet: print nothing but failures.
+
+    Attributes:
+        shown: errors that the user has seen.
     """
 
     def __init__(self, stream: TextIO, verbose: bool = False, quiet: bool = False) -> None:
@@ -39,6 +43,7 @@ class Console:
         self._seen: dict[str, list[Outcome]] = {}
         self._open: Counter[str] = Counter()
         self._warned: set[str] = set()
+        self.shown: list[LitesmithError] = []
         self._lock = threading.Lock()
         self._progress = self._new_progress()
 
@@ -130,7 +135,7 @@ class Console:
         outcomes = self._seen[stage]
         made = [outcome for outcome in outcomes if outcome.status == "made"]
         failed = sum(outcome.status in ("failed", "blocked") for outcome in outcomes)
-        if not made and not failed:
+        if not made and (not failed or len(outcomes) == 1):  # a failure has had a line of its own
             return
         if len(outcomes) == 1:
             text = _status_text(outcomes[0])
@@ -148,6 +153,7 @@ class Console:
     def _fail(self, outcome: Outcome) -> None:
         """A failure is shown even when quiet."""
         self.rich.print(f"[red]✗ {_plain(outcome.call.label)}[/red]  {_plain(str(outcome.error))}")
+        self.shown += [outcome.error] if outcome.error else []
 
     def _warn(self, text: str) -> None:
         if text not in self._warned:

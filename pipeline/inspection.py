@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from device_profiles.errors import EngineError, UsageError
+from device_profiles.errors import EngineError, TfliteError, UsageError
 from device_profiles.records import Record
 from device_profiles.workload import OperatorWork, Workload, read_workload
 from pipeline.store import file_digest
@@ -47,7 +47,10 @@ def inspect_file(path: Path, engines: bool = True) -> Inspection:
     if not path.is_file():
         raise UsageError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}", "a .tflite file")
     content = path.read_bytes()
-    workload = read_workload(content)
+    try:
+        workload = read_workload(content)
+    except TfliteError as error:
+        raise TfliteError(f"{path}: {error.found}", error.allowed, error.next_step) from error
     return Inspection(path=str(path), sha256=file_digest(path), workload=workload,
                       engines=_ask_engines(content, path.name) if engines else ())
 

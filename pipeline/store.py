@@ -175,7 +175,8 @@ def explain(error: OSError, path: Path) -> tuple[str, str, str]:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return (f"{where} cannot be written: {error.strerror}", "",
                 "mend its permissions, or give another --store or --runs")
-    return f"{where}: {error.strerror or error}", "", "run the same command again: what is done is kept"
+    return (f"{where}: {error.strerror or error}", "",
+            "mend that or give another --store or --runs, and run again: what is done is kept")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from device_profiles.errors import LitesmithError
 from pipeline.cli.options import print_json, run_options, talk_options
 from pipeline.stage_order import STAGES
 
@@ -97,7 +98,12 @@ def _go(stage: str | None, config_path: Path | None, changes: tuple[str, ...], w
     session, origin = _session(config_path, changes, wanted, runs, store)
     with kept_out(session.folder.log) as (out, err), Console(err, verbose=verbose, quiet=quiet or as_json) as console:
         console.header(session.config.name, origin)
-        result = session.run(stage, console)
+        try:
+            result = session.run(stage, console)
+        except LitesmithError as error:
+            if error in console.shown and not as_json and "--debug" not in sys.argv:
+                return error.exit_code
+            raise
         console.footer(result, stage, out)
     if as_json:
         print_json(_as_data(result, stage))
