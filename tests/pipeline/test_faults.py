@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pipeline.store import file_digest
@@ -76,8 +77,7 @@ def test_ctrl_c_stops_cleanly_says_how_to_go_on_and_leaves_no_worker(tmp_path, u
     assert process.returncode == 130
     assert "to go on: litesmith run -c run.yaml" in err
     assert "Traceback" not in err
-    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert not [line for line in listed.splitlines() if "worker.py" in line and str(tmp_path) in line]
+    assert [p.pid for p in psutil.process_iter(["cwd", "cmdline"]) if p.info["cwd"] == str(tmp_path)] == []
     process = start(tmp_path)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
