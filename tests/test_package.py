@@ -14,8 +14,8 @@ import pytest
 from tests.pipeline.small import SMALL
 
 ROOT = Path(__file__).parent.parent
-DATA = ("device_profiles/profiles/cpu.yaml", "device_profiles/profiles/mobile.yaml", "device_profiles/profiles/iot.yaml",
-        "pipeline/templates/litesmith.yaml", "stages/reporting/templates/report.html.j2",
+DATA = ("device_profiles/profiles/cpu.yaml", "device_profiles/profiles/mobile.yaml",
+        "device_profiles/profiles/iot.yaml", "pipeline/templates/litesmith.yaml", "stages/reporting/templates/report.html.j2",
         "stages/reporting/templates/report.css", "stages/reporting/templates/report.js", "pipeline/py.typed",
         "stages/py.typed", "device_profiles/py.typed")
 
@@ -44,7 +44,8 @@ def test_the_wheel_carries_the_package_data_and_every_module(built):
 
 
 def test_the_sdist_carries_what_the_wheel_is_built_from(built):
-    names = {name.partition("/")[2] for name in tarfile.open(next(built.glob("*.tar.gz"))).getnames()}
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     assert {*DATA, "setup.cfg", "pyproject.toml", "README.md", "LICENSE"} - names == set()
 
 
