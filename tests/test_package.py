@@ -14,10 +14,11 @@ import pytest
 from tests.pipeline.small import SMALL
 
 ROOT = Path(__file__).parent.parent
-DATA = ("device_profiles/profiles/cpu.yaml", "device_profiles/profiles/mobile.yaml",
-        "device_profiles/profiles/iot.yaml", "pipeline/templates/litesmith.yaml", "stages/reporting/templates/report.html.j2",
-        "stages/reporting/templates/report.css", "stages/reporting/templates/report.js", "pipeline/py.typed",
-        "stages/py.typed", "device_profiles/py.typed")
+DATA = (
+    *(f"device_profiles/profiles/{name}.yaml" for name in ("cpu", "mobile", "iot")),
+    *(f"stages/reporting/templates/report.{ending}" for ending in ("html.j2", "css", "js")),
+    *(f"{layer}/py.typed" for layer in ("device_profiles", "stages", "pipeline")),
+    "pipeline/templates/litesmith.yaml")
 
 
 @pytest.fixture(scope="module")
