@@ -53,7 +53,8 @@ class Console:
 
         return Progress(SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=20),
                         TextColumn("{task.fields[text]}"), TimeRemainingColumn(compact=True), console=self.rich,
-                        transient=True, disable=self.quiet or not self.rich.is_terminal)
+                        transient=True, disable=self.quiet or not self.rich.is_terminal,
+                        redirect_stdout=False, redirect_stderr=False)  # what libraries print belongs in the log
 
     def __enter__(self) -> Console:
         self._progress.start()

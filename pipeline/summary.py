@@ -34,7 +34,7 @@ def caption(report: Mapping[str, Any]) -> str:
     """What the table's figures are: measured, where, in which engines."""
     engines = dict.fromkeys(_engine_with(variant, "metrics", "accuracy") for variant in report["variants"])
     where = " or ".join(filter(None, engines)) or "no engine"
-    return f"measured on this host in {where}: accuracy, drop in points, median latency; ★ is picked"
+    return f"measured on this host in {where}: accuracy, drop in points, median; ★ picked"
 
 
 def _engine_with(variant: Mapping[str, Any], group: str, figure: str) -> str:

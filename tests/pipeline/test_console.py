@@ -57,3 +57,27 @@ def test_brackets_in_a_summary_are_not_markup():
 def test_a_warning_is_shown_once():
     text = shown([made("train", warnings=("few samples",)), made("train", warnings=("few samples",))])
     assert text.count("few samples") == 1
+
+
+def test_what_python_code_prints_during_a_run_stays_out_of_a_terminal(tmp_path):
+    """With a real pseudo-terminal: a progress display would otherwise take over sys.stderr."""
+    import os
+    import pty
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    code = ("import sys, warnings\nfrom pathlib import Path\nfrom pipeline.chatter import kept_out\n"
+            "from pipeline.console import Console\nfrom tests.pipeline.fakes import call\n"
+            f"with kept_out(Path({str(tmp_path / 'log.txt')!r})) as (out, err), Console(err) as console:\n"
+            "    console.started(call('train'))\n"
+            "    warnings.warn('a warning of a library')\n    print('a line of a library')\n"
+            "    console.note('a note for the user')\n")
+    main, side = pty.openpty()
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], stdout=side, stderr=side, check=True)
+    shown = os.read(main, 100_000).decode()
+    assert "a note for the user" in shown
+    assert "of a library" not in shown
+    log = (tmp_path / "log.txt").read_text()
+    assert "a warning of a library" in log
+    assert "a line of a library" in log
