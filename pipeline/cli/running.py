@@ -52,6 +52,7 @@ def _stage_command(name: str, text: str) -> click.Command:
     @run_options
     @talk_options
     def command(**options: Any) -> int:
+        """Run as far as this stage."""
         return _go(name, **options)
 
     return command

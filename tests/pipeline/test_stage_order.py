@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from pipeline.stage_order import STAGES
-from stages.context import StageContext, no_progress
 
 
 @pytest.mark.parametrize("name", list(STAGES))
@@ -22,9 +19,3 @@ def test_every_stage_keeps_the_contract(name):
 def test_the_order_is_that_of_the_work():
     assert list(STAGES) == ["prepare", "train", "baseline", "prune", "quantize", "convert", "evaluate", "benchmark",
                             "check", "report"]
-
-
-def test_a_context_needs_no_progress_callback(tmp_path):
-    context = StageContext(out=tmp_path, scratch=tmp_path, log=Path("log"))
-    assert context.progress is no_progress
-    context.progress(1, 2, "half")
