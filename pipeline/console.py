@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from device_profiles.errors import LitesmithError
 from pipeline.plan import Call, Plan
-from pipeline.runner import Outcome
+from pipeline.runner import Outcome, Watcher
 from pipeline.stage_order import STAGES
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ WIDTH = 80
 VERDICT_STYLES = {"pass": "green", "fail": "red", "undecided": "yellow", "unknown": "magenta"}
 
 
-class Console:
+class Console(Watcher):
     """A watcher that prints. Everything but the table goes to standard error.
 
     Args:

@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from device_profiles.errors import LitesmithError, StageError, StoreError
 from pipeline.plan import Call, Plan
@@ -47,8 +47,8 @@ class Outcome:
     error: LitesmithError | None = None
 
 
-class Watcher(Protocol):
-    """Whom the runner tells what happens. All of it must be cheap and safe to call from another thread."""
+class Watcher:
+    """Whom the runner tells what happens; this one tells nobody. What overrides it must be cheap and thread-safe."""
 
     def planned(self, plan: Plan) -> None:
         """What is about to be carried out; called again when variants that failed are left out."""

@@ -69,25 +69,6 @@ class RunResult:
         return None if check is None else bool(check["fits"])
 
 
-class Silent:
-    """A watcher that tells nobody."""
-
-    def planned(self, plan: Plan) -> None:
-        """Nothing."""
-
-    def started(self, call: Any) -> None:
-        """Nothing."""
-
-    def progress(self, call: Any, done: int, total: int, text: str) -> None:
-        """Nothing."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """Nothing."""
-
-    def note(self, text: str) -> None:
-        """Nothing."""
-
-
 @dataclass
 class Session:
     """A config, a store and a run folder.
@@ -141,7 +122,7 @@ class Session:
         """
         started = datetime.now(UTC)
         folder = open_folder(self.runs, self.config.name)
-        runner = Runner(Store(self.store_path), folder.log, watcher or Silent())
+        runner = Runner(Store(self.store_path), folder.log, watcher or Watcher())
         plan = self.plan(stage)
         try:
             plan = runner.run(plan, lambda lost: self._without(lost, stage))

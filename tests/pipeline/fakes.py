@@ -12,7 +12,7 @@ from typing import Any
 from device_profiles.records import Record
 from pipeline import stage_order
 from pipeline.plan import Call, Plan
-from pipeline.runner import Outcome
+from pipeline.runner import Outcome, Watcher
 from pipeline.stage_order import Lane, Stage
 from stages.context import StageContext
 from stages.records import StageResult
@@ -93,7 +93,7 @@ def two_variants(without: set[str] = frozenset()) -> Plan:
     return Plan({c.label: c for c in calls}, tflites)
 
 
-class Listener:
+class Listener(Watcher):
     """A watcher that remembers."""
 
     def __init__(self) -> None:
