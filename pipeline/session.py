@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from device_profiles.errors import StageError
+from device_profiles.errors import DoesNotFit, StageError
 from pipeline.config import RunConfig
 from pipeline.plan import Plan, Surroundings, build
 from pipeline.run_folder import RunFolder, open_folder
@@ -67,6 +67,19 @@ class RunResult:
         """Whether every required profile has a variant that passes; None where `check` did not run."""
         check = self.result("check")
         return None if check is None else bool(check["fits"])
+
+    def require_fit(self) -> None:
+        """Nothing where every required profile has a variant that passes.
+
+        Raises:
+            DoesNotFit: a required profile has none; it says which, and what stood in the way.
+        """
+        check = self.result("check") or {"profiles": {}}
+        unfit = [f"{name}: {profile['reason']}" for name, profile in check["profiles"].items()
+                 if profile["required"] and profile["winner"] is None]
+        if unfit:
+            raise DoesNotFit("no variant passes on " + "; on ".join(unfit),
+                             next_step="another variant, or another limit in check.limits; the report shows each limit")
 
 
 @dataclass

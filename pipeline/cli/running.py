@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from device_profiles.errors import LitesmithError
+from device_profiles.errors import DoesNotFit, LitesmithError
 from pipeline.cli.options import print_json, run_options, talk_options
 from pipeline.stage_order import STAGES
 
@@ -109,14 +109,26 @@ def _go(stage: str | None, config_path: Path | None, changes: tuple[str, ...], w
     if as_json:
         print_json(_as_data(result, stage))
     _step_summary(result)
+    misfit = _misfit(result, stage)
+    if misfit:
+        click.echo(f"litesmith: {misfit}", err=True)
     return _exit_code(result, stage)
+
+
+def _misfit(result: RunResult, stage: str | None) -> DoesNotFit | None:
+    """Why a required profile has no variant that passes, where the command is to say so."""
+    if stage in (None, "check"):
+        try:
+            result.require_fit()
+        except DoesNotFit as error:
+            return error
+    return None
 
 
 def _exit_code(result: RunResult, stage: str | None) -> int:
     """1 where a call failed, 3 where a required profile has no variant that passes, else 0."""
-    if result.failed:
-        return 1
-    return 3 if stage in (None, "check") and result.fits is False else 0
+    misfit = _misfit(result, stage)
+    return 1 if result.failed else misfit.exit_code if misfit else 0
 
 
 def _as_data(result: RunResult, stage: str | None) -> dict[str, Any]:

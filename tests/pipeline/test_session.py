@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 import pipeline
-from device_profiles.errors import DataError, StoreError
+from device_profiles.errors import DataError, DoesNotFit, StoreError
 from pipeline.config import from_mapping
 from pipeline.session import Session
 from pipeline.store import file_digest
@@ -103,3 +103,19 @@ def test_a_file_in_the_place_of_the_run_folder_is_named(tmp_path):
     (tmp_path / "runs" / "small").write_text("in the way")
     with pytest.raises(StoreError, match="is a file"):
         again(tmp_path)
+
+
+def test_require_fit_raises_where_a_required_profile_has_no_variant_and_names_it(small_run):
+    folder, _ = small_run
+    result = again(folder, check={"require": ["cpu"], "limits": {"cpu": {"tflite_bytes": 100}}})
+    assert result.fits is False
+    with pytest.raises(DoesNotFit, match="no variant passes on cpu: ") as caught:
+        result.require_fit()
+    assert caught.value.exit_code == 3
+
+
+def test_require_fit_is_silent_where_all_required_profiles_have_one(small_run):
+    folder, _ = small_run
+    result = again(folder)
+    assert result.fits is True
+    result.require_fit()
