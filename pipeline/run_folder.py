@@ -120,7 +120,7 @@ def _places(plan: Plan, call: Call, artifact: Artifact) -> list[tuple[str, str]]
     for file in artifact.digests:
         if call.stage in ("check", "report") and file != RESULT:
             places.append((file, f"{call.stage}/{file}"))
-        elif file == "model.keras":
+        elif file == "model.keras" and call.stage != "quantize":  # there it is the float structure, not the trained one
             places.append((file, f"models/{name}.keras"))
         elif file == "model.tflite":
             places += [(file, f"models/{variant}.tflite") for variant, label in plan.variants.items()

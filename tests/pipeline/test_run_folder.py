@@ -31,6 +31,7 @@ def kept(store, label, **files):
 def laid_out(tmp_path):
     store = Store(tmp_path / "store")
     outcomes = [kept(store, "train", model_keras="K"), kept(store, "convert:int8", model_tflite="T"),
+                kept(store, "quantize:int8qat", model_keras="the float structure alone"),
                 kept(store, "convert:pruned75-float32", model_tflite="intermediate"),
                 kept(store, "check", junit_xml="<x/>"), kept(store, "report", report_html="<html>")]
     plan = Plan({o.call.label: o.call for o in outcomes}, {"int8": "convert:int8"})
@@ -43,13 +44,14 @@ def test_files_lie_where_people_look_for_them(laid_out):
     files = {str(p.relative_to(folder.path)) for p in folder.path.rglob("*") if p.is_file()}
     assert files == {
         "models/float.keras", "models/int8.tflite", "check/junit.xml", "report/report.html", "figures/train/float.json",
-        "figures/convert/int8.json", "figures/convert/pruned75-float32.json", "figures/check/check.json",
+        "figures/convert/int8.json", "figures/quantize/int8qat.json",
+        "figures/convert/pruned75-float32.json", "figures/check/check.json",
         "figures/report/report.json"}
 
 
 def test_a_second_time_nothing_is_written(laid_out):
     folder, plan, outcomes = laid_out
-    assert folder.lay_out(plan, outcomes) == 9
+    assert folder.lay_out(plan, outcomes) == 10
     assert folder.lay_out(plan, outcomes) == 0
 
 
