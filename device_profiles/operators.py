@@ -67,7 +67,6 @@ OPTION_FIELDS: Mapping[str, Mapping[str, _Field]] = MappingProxyType({
 })
 
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
-PADDINGS = ("SAME", "VALID")
 
 _BY_CLASS: dict[KernelClass, str] = {
     "depthwise": "DEPTHWISE_CONV_2D",

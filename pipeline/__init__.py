@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from pipeline.runner import Watcher
     from pipeline.session import RunResult
 
-__all__ = ["run"]
+__all__ = ["DEFAULT_RUNS", "DEFAULT_STORE", "run"]
+
+DEFAULT_RUNS = "runs"
+DEFAULT_STORE = ".litesmith/store"
 
 
-def run(config: RunConfig | Mapping[str, Any] | str | Path | None = None, *, runs: str | Path = "runs",
-        store: str | Path = ".litesmith/store", stage: str | None = None, watcher: Watcher | None = None) -> RunResult:
+def run(config: RunConfig | Mapping[str, Any] | str | Path | None = None, *, runs: str | Path = DEFAULT_RUNS,
+        store: str | Path = DEFAULT_STORE, stage: str | None = None, watcher: Watcher | None = None) -> RunResult:
     """Run the pipeline from Python.
 
     Args:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pipeline.session import RunResult
 
 WIDTH = 80
-VERDICT_STYLES = {"pass": "green", "fail": "red", "undecided": "yellow", "unknown": "magenta"}
 
 
 class Console(Watcher):

@@ -50,6 +50,11 @@ class Call:
         """What stands after the stage in the label, or an empty string."""
         return self.label.partition(":")[2]
 
+    @property
+    def is_over_all(self) -> bool:
+        """Whether it takes every variant: one of its inputs is a mapping."""
+        return any(not isinstance(value, str) for value in self.inputs.values())
+
     def needs(self) -> list[str]:
         """Labels of the calls whose artifacts it takes."""
         found: list[str] = []

@@ -97,12 +97,12 @@ class Runner:
             StoreError: the store cannot be written: nothing else can go on either.
         """
         self.watcher.planned(plan)
-        self._walk([c for c in plan.calls.values() if not self._is_over_all(c)])
+        self._walk([call for call in plan.calls.values() if not call.is_over_all])
         lost = self.lost_variants(plan)
         if lost:
             plan = relay(lost)
             self.watcher.planned(plan)
-        self._walk([c for c in plan.calls.values() if self._is_over_all(c)])
+        self._walk([call for call in plan.calls.values() if call.is_over_all])
         return plan
 
     def lost_variants(self, plan: Plan) -> set[str]:
@@ -110,11 +110,6 @@ class Runner:
         failed = {label for label, outcome in self.outcomes.items() if outcome.status in ("failed", "blocked")}
         ends = {name: {label, f"evaluate:{name}"} & set(plan.calls) for name, label in plan.variants.items()}
         return {name for name, labels in ends.items() if plan.upstream(labels) & failed}
-
-    @staticmethod
-    def _is_over_all(call: Call) -> bool:
-        """Whether a call takes every variant, directly or through another call."""
-        return call.stage in ("benchmark", "check", "report")
 
     def _walk(self, calls: list[Call]) -> None:
         """Run calls in order, lane by lane; returns when all have an outcome."""

@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from device_profiles.errors import DoesNotFit, StageError
+from pipeline import DEFAULT_RUNS, DEFAULT_STORE
 from pipeline.config import RunConfig
 from pipeline.plan import Plan, Surroundings, build
 from pipeline.run_folder import RunFolder, open_folder
 from pipeline.runner import Outcome, Runner, Watcher, failures
 from pipeline.status import CallStatus, statuses
 from pipeline.store import Store
-
-DEFAULT_RUNS = Path("runs")
-DEFAULT_STORE = Path(".litesmith/store")
 
 
 @dataclass(frozen=True)
@@ -94,8 +92,8 @@ class Session:
     """
 
     config: RunConfig
-    runs: Path = DEFAULT_RUNS
-    store_path: Path = DEFAULT_STORE
+    runs: Path = Path(DEFAULT_RUNS)
+    store_path: Path = Path(DEFAULT_STORE)
     command: tuple[str, ...] = ()
     _around: Surroundings | None = field(default=None, repr=False)
 
@@ -113,9 +111,9 @@ class Session:
             self._around = Surroundings(versions, host.fingerprint(host.host()))
         return self._around
 
-    def plan(self, stage: str | None = None) -> Plan:
-        """The calls: all, or those that a stage's artifacts need."""
-        plan = build(self.config, self.around())
+    def plan(self, stage: str | None = None, without: Iterable[str] = ()) -> Plan:
+        """The calls: all, or those that a stage's artifacts need; without the variants named."""
+        plan = build(self.config, self.around(), without)
         return plan if stage is None else plan.only(plan.of_stage(stage))
 
     def statuses(self) -> list[CallStatus]:
@@ -138,7 +136,7 @@ class Session:
         runner = Runner(Store(self.store_path), folder.log, watcher or Watcher())
         plan = self.plan(stage)
         try:
-            plan = runner.run(plan, lambda lost: self._without(lost, stage))
+            plan = runner.run(plan, lambda lost: self.plan(stage, lost))
         finally:
             folder.lay_out(plan, runner.outcomes)
             if any(outcome.status != "kept" for outcome in runner.outcomes.values()) or not folder.manifest():
@@ -147,10 +145,6 @@ class Session:
             runner.watcher.note(f"the artifact {key} in the store was damaged and was made again")
         self._raise_if_nothing_left(plan, runner.outcomes)
         return RunResult(folder.path, plan, runner.outcomes, (datetime.now(UTC) - started).total_seconds())
-
-    def _without(self, lost: Iterable[str], stage: str | None) -> Plan:
-        plan = build(self.config, self.around(), lost)
-        return plan if stage is None else plan.only(plan.of_stage(stage))
 
     @staticmethod
     def _raise_if_nothing_left(plan: Plan, outcomes: Mapping[str, Outcome]) -> None:

@@ -34,12 +34,6 @@ TOKENS: dict[str, str] = {
     "prunedNN": "NN % of the weights set to zero (1 to 99)",
     "clusteredNN": "NN shared values per layer (2 to 256)",
 }
-RESERVED_TOKENS: dict[str, str] = {
-    "distilled": "the float baseline teaches the compressed model",
-    "slimNN": "NN % of the MACs removed as whole channels",
-    "pruned2of4": "two of every four weights set to zero",
-    "packed": "weights stored compressed and decoded on the device",
-}
 ORDER = "distilled, slimNN, prunedNN, clusteredNN, then the number format, then packed"
 
 _TOKEN = re.compile(r"(pruned|clustered)(\d+)")

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline import DEFAULT_RUNS, DEFAULT_STORE
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -27,9 +29,9 @@ def run_options(command: F) -> F:
                      help="Change one key of the run file: --set train.epochs=10. Repeatable."),
         click.option("--variant", "wanted", multiple=True, metavar="NAME",
                      help="Only this variant. Repeatable. 'litesmith variants' explains names."),
-        click.option("--runs", type=click.Path(path_type=Path), default=Path("runs"), show_default=True,
+        click.option("--runs", type=click.Path(path_type=Path), default=Path(DEFAULT_RUNS), show_default=True,
                      metavar="FOLDER", help="Where run folders are."),
-        click.option("--store", type=click.Path(path_type=Path), default=Path(".litesmith/store"), show_default=True,
+        click.option("--store", type=click.Path(path_type=Path), default=Path(DEFAULT_STORE), show_default=True,
                      envvar="LITESMITH_STORE", show_envvar=True, metavar="FOLDER", help="Where artifacts are kept."),
     ]):
         command = option(command)

@@ -106,13 +106,14 @@ def _go(stage: str | None, config_path: Path | None, changes: tuple[str, ...], w
                 return error.exit_code
             raise
         console.footer(result, stage, out)
-    if as_json:
-        print_json(_as_data(result, stage))
-    _step_summary(result)
     misfit = _misfit(result, stage)
+    code = 1 if result.failed else misfit.exit_code if misfit else 0
+    if as_json:
+        print_json(_as_data(result, code))
+    _step_summary(result)
     if misfit:
         click.echo(f"litesmith: {misfit}", err=True)
-    return _exit_code(result, stage)
+    return code
 
 
 def _misfit(result: RunResult, stage: str | None) -> DoesNotFit | None:
@@ -125,18 +126,12 @@ def _misfit(result: RunResult, stage: str | None) -> DoesNotFit | None:
     return None
 
 
-def _exit_code(result: RunResult, stage: str | None) -> int:
-    """1 where a call failed, 3 where a required profile has no variant that passes, else 0."""
-    misfit = _misfit(result, stage)
-    return 1 if result.failed else misfit.exit_code if misfit else 0
-
-
-def _as_data(result: RunResult, stage: str | None) -> dict[str, Any]:
+def _as_data(result: RunResult, code: int) -> dict[str, Any]:
     """What `--json` prints."""
     check = result.result("check")
     return {
         "folder": str(result.folder), "seconds": round(result.seconds, 2), "fits": result.fits,
-        "exit_code": _exit_code(result, stage),
+        "exit_code": code,
         "calls": {label: {"status": o.status, "summary": o.summary, "seconds": round(o.seconds, 2),
                           "key": o.call.key, "error": str(o.error) if o.error else None}
                   for label, o in result.outcomes.items()},
