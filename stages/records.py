@@ -33,18 +33,26 @@ class StageResult(Record):
 # -- data and training -------------------------------------------------------------------------------------------
 
 
+class SkippedSample(Record):
+    """A sample that could not be read: its file or row, and the reason."""
+
+    name: str
+    reason: str
+
+
 class SplitReport(Record):
-    """One split: samples, and counts per class in the order of the class names."""
+    """One split: samples, and counts per class in the order of the class names (none where labels are values)."""
 
     samples: int
-    class_counts: tuple[int, ...]
+    class_counts: tuple[int, ...] = ()
+    groups: int = 0
 
 
 class Normalization(Record):
     """How raw inputs become model inputs: `x_model = (x_raw - offset) / scale`, elementwise over the last axis.
 
     Attributes:
-        kind: the option that chose it: "none", "minmax" or "standard".
+        kind: the option that chose it: "none", "minmax", "standard", "symmetric", "fixed".
         offset: one value, or one per channel.
         scale: one value, or one per channel; never 0.
     """
@@ -54,43 +62,97 @@ class Normalization(Record):
     scale: tuple[float, ...] = (1.0,)
 
 
+class TensorSpec(Record):
+    """One input or output of the data.
+
+    Attributes:
+        shape: of one sample, without the batch axis.
+        dtype: as it is stored: "uint8" or "float32"; the model is given float32.
+        normalization: what stands between stored and given values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    normalization: Normalization = Normalization(kind="none")
+
+
 class PrepareResult(StageResult):
     """The data report.
 
     Attributes:
         source: what the run file named.
-        input_shape: shape of one sample, without the batch axis.
-        class_names: in label order: label `i` is `class_names[i]`.
+        task: the task's kind.
+        inputs: by input name; a data set with one input calls it "input".
+        class_names: in label order: label `i` is `class_names[i]`; () where labels are values.
+        targets: by output name, how targets became what the model is trained on (regression); else empty.
         splits: by "train", "validation", "test".
-        normalization: fitted on the training split alone.
+        split_by: what kept samples together: "sample" or "group".
         nan_samples: samples with a NaN or an infinity (an error unless 0 was made so by dropping them).
         constant_samples: samples whose elements are all equal.
         constant_features: input elements that never change over the training split.
         duplicates_within: exact duplicates inside a split.
         duplicates_across: exact duplicates between two splits (leakage), by "train/test" and so on.
+        skipped: samples that could not be read: the first of them by name, and how many in all.
     """
 
     source: str
-    input_shape: tuple[int, ...]
+    task: str = "classification"
+    inputs: dict[str, TensorSpec]
     class_names: tuple[str, ...]
+    targets: dict[str, TensorSpec] = Field(default_factory=dict)
     splits: dict[str, SplitReport]
-    normalization: Normalization
+    split_by: str = "sample"
     nan_samples: int
     constant_samples: int
     constant_features: int
     duplicates_within: dict[str, int]
     duplicates_across: dict[str, int]
+    skipped: tuple[SkippedSample, ...] = ()
+    skipped_samples: int = 0
 
 
 class History(Record):
-    """Learning curves: one value an epoch."""
+    """Learning curves: one value an epoch.
 
+    Attributes:
+        score_name: what `score` is: the task's own score ("accuracy", "macro F1", "R2", ...); higher is better.
+        best_epoch: 0-based; the one with the lowest validation loss.
+    """
+
+    score_name: str = "accuracy"
     loss: tuple[float, ...]
-    accuracy: tuple[float, ...]
+    score: tuple[float, ...]
     validation_loss: tuple[float, ...]
-    validation_accuracy: tuple[float, ...]
+    validation_score: tuple[float, ...]
     best_epoch: int
     stopped_early: bool
+
+
+class ModelResult(StageResult):
+    """A Keras model (`model.keras`) or a float32 tflite model (`model.tflite`), as it was taken in or built.
+
+    Attributes:
+        origin: what the run file named.
+        kind: "builder", "application", "function", "keras3", "keras2", "h5", "saved_model" or "tflite".
+        trained: whether it came with trained weights.
+        parameters: how many; 0 where it is not known.
+        layers: how many; operators for a tflite model.
+        changed: by layer, what the bridge from Keras 3 wrote differently.
+        proof: largest difference of any output between the model as given and as taken in, on `proof_samples`
+            samples (`proof_on` says which); None where nothing was translated.
+        trusted: what was found in the file and let through because the user said so.
+    """
+
+    origin: str
+    kind: str
+    trained: bool
+    parameters: int = 0
+    layers: int = 0
+    changed: dict[str, str] = Field(default_factory=dict)
+    proof: float | None = None
+    proof_samples: int = 0
+    proof_on: str = ""
+    trusted: tuple[str, ...] = ()
 
 
 class TrainResult(StageResult):
@@ -160,20 +222,29 @@ class ConvertResult(StageResult):
 
 
 class Metrics(Record):
-    """Classification metrics on the test split.
+    """What a task measures on the test split.
 
-    Shares are figures with unit "fraction"; `log_loss` is in nats. `confusion[i][j]` counts samples of class `i` that
-    were given label `j`.
+    Attributes:
+        task: the task's kind.
+        samples: how many were scored.
+        score: key in `figures` of the figure that a drop is measured in; a share up to 1, higher is better.
+        figures: by name, in the order to be shown. Classification: accuracy, precision, recall, f1, log_loss. See
+            `stages.tasks` for the others.
+        per_class_recall: in label order; () for tasks without classes.
+        confusion: `confusion[i][j]` counts samples of class `i` that were given label `j`; () for other tasks.
     """
 
+    task: str = "classification"
     samples: int
-    accuracy: Figure
-    precision: Figure
-    recall: Figure
-    f1: Figure
-    log_loss: Figure
-    per_class_recall: tuple[float, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    score: str = "accuracy"
+    figures: dict[str, Figure]
+    per_class_recall: tuple[float, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def headline(self) -> Figure:
+        """The figure that a drop is measured in."""
+        return self.figures[self.score]
 
 
 class EngineEvaluation(Record):
@@ -181,8 +252,11 @@ class EngineEvaluation(Record):
 
     Attributes:
         status: "ok", or why there are no metrics; `message` says it in words.
-        drop: accuracy of the float Keras model less this one's, in points, with a paired bootstrap interval.
-        changed: predictions that differ from the float Keras model's.
+        metrics: of the model's output; of its first one where it has several.
+        outputs: by output name, the metrics of each, for a model with several; else empty.
+        drop: score of the float model less this one's, in points (hundredths), with a paired bootstrap interval; the
+            largest of all outputs.
+        changed: predictions that differ from the float model's; None for tasks that decide nothing.
         largest_difference: of any output from the float Keras model's, in units of the output.
     """
 
@@ -191,6 +265,7 @@ class EngineEvaluation(Record):
     status: EngineStatus
     message: str = ""
     metrics: Metrics | None = None
+    outputs: dict[str, Metrics] = Field(default_factory=dict)
     drop: Figure | None = None
     changed: int | None = None
     largest_difference: float | None = None
@@ -212,9 +287,15 @@ class EvaluateResult(StageResult):
 
 
 class BaselineResult(StageResult):
-    """The float Keras model on the test split. Its outputs are in the artifact as `outputs.npy`."""
+    """The float model on the test split. Its outputs are in the artifact as `outputs.npy`.
+
+    Attributes:
+        metrics: of its output; of its first one where it has several.
+        outputs: by output name, the metrics of each, for a model with several; else empty.
+    """
 
     metrics: Metrics
+    outputs: dict[str, Metrics] = Field(default_factory=dict)
 
 
 # -- benchmark ---------------------------------------------------------------------------------------------------
