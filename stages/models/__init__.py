@@ -6,21 +6,30 @@ from collections.abc import Callable
 from typing import Any
 
 from device_profiles.errors import ModelError, near_miss
-from stages.models import small_cnn
+from stages.models import autoencoder, ds_cnn, mlp, mobilenet_v1_025, resnet8, small_cnn
+from stages.models.blocks import Output
 
-Builder = Callable[[tuple[int, ...], int], Any]
-"""`builder(input_shape, classes)` gives an untrained, uncompiled `tf_keras.Model` whose output is a softmax."""
+Builder = Callable[..., Any]
+"""`builder(input_shape, classes, output="softmax")` gives an untrained, uncompiled `tf_keras.Model`."""
 
-BUILDERS: dict[str, Builder] = {"small_cnn": small_cnn.build}
+BUILDERS: dict[str, Builder] = {
+    "small_cnn": small_cnn.build,
+    "mlp": mlp.build,
+    "resnet8": resnet8.build,
+    "ds_cnn": ds_cnn.build,
+    "mobilenet_v1_025": mobilenet_v1_025.build,
+    "autoencoder": autoencoder.build,
+}
 
 
-def build_model(name: str, input_shape: tuple[int, ...], classes: int) -> Any:
+def build_model(name: str, input_shape: tuple[int, ...], classes: int, output: Output = "softmax") -> Any:
     """An untrained `tf_keras.Model`.
 
     Args:
         name: a key of `BUILDERS`.
         input_shape: of one sample, without the batch axis.
-        classes: how many labels there are.
+        classes: how many outputs there are.
+        output: the last activation.
 
     Raises:
         ModelError: no such model, or it cannot take inputs of this shape.
@@ -29,7 +38,9 @@ def build_model(name: str, input_shape: tuple[int, ...], classes: int) -> Any:
         hint = near_miss(name, BUILDERS)
         raise ModelError(f"no model is called '{name}'" + (f"; {hint}" if hint else ""), ", ".join(sorted(BUILDERS)),
                          "set model in the run file")
-    return BUILDERS[name](input_shape, classes)
+    builder = BUILDERS[name]
+    # a builder that knows two arguments alone is good for all that ends in a softmax
+    return builder(input_shape, classes) if output == "softmax" else builder(input_shape, classes, output)
 
 
 def check_output(model: Any, classes: int) -> None:

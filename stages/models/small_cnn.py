@@ -9,28 +9,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from device_profiles.errors import ModelError
+from stages.models.blocks import Output, check_image
 
 FILTERS = (16, 32, 48)
+LEAST_SIDE = 2  # halved once
 DROPOUT = 0.2
 MOMENTUM = 0.9  # Keras' 0.99 needs some 500 steps to follow the batches; small data has 20 an epoch
 
 
-def build(input_shape: tuple[int, ...], classes: int) -> Any:
-    """An untrained `tf_keras.Model` with a softmax over the classes.
+def build(input_shape: tuple[int, ...], classes: int, output: Output = "softmax") -> Any:
+    """An untrained `tf_keras.Model`.
 
     Args:
         input_shape: (height, width, channels), each side at least 2.
-        classes: how many labels there are.
+        classes: how many outputs there are.
+        output: the last activation.
 
     Raises:
         ModelError: the samples are no images, or too small for the pooling.
     """
     import tf_keras as keras
 
-    if len(input_shape) != 3 or min(input_shape[:2]) < 2:
-        raise ModelError(f"small_cnn cannot take samples of the shape {tuple(input_shape)}",
-                         "(height, width, channels), with sides of at least 2", "choose another model in the run file")
+    check_image("small_cnn", input_shape, (LEAST_SIDE, LEAST_SIDE))
     inputs = keras.layers.Input(input_shape, name="input")
     x = _block(inputs, FILTERS[0], 1)
     x = _block(x, FILTERS[1], 2)
@@ -38,7 +38,7 @@ def build(input_shape: tuple[int, ...], classes: int) -> Any:
     x = _block(x, FILTERS[2], 3)
     x = keras.layers.GlobalAveragePooling2D(name="average")(x)  # (batch, 48)
     x = keras.layers.Dropout(DROPOUT, name="dropout")(x)
-    outputs = keras.layers.Dense(classes, activation="softmax", name="scores")(x)  # (batch, classes)
+    outputs = keras.layers.Dense(classes, activation=output, name="scores")(x)  # (batch, classes)
     return keras.Model(inputs, outputs, name="small_cnn")
 
 
