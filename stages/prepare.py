@@ -1,46 +1,78 @@
 """Split, normalize and examine the data; stop on whatever would make the figures wrong.
 
-The split is stratified by class and drawn by seed. Exact duplicates are drawn as one, so none lies in two splits. The
+A source is read once, chunk by chunk, into a file; what the split and the report need of a sample is kept in memory: its
+label, a digest, its name. So data may be larger than memory. Splits are given by the source or by rules on names, or drawn
+by seed, class by class; exact duplicates, parts of one recording and, where asked, whole groups stay together. The
 normalization is fitted on the training split alone and travels with the model.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import combinations
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from device_profiles.errors import DataError
 from device_profiles.records import Record
 from stages.context import StageContext
-from stages.datasets import Source, digits, load_source
-from stages.datasets.prepared import Preprocessing, Split, write_preprocessing, write_split
-from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION, RawData
-from stages.datasets.splitting import draw_splits, group_duplicates
-from stages.records import Normalization, PrepareResult, SplitReport
+from stages.datasets import Source, digits, labels, open_source
+from stages.datasets.collecting import Collected, collect
+from stages.datasets.normalizing import FixedNormalization, NormalizationKind, fit_normalizations, fit_targets
+from stages.datasets.prepared import Preprocessing, write_about, write_preprocessing
+from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION
+from stages.datasets.rows import Rows, RowWriter, slices
+from stages.datasets.splitting import Indices, SplitRule, Wanted, draw_splits, join_units, number
+from stages.records import PrepareResult, SplitReport, TensorSpec
+from stages.tasks import Task, make_task
+from stages.tasks.settings import TaskSettings
 
 NAME = "prepare"
-VERSION = 1
-LIBRARIES = ("numpy", "scikit-learn")
+VERSION = 2
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
 
-Indices = dict[str, NDArray[np.int64]]
+Array = NDArray[Any]
+MOST_NAMED = 20
+"""How many skipped samples a report names."""
 
 
 class Settings(Record):
     """What a user may set for the data."""
 
     source: Source = Field(
-        default=digits.Settings(), description="where the samples are from: digits, or {kind: npz, path: FILE}")
+        default=digits.Settings(), description="where the samples are from: digits, or a mapping such as {kind: npz, path: FILE}")
     validation_share: float = Field(default=0.15, gt=0, lt=1, description="share of the samples for validation")
     test_share: float = Field(default=0.2, gt=0, lt=1, description="share of the samples that no training sees")
-    normalization: Literal["none", "minmax", "standard"] = Field(
-        default="minmax", description="per channel, from the training split: to 0..1, or to mean 0 and deviation 1")
+    splits: dict[Literal["validation", "test"], SplitRule] = Field(
+        default_factory=dict, description="which samples a split takes, by name: {test: {pattern: REGEX}} or {names: FILE}")
+    split_by: Literal["sample", "group"] = Field(
+        default="sample", description="group: no group (a speaker, a patient) in two splits")
+    group_pattern: str | None = Field(
+        default=None, description="regular expression on a sample's name; its part called 'group' is the sample's group")
+    normalization: NormalizationKind | FixedNormalization = Field(
+        default="auto", description="per channel: minmax, standard (from the training split), symmetric (0..255 to -1..1), "
+                                    "none, {offset: [..], scale: [..]}; auto: minmax, or none for a model that is given trained")
+    targets: Literal["auto", "none", "standard"] = Field(
+        default="auto", description="regression: standard trains on targets of mean 0 and deviation 1; figures stay in "
+                                    "your units; auto: standard, or none for a model that is given trained")
     allowed_duplicates: int = Field(
         default=0, ge=0, description="exact duplicates allowed across splits that the data source itself has drawn")
+    allowed_corrupt_share: float = Field(
+        default=0.01, ge=0, lt=1, description="share of unreadable samples that are named and skipped; more is an error")
+
+    @field_validator("group_pattern")
+    @classmethod
+    def _names_a_group(cls, value: str | None) -> str | None:
+        try:
+            if value is not None and "group" not in re.compile(value).groupindex:
+                raise ValueError("has no part called 'group': write (?P<group>...)")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
 
     @model_validator(mode="after")
     def _leave_training_samples(self) -> Settings:
@@ -55,10 +87,14 @@ class Options(Settings):
     Attributes:
         seed: of the split.
         source_digest: what stands for the samples in the stage's key; see `stages.datasets.source_digest`.
+        task: what is to be predicted.
+        given_model: whether the model comes trained, and so has its own idea of what its inputs look like.
     """
 
     seed: int = 0
     source_digest: str = ""
+    task: TaskSettings = TaskSettings()
+    given_model: bool = False
 
 
 def run(*, options: Options, context: StageContext) -> PrepareResult:
@@ -67,100 +103,203 @@ def run(*, options: Options, context: StageContext) -> PrepareResult:
     Raises:
         DataError: the data would make the figures wrong.
     """
-    context.progress(0, 3, "reading")
-    raw = load_source(options.source)
-    _check_samples(raw)
-    context.progress(1, 3, "splitting")
-    groups = group_duplicates(raw.x)
-    indices = draw_splits(raw, groups, options.validation_share, options.test_share, options.seed)
-    normalization = _fit_normalization(raw.x[indices[TRAIN]], options.normalization)
-    context.progress(2, 3, "writing")
-    for name in SPLITS:
-        write_split(context.out, name, _normalize(raw, indices[name], normalization))
-    input_shape = tuple(int(size) for size in raw.x.shape[1:])
-    write_preprocessing(context.out, Preprocessing(input_shape=input_shape, class_names=raw.class_names,
-                                                   normalization=normalization))
-    result = _report(raw, groups, indices, normalization, options)
+    task = make_task(options.task)
+    context.progress(0, 0, "reading")
+    reader = open_source(options.source, task.label_kind)
+    found = collect(reader, context.scratch, lambda done, total: context.progress(done, total, "reading"))
+    _check_samples(found, task, options)
+    class_names, y = task.encode(found.y, found.class_names)
+    kept = _Kept(found, y, class_names, task, options)
+    indices, dropped = kept.split()
+    targets, y = fit_targets(y, indices[TRAIN], options.targets, options.given_model)
+    rows = found.rows()
+    inputs = fit_normalizations(rows, indices[TRAIN], options.normalization, options.given_model)
+    _write(rows, y, kept, indices, context)
+    write_preprocessing(context.out, Preprocessing(task=options.task.kind, inputs=inputs, class_names=class_names,
+                                                   targets=targets))
+    reader.write_extras(context.out)
+    result = _report(kept, indices, dropped, inputs, targets, rows)
     _check_report(result, options)
-    context.progress(3, 3, "done")
+    found.path.unlink()
     return result
 
 
-def _check_samples(raw: RawData) -> None:
+class _Kept:
+    """The samples with their labels as the task keeps them, and what belongs together."""
+
+    def __init__(self, found: Collected, y: Array, class_names: tuple[str, ...], task: Task, options: Options) -> None:
+        self.found, self.y, self.class_names, self.task, self.options = found, y, class_names, task, options
+        self.duplicates = number(found.digests)
+        self.groups = self._groups()
+        self.clips = number(found.names) if len(set(found.names)) < len(found.names) else None
+
+    def _groups(self) -> list[str]:
+        """The group of each sample, or an empty list."""
+        pattern, found = self.options.group_pattern, self.found
+        if pattern is None:
+            groups = found.groups
+        else:
+            matches = [re.search(pattern, name) for name in found.names]
+            lost = next((i for i, match in enumerate(matches) if match is None), None)
+            if lost is not None or not matches:
+                name = f"'{found.names[lost]}'" if lost is not None else "any sample: they have no names"
+                raise DataError(f"data.group_pattern does not match {name}", f"names that {pattern} is found in",
+                                "change data.group_pattern")
+            groups = [match["group"] for match in matches if match is not None]
+        if self.options.split_by == "group" and not groups:
+            raise DataError("the samples have no groups to split by", "a source with groups, or data.group_pattern",
+                            "set data.group_pattern, or data.split_by to sample")
+        return groups
+
+    def split(self) -> tuple[Indices, int]:
+        """Rows of each split, and how many samples were left out: those that must not be trained on."""
+        given = self._given()
+        may_train = self.task.may_train(self.y)  # (samples,) bool
+        has_test, places = TEST in given, np.array(given, object)
+        dropped = ~may_train & np.isin(places, (TRAIN, VALIDATION) if not has_test else ("", TRAIN, VALIDATION))
+        extra = ~may_train & ~dropped & (places != TEST)
+        free = np.flatnonzero(~dropped & ~extra)
+        units = [self.duplicates] if self.clips is None else [self.duplicates, self.clips]
+        by_group = self.options.split_by == "group"
+        if by_group:
+            units.append(number(self.groups))
+        strata, names = labels.strata(self.y, self.class_names)
+        if by_group or not may_train.all():
+            strata, names = np.zeros_like(strata), ()
+        wanted = Wanted({TEST: self.options.test_share, VALIDATION: self.options.validation_share}, self.options.seed, names)
+        drawn = draw_splits(strata[free], join_units(*units)[free], places[free].tolist(), wanted)
+        indices = {name: free[rows] for name, rows in drawn.items()}
+        indices[TEST] = np.sort(np.concatenate([indices[TEST], np.flatnonzero(extra)]))
+        if by_group:
+            self._check_groups(indices)
+        return indices, int(dropped.sum())
+
+    def _given(self) -> list[str]:
+        """The split that the rules or the source give each sample, or ""."""
+        names, rules = self.found.names, self.options.splits
+        if not rules:
+            return self.found.given or [""] * len(self.found)
+        if not names:
+            raise DataError("data.splits has rules, but the samples have no names", "a source whose samples have names",
+                            "leave data.splits out")
+        given = [""] * len(names)
+        for split in (TEST, VALIDATION):
+            rule = rules.get(split)  # type: ignore[call-overload]
+            if rule is None:
+                continue
+            taken = np.flatnonzero(rule.members(names)).tolist()
+            if not taken:
+                raise DataError(f"data.splits.{split} takes no sample", f"names such as '{names[0]}'",
+                                f"change data.splits.{split}")
+            for row in taken:
+                given[row] = given[row] or split
+        return given
+
+    def _check_groups(self, indices: Indices) -> None:
+        """Refuse a group that the source or the rules put into two splits."""
+        groups = np.array(self.groups)
+        for one, other in combinations(SPLITS, 2):
+            shared = sorted(set(groups[indices[one]]) & set(groups[indices[other]]))
+            if shared:
+                raise DataError(f"the group '{shared[0]}' lies in {one} and in {other}, as the splits are given",
+                                "each group in one split (data.split_by is group)",
+                                "let litesmith draw the splits, or change data.splits")
+
+
+def _check_samples(found: Collected, task: Task, options: Options) -> None:
     """Refuse data that no split can mend."""
-    if not len(raw.x):
-        raise DataError("the data source has no samples", "at least 3 samples in each class")
-    if len(raw.class_names) < 2:
-        raise DataError(f"the data source has {len(raw.class_names)} class", "at least 2 classes")
-    bad = np.flatnonzero(~np.isfinite(raw.x).reshape(len(raw.x), -1).all(axis=1))
-    if len(bad):
-        raise DataError(f"{len(bad)} of {len(raw.x)} samples hold NaN or an infinity, the first is sample {bad[0]}",
+    bad, seen = found.not_finite, len(found) + len(found.skipped)
+    if len(found.skipped) > options.allowed_corrupt_share * seen:
+        first = found.skipped[0]
+        raise DataError(f"{len(found.skipped)} of {seen} samples cannot be read, the first is {first.name}: {first.reason}",
+                        f"a share of at most {options.allowed_corrupt_share:g} (data.allowed_corrupt_share)",
+                        "mend or remove them; litesmith prepare names them all in its log")
+    if bad:
+        name = f" ({found.names[bad[0]]})" if found.names else ""
+        raise DataError(f"{len(bad)} of {len(found)} samples hold NaN or an infinity, the first is sample {bad[0]}{name}",
                         "finite numbers", "drop or mend these samples in the data source")
-    outside = np.flatnonzero((raw.y < 0) | (raw.y >= len(raw.class_names)))
-    if len(outside):
-        raise DataError(f"sample {outside[0]} has the label {raw.y[outside[0]]}",
-                        f"0 to {len(raw.class_names) - 1}, one label for each of the {len(raw.class_names)} classes")
-    if (raw.x == raw.x.flat[0]).all():
-        raise DataError(f"every element of every sample is {raw.x.flat[0]:g}", "samples that differ")
+    if found.lowest == found.highest:
+        raise DataError(f"every element of every sample is {found.lowest:g}", "samples that differ")
+    if found.y is None:
+        raise DataError("the data source has no labels", f"labels for {task.kind}")
 
 
-def _fit_normalization(x: NDArray[np.float32], kind: str) -> Normalization:
-    """Offset and scale per channel from the training samples.  # x (samples, height, width, channels)."""
-    if kind == "none":
-        return Normalization(kind=kind)
-    channels = x.reshape(-1, x.shape[-1]).astype(np.float64)  # (elements, channels)
-    if kind == "minmax":
-        offset, scale = channels.min(axis=0), np.ptp(channels, axis=0)
-    else:
-        offset, scale = channels.mean(axis=0), channels.std(axis=0)
-    scale = np.where(scale > 0, scale, 1.0)  # a constant channel becomes 0, not NaN
-    return Normalization(kind=kind, offset=tuple(offset.tolist()), scale=tuple(scale.tolist()))
+def _write(rows: Rows, y: Array, kept: _Kept, indices: Indices, context: StageContext) -> None:
+    """Write samples, labels, and where they are from, split by split."""
+    found, done, total = kept.found, 0, len(kept.found)
+    sample_bytes = max(1, rows.nbytes // max(1, len(rows)))
+    for name, members in indices.items():
+        with RowWriter(context.out / f"x_{name}.npy") as writer:
+            for part in slices(len(members), sample_bytes):
+                writer.append(rows[members[part]])
+                done += part.stop - part.start
+                context.progress(done, total, "writing")
+        np.save(context.out / f"y_{name}.npy", y[members])
+        write_about(context.out, name, *(tuple(values[i] for i in members) if values else ()
+                                         for values in (found.names, kept.groups)),
+                    clips=None if kept.clips is None else kept.clips[members])
+    if found.skipped:
+        with context.log.open("a", encoding="utf-8") as log:
+            log.writelines(f"skipped {one.name}: {one.reason}\n" for one in found.skipped)
 
 
-def _normalize(raw: RawData, indices: NDArray[np.int64], normalization: Normalization) -> Split:
-    """One split as the model takes it."""
-    offset, scale = (np.array(value, np.float32) for value in (normalization.offset, normalization.scale))
-    x = ((raw.x[indices] - offset) / scale).astype(np.float32)  # (samples, height, width, channels)
-    return Split(x=x, y=raw.y[indices])
-
-
-def _report(raw: RawData, groups: NDArray[np.int64], indices: Indices, normalization: Normalization,
-            options: Options) -> PrepareResult:
+def _report(kept: _Kept, indices: Indices, dropped: int, inputs: dict[str, TensorSpec], targets: dict[str, TensorSpec],
+            rows: Rows) -> PrepareResult:
     """Count what a reader of the figures should know."""
-    classes = len(raw.class_names)
-    splits = {name: SplitReport(samples=len(rows),
-                                class_counts=tuple(np.bincount(raw.y[rows], minlength=classes).tolist()))
-              for name, rows in indices.items()}
-    flat, train = raw.x.reshape(len(raw.x), -1), raw.x[indices[TRAIN]]
-    within = {name: len(rows) - len(np.unique(groups[rows])) for name, rows in indices.items()}
-    across = {f"{a}/{b}": len(np.intersect1d(groups[indices[a]], groups[indices[b]]))
-              for a, b in combinations(SPLITS, 2)}
-    constant, stuck = int((flat == flat[:, :1]).all(axis=1).sum()), int((train == train[:1]).all(axis=0).sum())
+    found, units = kept.found, kept.duplicates
+    groups = np.array(kept.groups)
+    splits = {name: SplitReport(samples=len(members), class_counts=labels.class_counts(kept.y[members], len(kept.class_names)),
+                                groups=len(set(groups[members])) if kept.groups else 0)
+              for name, members in indices.items()}
+    within = {name: len(members) - len(np.unique(units[members])) for name, members in indices.items()}
+    across = {f"{a}/{b}": len(np.intersect1d(units[indices[a]], units[indices[b]])) for a, b in combinations(SPLITS, 2)}
     sizes = ", ".join(f"{splits[name].samples} {name}" for name in SPLITS)
+    classes = f" in {len(kept.class_names)} classes" if kept.class_names else ""
     return PrepareResult(
-        summary=f"{len(raw.x)} samples in {classes} classes: {sizes}", warnings=_warnings(raw, groups, constant),
-        source=options.source.kind, input_shape=tuple(raw.x.shape[1:]), class_names=raw.class_names, splits=splits,
-        normalization=normalization, nan_samples=0, constant_samples=constant, constant_features=stuck,
-        duplicates_within=within, duplicates_across=across)
+        summary=f"{len(found)} samples{classes}: {sizes}", warnings=_warnings(kept, dropped),
+        source=kept.options.source.kind, task=kept.options.task.kind, inputs=inputs, class_names=kept.class_names,
+        targets=targets, splits=splits, split_by=kept.options.split_by, nan_samples=0, constant_samples=found.constant,
+        constant_features=_constant_features(rows, indices[TRAIN]), duplicates_within=within, duplicates_across=across,
+        skipped=found.skipped[:MOST_NAMED], skipped_samples=len(found.skipped))
 
 
-def _warnings(raw: RawData, groups: NDArray[np.int64], constant: int) -> tuple[str, ...]:
+def _constant_features(rows: Rows, members: NDArray[np.int64]) -> int:
+    """Input elements that never change over the training split."""
+    first = rows[members[:1]]
+    names = rows.dtype.names or ("",)
+    stuck = {name: np.ones((first[name] if name else first).shape[1:], bool) for name in names}
+    for part in slices(len(members), max(1, rows.nbytes // max(1, len(rows)))):
+        x = rows[members[part]]
+        for name in names:
+            values, start = (x[name], first[name]) if name else (x, first)
+            stuck[name] &= (values == start).all(axis=0)
+    return sum(int(each.sum()) for each in stuck.values())
+
+
+def _warnings(kept: _Kept, dropped: int) -> tuple[str, ...]:
     """What is not wrong enough to stop."""
     found = []
-    if constant:
-        found.append(f"{constant} samples have one value in all their elements")
-    pairs = Counter(group for group, _ in set(zip(groups.tolist(), raw.y.tolist(), strict=True)))
+    if kept.found.constant:
+        found.append(f"{kept.found.constant} samples have one value in all their elements")
+    keys = [label.tobytes() for label in np.ascontiguousarray(kept.y)]
+    pairs = Counter(unit for unit, _ in set(zip(kept.duplicates.tolist(), keys, strict=True)))
     clashes = sum(count > 1 for count in pairs.values())
     if clashes:
         found.append(f"{clashes} samples occur with two labels")
+    if dropped:
+        found.append(f"{dropped} anomalous samples that the data puts into training were left out: an anomaly model learns "
+                     "from normal ones")
+    skipped = kept.found.skipped
+    if skipped:
+        found.append(f"{len(skipped)} samples could not be read and were skipped, the first is {skipped[0].name}: "
+                     f"{skipped[0].reason}")
     return tuple(found)
 
 
 def _check_report(result: PrepareResult, options: Options) -> None:
     """Refuse a split that lacks a class, and leakage beyond what is allowed."""
     for name in (TRAIN, VALIDATION, TEST):
-        counts = result.splits[name].class_counts
-        missing = [result.class_names[i] for i, count in enumerate(counts) if not count]
+        missing = labels.missing_classes(result.task, name, result.splits[name].class_counts, result.class_names)
         if missing:
             raise DataError(f"the {name} split has no sample of the class '{missing[0]}'", "every class in every split",
                             f"raise {name}_share, or add samples" if name != TRAIN else "add samples of the class")

@@ -1,71 +1,182 @@
-"""Stratified splits by seed, in which an exact duplicate never lies in two splits."""
+"""Splits: given by the source, by rules on names, or drawn by seed, class by class; what belongs together stays together."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
 
 from device_profiles.errors import DataError
-from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION, RawData
+from device_profiles.records import Record
+from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION
+
+Array = NDArray[Any]
+Indices = dict[str, NDArray[np.int64]]
 
 
-def group_duplicates(x: NDArray[np.float32]) -> NDArray[np.int64]:
-    """A number for each sample, the same for samples that are equal bit for bit.
+class SplitRule(Record):
+    """Which samples a split takes, by name: a regular expression that is searched, or a file with a name a line."""
+
+    pattern: str | None = Field(default=None, description="regular expression, searched in the sample's name")
+    names: Path | None = Field(default=None, description="text file with the name of a sample a line")
+
+    @field_validator("pattern")
+    @classmethod
+    def _is_expression(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SplitRule:
+        if (self.pattern is None) == (self.names is None):
+            raise ValueError("give either pattern or names")
+        return self
+
+    def members(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """(samples,) whether the rule takes each sample.
+
+        Raises:
+            DataError: the file cannot be read, or names a sample that is not there.
+        """
+        if self.pattern is not None:
+            expression = re.compile(self.pattern)
+            return np.array([expression.search(name) is not None for name in names], bool)
+        path = self.names or Path()
+        try:
+            wanted = {line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()}
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"the list of names {path} cannot be read: {error}", "a text file, a name a line",
+                            "check data.splits in the run file") from error
+        missing = sorted(wanted - set(names))
+        if missing:
+            raise DataError(f"{path} names '{missing[0]}', which the data does not have"
+                            f"{f', and {len(missing) - 1} more' if missing[1:] else ''}",
+                            f"names such as '{names[0]}'", "give names relative to the data's folder")
+        return np.array([name in wanted for name in names], bool)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How to split.
+
+    Attributes:
+        shares: of the samples, by the splits other than "train".
+        seed: of the draw.
+        class_names: what the strata are called; () where there is but one stratum.
+    """
+
+    shares: Mapping[str, float]
+    seed: int
+    class_names: tuple[str, ...] = ()
+
+
+def digest_rows(x: Array) -> list[bytes]:
+    """16 bytes for each sample, the same for samples that are equal; -0.0 counts as 0.0.
 
     Args:
-        x: (samples, ...) float32.
-
-    Returns:
-        (samples,) group numbers, counted from 0 in the order of first appearance.
+        x: (samples, ...) uint8 or float32, or structured of these.
     """
-    seen: dict[bytes, int] = {}
-    rows = np.ascontiguousarray(x + np.float32(0))  # -0.0 becomes 0.0: equal numbers, equal bytes
-    digests = (blake2b(row.tobytes(), digest_size=16).digest() for row in rows)
-    return np.array([seen.setdefault(digest, len(seen)) for digest in digests], np.int64)
+    if x.dtype.kind == "f":
+        x = x + np.float32(0)
+    elif x.dtype.names is not None:
+        parts = [digest_rows(np.ascontiguousarray(x[name])) for name in x.dtype.names]
+        return [blake2b(b"".join(each), digest_size=16).digest() for each in zip(*parts, strict=True)]
+    return [blake2b(row.tobytes(), digest_size=16).digest() for row in np.ascontiguousarray(x)]
 
 
-def draw_splits(raw: RawData, groups: NDArray[np.int64], validation_share: float, test_share: float,
-                seed: int) -> dict[str, NDArray[np.int64]]:
+def number(keys: Iterable[Any]) -> NDArray[np.int64]:
+    """A number for each key, the same for equal keys, counted from 0 in the order of first appearance."""
+    seen: dict[Any, int] = {}
+    return np.array([seen.setdefault(key, len(seen)) for key in keys], np.int64)
+
+
+def join_units(*partitions: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The finest partition in which samples that share a unit in any of the given ones share a unit.
+
+    Args:
+        partitions: (samples,) unit numbers each, from 0.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    first = partitions[0]
+    if len(partitions) == 1 or not len(first):
+        return first
+    samples = len(first)
+    rows, columns, base = [], [], samples
+    for units in partitions:
+        rows.append(np.arange(samples))
+        columns.append(base + units)
+        base += int(units.max()) + 1
+    edges = (np.ones(samples * len(partitions), np.int8), (np.concatenate(rows), np.concatenate(columns)))
+    _, joined = connected_components(coo_matrix(edges, shape=(base, base)), directed=False)
+    return number(joined[:samples].tolist())
+
+
+def draw_splits(strata: NDArray[np.int64], units: NDArray[np.int64], given: Sequence[str],
+                wanted: Wanted) -> Indices:
     """Indices of each split, in ascending order.
 
-    Splits that the source gives are kept. The others are drawn class by class: the class's groups of duplicates are
-    shuffled by seed and dealt to test, then validation, until each holds its share of the class (at least one sample);
-    the rest trains.
+    A split that is given to any sample is kept as it is. The others are drawn stratum by stratum: the stratum's units
+    are shuffled by seed and dealt to test, then validation, until each holds its share of the stratum (at least one
+    unit); the rest trains. A unit counts to the stratum of its first sample.
+
+    Args:
+        strata: (samples,) class of each sample, or all 0.
+        units: (samples,) what stays together.
+        given: (samples,) "test", "validation", or "" (or "train") for a sample that may be drawn; or empty.
+        wanted: shares and seed.
 
     Raises:
-        DataError: a class has fewer distinct samples than splits to be drawn.
+        DataError: a stratum has fewer units than splits to be drawn.
     """
-    shares = {TEST: test_share, VALIDATION: validation_share}
-    wanted = {name: share for name, share in shares.items() if name not in raw.given_splits}
-    free = np.ones(len(raw.y), bool)
-    for rows in raw.given_splits.values():
-        free[rows] = False
-    drawn: dict[str, list[int]] = {name: [] for name in (*wanted, TRAIN)}
-    homes = _home_classes(raw.y, groups, free)
-    for label, name in enumerate(raw.class_names):
+    places = np.array(given if len(given) else [""] * len(strata))
+    fixed = {name: np.flatnonzero(places == name) for name in (TEST, VALIDATION)}
+    fixed = {name: rows for name, rows in fixed.items() if len(rows)}
+    drawn_names = [name for name in (TEST, VALIDATION) if name not in fixed]
+    free = ~np.isin(places, list(fixed))
+    drawn: dict[str, list[int]] = {name: [] for name in (*drawn_names, TRAIN)}
+    homes = _home_strata(strata, units, free)
+    for label in range(max(1, len(wanted.class_names))):
         members = [rows for home, rows in homes if home == label]
-        if len(members) <= len(wanted):
-            raise DataError(f"the class '{name}' has {len(members)} distinct samples to draw from",
-                            f"at least {len(wanted) + 1}, one for each split", "add samples of this class, or drop it")
-        order = np.random.default_rng((seed, label)).permutation(len(members))
-        _deal([members[i] for i in order], wanted, drawn)
-    result = {name: np.sort(np.array(rows, np.int64)) for name, rows in drawn.items()} | raw.given_splits
+        if len(members) <= len(drawn_names):
+            raise _too_few(label, len(members), len(drawn_names), wanted)
+        order = np.random.default_rng((wanted.seed, label)).permutation(len(members))
+        _deal([members[i] for i in order], {name: wanted.shares[name] for name in drawn_names}, drawn)
+    result = {name: np.sort(np.array(rows, np.int64)) for name, rows in drawn.items()} | fixed
     return {name: result[name] for name in SPLITS}
 
 
-def _home_classes(y: NDArray[np.int64], groups: NDArray[np.int64],
-                  free: NDArray[np.bool_]) -> list[tuple[int, list[int]]]:
-    """(label, rows) of each group of duplicates among the free samples; the label is that of its first sample."""
+def _too_few(label: int, units: int, splits: int, wanted: Wanted) -> DataError:
+    """A stratum that cannot be dealt."""
+    if wanted.class_names:
+        return DataError(f"the class '{wanted.class_names[label]}' has {units} distinct samples to draw from",
+                         f"at least {splits + 1}, one for each split", "add samples of this class, or drop it")
+    return DataError(f"the data has {units} distinct samples or groups to draw from",
+                     f"at least {splits + 1}, one for each split", "add samples, or give the splits")
+
+
+def _home_strata(strata: NDArray[np.int64], units: NDArray[np.int64],
+                 free: NDArray[np.bool_]) -> list[tuple[int, list[int]]]:
+    """(stratum, rows) of each unit among the free samples; the stratum is that of its first sample."""
     rows_of: dict[int, list[int]] = {}
     for row in np.flatnonzero(free).tolist():
-        rows_of.setdefault(int(groups[row]), []).append(row)
-    return [(int(y[rows[0]]), rows) for rows in rows_of.values()]
+        rows_of.setdefault(int(units[row]), []).append(row)
+    return [(int(strata[rows[0]]), rows) for rows in rows_of.values()]
 
 
 def _deal(members: list[list[int]], wanted: dict[str, float], drawn: dict[str, list[int]]) -> None:
-    """Deal a class's shuffled groups; at least one group is left for each split that comes after."""
+    """Deal a stratum's shuffled units; at least one unit is left for each split that comes after."""
     total = sum(len(rows) for rows in members)
     start = 0
     for place, (name, share) in enumerate(wanted.items()):
