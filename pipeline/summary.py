@@ -12,7 +12,7 @@ STYLES = {"pass": "green", "fail": "red", "undecided": "yellow", "unknown": "mag
 
 
 def summary_table(report: Mapping[str, Any]) -> Table:
-    """One row a variant: bytes; accuracy, drop and median latency in the first engine that has them; verdicts.
+    """One row a variant: bytes; score, drop and median latency in the first engine that has them; verdicts.
 
     Args:
         report: report.json as data.
@@ -21,7 +21,7 @@ def summary_table(report: Mapping[str, Any]) -> Table:
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # so that 80 columns hold three "undecided"
     table.add_column("variant", overflow="fold", min_width=16)  # a very long name is folded, never a figure
-    for name in ("bytes", "accuracy", "drop", "median"):
+    for name in ("bytes", report["score"], "drop", "median"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in report["profiles"]:
         table.add_column(name, no_wrap=True)
@@ -32,24 +32,31 @@ def summary_table(report: Mapping[str, Any]) -> Table:
 
 def caption(report: Mapping[str, Any]) -> str:
     """What the table's figures are: measured, where, in which engines."""
-    engines = dict.fromkeys(_engine_with(variant, "metrics", "accuracy") for variant in report["variants"])
+    engines = dict.fromkeys(_engine_with_score(variant) for variant in report["variants"])
     where = " or ".join(filter(None, engines)) or "no engine"
-    return f"measured on this host in {where}: accuracy, drop in points, median; ★ picked"
+    return f"measured on this host in {where}: {report['score']}, drop in points, median; ★ picked"
 
 
-def _engine_with(variant: Mapping[str, Any], group: str, figure: str) -> str:
-    """The first engine in which a variant has a figure; an empty string where none has."""
-    return next((name for name, found in variant[group].items() if found[figure]), "")
+def _engine_with_score(variant: Mapping[str, Any]) -> str:
+    """The first engine in which a variant has a score; an empty string where none has."""
+    return next((name for name, found in variant["metrics"].items() if found["score"] in found["figures"]), "")
 
 
 def variant_cells(variant: Mapping[str, Any]) -> list[str]:
-    """Name, bytes, accuracy, drop in points and median latency, as text; a dash where there is none."""
-    metrics = variant["metrics"].get(_engine_with(variant, "metrics", "accuracy"))
-    measured = variant["latency"].get(_engine_with(variant, "latency", "median"))
-    accuracy = f"{metrics['accuracy']['value'] * 100:.1f} %" if metrics else "-"
+    """Name, bytes, score, drop in points and median latency, as text; a dash where there is none."""
+    metrics = variant["metrics"].get(_engine_with_score(variant))
+    measured = next((found for found in variant["latency"].values() if found["median"]), None)
+    score = score_text(metrics["figures"][metrics["score"]]) if metrics else "-"
     drop = f"{metrics['drop']['value']:+.1f}" if metrics and metrics["drop"] else "-"
     median = milliseconds(measured["median"] if measured else None)
-    return [variant["name"], f"{variant['tflite_bytes']:,}", accuracy, drop, median]
+    return [variant["name"], f"{variant['tflite_bytes']:,}", score, drop, median]
+
+
+def score_text(figure: Mapping[str, Any]) -> str:
+    """`98.2 %` of "fraction", `0.953` of a figure without unit."""
+    from stages.reporting.text import quantity
+
+    return quantity(figure["value"], figure["unit"])
 
 
 def milliseconds(figure: Mapping[str, Any] | None) -> str:

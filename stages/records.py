@@ -111,6 +111,130 @@ class PrepareResult(StageResult):
     skipped_samples: int = 0
 
 
+class Sample(Record):
+    """One sample: where it is, and what its source called it.
+
+    Attributes:
+        split: "train", "validation" or "test".
+        index: row in that split.
+        name: from the source (a file, a row), or empty.
+        label: its class, or its value; empty where that is several.
+    """
+
+    split: str
+    index: int
+    name: str = ""
+    label: str = ""
+
+
+class NearPair(Record):
+    """Two samples that show nearly the same, and how alike they are: correlation at the best small shift, up to 1."""
+
+    first: Sample
+    second: Sample
+    similarity: float
+
+
+class NearDuplicates(Record):
+    """Samples that nearly repeat another one; exact repeats are counted by `prepare` and left out here.
+
+    Attributes:
+        left_out: why nothing was looked for; else empty.
+        method: how it was looked for, with the thresholds that were used.
+        within: pairs inside a split, by split.
+        across: pairs between two splits (leakage), by "train/test" and so on.
+        samples_across: by the same keys, how many samples of the later split have such a pair.
+        pairs: the ones to look at first: across splits before within, most alike first.
+    """
+
+    left_out: str = ""
+    method: str = ""
+    within: dict[str, int] = Field(default_factory=dict)
+    across: dict[str, int] = Field(default_factory=dict)
+    samples_across: dict[str, int] = Field(default_factory=dict)
+    pairs: tuple[NearPair, ...] = ()
+
+
+class SuspectedLabel(Record):
+    """A sample whose label a cross-validated model contradicts.
+
+    Attributes:
+        sample: with its label as given.
+        suggested: the class, or the value, that the model gives.
+        margin: for classes, probability of the suggested one less that of the given one; for values, the residual in
+            robust standard deviations.
+    """
+
+    sample: Sample
+    suggested: str
+    margin: float
+
+
+class LabelErrors(Record):
+    """Labels suspected by cross-validation; a suspicion, not a proof.
+
+    Attributes:
+        left_out: why none were looked for, or why none are listed; else empty.
+        method: the model and the folds.
+        score: what the model reached on samples that it was not fitted on; its suspicions are worth no more.
+        suspected: how many.
+        listed: the first of them, strongest suspicion first.
+    """
+
+    left_out: str = ""
+    method: str = ""
+    score: Figure | None = None
+    suspected: int = 0
+    listed: tuple[SuspectedLabel, ...] = ()
+
+
+class InputExtremes(Record):
+    """Stored values of one input at the ends of their range: saturated pixels, clipped audio.
+
+    Attributes:
+        lowest, highest: over the samples that were examined, as stored.
+        share_lowest, share_highest: of all elements that lie exactly there, 0 to 1.
+        clipped_samples: samples of whose elements more than a fifth lie at one end while most samples have far fewer.
+    """
+
+    lowest: float
+    highest: float
+    share_lowest: float
+    share_highest: float
+    clipped_samples: int = 0
+
+
+class GroupSizes(Record):
+    """Samples by group (speaker, patient) in one split."""
+
+    groups: int
+    smallest: int
+    median: float
+    largest: int
+
+
+class ExamineResult(StageResult):
+    """What a closer look at the data finds; costly parts look at a sample of it.
+
+    Attributes:
+        samples: by split, how many there are.
+        examined: by split, how many the costly parts looked at.
+        imbalance: by split, largest class over smallest class that occurs; empty where labels are values.
+        extremes: by input name.
+        groups: by split; empty where the source has no groups.
+        thumbnails: whether the artifact holds `thumbnails.json`, pictures of the samples that are listed.
+    """
+
+    samples: dict[str, int]
+    examined: dict[str, int]
+    imbalance: dict[str, float] = Field(default_factory=dict)
+    extremes: dict[str, InputExtremes] = Field(default_factory=dict)
+    groups: dict[str, GroupSizes] = Field(default_factory=dict)
+    near_duplicates: NearDuplicates
+    label_errors: LabelErrors
+    thumbnails: bool = False
+
+
 class History(Record):
     """Learning curves: one value an epoch.
 
@@ -137,7 +261,7 @@ class ModelResult(StageResult):
         trained: whether it came with trained weights.
         parameters: how many; 0 where it is not known.
         layers: how many; operators for a tflite model.
-        changed: by layer, what the bridge from Keras 3 wrote differently.
+        changed: what the bridge from Keras 3 wrote differently, in words.
         proof: largest difference of any output between the model as given and as taken in, on `proof_samples`
             samples (`proof_on` says which); None where nothing was translated.
         trusted: what was found in the file and let through because the user said so.
@@ -148,7 +272,7 @@ class ModelResult(StageResult):
     trained: bool
     parameters: int = 0
     layers: int = 0
-    changed: dict[str, str] = Field(default_factory=dict)
+    changed: tuple[str, ...] = ()
     proof: float | None = None
     proof_samples: int = 0
     proof_on: str = ""
@@ -210,12 +334,24 @@ class ConvertResult(StageResult):
         converter: what made it, with its version: "TFLiteConverter 2.21.0", "litert-quantizer 0.11.0".
         tflite_bytes: size of the file.
         sha256: of the file.
+        signature: the signature that names inputs and outputs; "" where only the tensors' names do.
+        input_types, output_types: by name: "float32", "int8", "uint8", ...
+        input_shapes: by name, of one sample without the batch axis; -1 where the model leaves an axis open.
+        folded: whether the preprocessing is inside: the device gives stored values as they are. Else it gives
+            `(stored - offset) / scale` as `preprocessing.json` has it, quantized where the input is an integer type.
+        folded_by: how, by input name: "quantization" (the input's scale and zero point) or "operators".
     """
 
     format: str
     converter: str
     tflite_bytes: int
     sha256: str
+    signature: str = ""
+    input_types: dict[str, str] = Field(default_factory=dict)
+    output_types: dict[str, str] = Field(default_factory=dict)
+    input_shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    folded: bool = False
+    folded_by: dict[str, str] = Field(default_factory=dict)
 
 
 # -- evaluation --------------------------------------------------------------------------------------------------

@@ -10,12 +10,15 @@ from pydantic import Field, RootModel
 from device_profiles.records import Record
 from stages.artifacts import read_result
 from stages.context import StageContext
+from stages.examining.thumbnails import read_thumbnails
 from stages.records import (
     BaselineResult,
     BenchmarkResult,
     CheckResult,
     ConvertResult,
     EvaluateResult,
+    ExamineResult,
+    ModelResult,
     PrepareResult,
     PruneResult,
     QuantizeResult,
@@ -30,7 +33,7 @@ from stages.reporting.record import Report, json_text, schema_text
 from stages.reporting.sources import Heading, Sources, Training
 
 NAME = "report"
-VERSION = 1
+VERSION = 2
 LIBRARIES: tuple[str, ...] = ("plotly", "jinja2", "matplotlib")
 
 
@@ -71,7 +74,8 @@ class ReportResult(StageResult):
 
 
 def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path], evaluations: Mapping[str, Path],
-        baseline: Path, benchmark: Path, check: Path, options: Options, context: StageContext) -> ReportResult:
+        baseline: Path, benchmark: Path, check: Path, options: Options, context: StageContext,
+        model: Path | None = None, examination: Path | None = None) -> ReportResult:
     """Write the report. The same artifacts and options give the same bytes.
 
     Args:
@@ -84,6 +88,8 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         check: the artifact of `check`.
         options: see `Options`.
         context: where to write.
+        model: the artifact of `model`; without it the report says nothing of the model's origin.
+        examination: the artifact of `examine`; without it the data report holds what `prepare` counted.
 
     Raises:
         StoreError: an artifact without a readable result.
@@ -94,11 +100,12 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         converted={name: read_result(folder, ConvertResult) for name, folder in tflites.items()},
         evaluated={name: read_result(folder, EvaluateResult) for name, folder in evaluations.items()},
         baseline=read_result(baseline, BaselineResult), benchmark=read_result(benchmark, BenchmarkResult),
-        check=read_result(check, CheckResult))
+        check=read_result(check, CheckResult), model=read_result(model, ModelResult) if model else None,
+        examination=read_result(examination, ExamineResult) if examination else None)
     heading = Heading(run=options.title or options.run, litesmith=options.litesmith, versions=options.versions,
                       config=options.config, tflite_path=options.tflite_path)
     report = build_report(sources, heading)
-    files = _write(report, context)
+    files = _write(report, read_thumbnails(examination) if examination else {}, context)
     winners = {name: profile.winner for name, profile in report.profiles.items()}
     return ReportResult(summary=f"{len(report.variants)} variants, {len(report.profiles)} profiles: report.html",
                         winners=winners, files=files)
@@ -113,7 +120,7 @@ def _training(folder: Path) -> Training:
     return read_result(folder, TrainingOutcome).root
 
 
-def _write(report: Report, context: StageContext) -> tuple[str, ...]:
+def _write(report: Report, thumbnails: Mapping[str, str], context: StageContext) -> tuple[str, ...]:
     """Every file of the artifact."""
     steps = 4
     context.progress(0, steps, "report.json")
@@ -124,7 +131,7 @@ def _write(report: Report, context: StageContext) -> tuple[str, ...]:
     context.progress(2, steps, "report.md")
     _text(context, "report.md", markdown_report(report, pictures))
     context.progress(3, steps, "report.html")
-    _text(context, "report.html", html_page(report))
+    _text(context, "report.html", html_page(report, thumbnails))
     context.progress(steps, steps, "report written")
     return tuple(sorted(path.name for path in context.out.iterdir()))
 

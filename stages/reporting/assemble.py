@@ -19,6 +19,7 @@ from stages.reporting.record import (
     EngineMetrics,
     ProfileReport,
     Report,
+    TaskMetrics,
     Token,
     TrainingReport,
     VariantReport,
@@ -26,6 +27,7 @@ from stages.reporting.record import (
 )
 from stages.reporting.remarks import all_remarks
 from stages.reporting.sources import Heading, Sources, Training
+from stages.reporting.text import figure_name
 from stages.variants import parse_variant
 
 ARENA_ENGINE = "tflm"
@@ -38,11 +40,13 @@ def build_report(sources: Sources, heading: Heading) -> Report:
                 for name, check in sources.check.profiles.items()}
     trainings = {label: training for label, result in sources.trainings.items()
                  if (training := _training(label, result)) is not None}
+    baseline = sources.baseline
     return Report(
-        run=heading.run, litesmith=heading.litesmith, fits=sources.check.fits, profiles=profiles, variants=variants,
+        run=heading.run, litesmith=heading.litesmith, task=baseline.metrics.task,
+        score=figure_name(baseline.metrics.score), fits=sources.check.fits, profiles=profiles, variants=variants,
         remarks=all_remarks(variants, sources), fronts=all_fronts(variants, profiles),
-        baseline=_metrics_fields(sources.baseline.metrics), trainings=trainings, data=sources.data,
-        host=sources.benchmark.host, versions=heading.versions, config=heading.config)
+        baseline=_engine_metrics(baseline.metrics, baseline.outputs), trainings=trainings, model=sources.model,
+        data=sources.data, examination=sources.examination, host=sources.benchmark.host, versions=heading.versions, config=heading.config)
 
 
 def _fields(record: Record, kind: type[Record], *left_out: str) -> dict[str, Any]:
@@ -85,20 +89,23 @@ def _sound(figure: Figure | None) -> Figure | None:
     return figure if figure is not None and finite(figure.value) is not None else None
 
 
-def _metrics_fields(metrics: Metrics | None, **more: Any) -> EngineMetrics:
-    """Metrics as the report holds them."""
-    if metrics is None:
-        return EngineMetrics(**more)
-    figures = {name: _sound(getattr(metrics, name)) for name in ("accuracy", "precision", "recall", "f1", "log_loss")}
-    return EngineMetrics(samples=metrics.samples, confusion=metrics.confusion,
-                         per_class_recall=tuple(finite(value) for value in metrics.per_class_recall),
-                         **figures, **more)
+def _task_fields(metrics: Metrics) -> dict[str, Any]:
+    """What a task measured, without the figures that are no numbers."""
+    return {"task": metrics.task, "samples": metrics.samples, "score": metrics.score, "confusion": metrics.confusion,
+            "figures": {name: figure for name, figure in metrics.figures.items() if _sound(figure) is not None},
+            "per_class_recall": tuple(finite(value) for value in metrics.per_class_recall)}
+
+
+def _engine_metrics(metrics: Metrics | None, outputs: Mapping[str, Metrics], **more: Any) -> EngineMetrics:
+    """Metrics of a model, and of each of its outputs where it has several."""
+    each = {name: TaskMetrics(**_task_fields(found)) for name, found in outputs.items()}
+    return EngineMetrics(outputs=each, **(_task_fields(metrics) if metrics else {}), **more)
 
 
 def _evaluation(found: EngineEvaluation) -> EngineMetrics:
     """One engine's evaluation as the report holds it."""
-    return _metrics_fields(
-        found.metrics, engine_version=found.engine_version, status=found.status, message=found.message,
+    return _engine_metrics(
+        found.metrics, found.outputs, engine_version=found.engine_version, status=found.status, message=found.message,
         drop=_sound(found.drop), changed=found.changed, largest_difference=finite(found.largest_difference))
 
 
@@ -108,10 +115,11 @@ def _training(label: str, result: Training) -> TrainingReport | None:
     if history is None:
         return None
     curves = {name: tuple(finite(value) for value in getattr(history, name))
-              for name in ("loss", "accuracy", "validation_loss", "validation_accuracy")}
+              for name in ("loss", "score", "validation_loss", "validation_score")}
     shared = [] if isinstance(result, TrainResult) else list(result.shared_values.values())
     return TrainingReport(
-        label=label, summary=result.summary, best_epoch=history.best_epoch + 1, stopped_early=history.stopped_early,
+        label=label, summary=result.summary, score_name=history.score_name, best_epoch=history.best_epoch + 1,
+        stopped_early=history.stopped_early,
         sparsity=None if isinstance(result, TrainResult) else result.sparsity,
         shared_values=max(shared, default=None), left_alone=_left_alone(result), **curves)
 

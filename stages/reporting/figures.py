@@ -14,7 +14,7 @@ from device_profiles.records import Figure, Record
 from stages.records import EngineBenchmark
 from stages.reporting.record import Front, Report, VariantReport
 from stages.reporting.style import Style, variant_styles
-from stages.reporting.text import figure_text, quantity, samples_text, shortened
+from stages.reporting.text import axis_scale, figure_text, quantity, samples_text, shortened
 
 Json = dict[str, Any]
 
@@ -66,12 +66,17 @@ def layout(x: Json, y: Json, *, height: int, **more: Any) -> Json:
     return {"xaxis": x, "yaxis": y, "height": height, "showlegend": False, "margin": margin, **more}
 
 
+def capitalized(text: str) -> str:
+    """The text with a capital first letter: `Accuracy`, `Macro F1`, `R2`."""
+    return text[:1].upper() + text[1:]
+
+
 def hover(figure: Figure, label: str) -> str:
     """One line of a hover box: the figure, and where it comes from."""
     return f"{label}: {figure_text(figure)} ({samples_text(figure)})"
 
 
-# -- accuracy against cost -------------------------------------------------------------------------------------------
+# -- the score against cost ------------------------------------------------------------------------------------------
 
 
 def cost_title(front: Front, report: Report) -> str:
@@ -87,28 +92,29 @@ def cost_value(value: float, unit: str) -> float:
     return value / 1024 if unit == "bytes" else value
 
 
-def front_label(front: Front) -> str:
+def front_label(front: Front, score: str) -> str:
     """The view's name in the picker."""
     if front.cost == "tflite_bytes":
-        return f"accuracy in {front.engine}"
+        return f"{score} in {front.engine}"
     place = f"{front.profile} ({front.engine})" if front.profile else f"{front.engine} on this host"
     return f"{place}, {front.provenance}"
 
 
 def cost_plot(report: Report, cost: str) -> Plot:
-    """Accuracy against bytes, or against latency."""
+    """The score against bytes, or against latency."""
     styles = variant_styles([variant.name for variant in report.variants])
     fronts = [front for front in report.fronts if front.cost == cost]
-    views = tuple(View(label=front_label(front), figure=_front_figure(report, front, styles),
+    score = capitalized(report.score)
+    views = tuple(View(label=front_label(front, report.score), figure=_front_figure(report, front, styles),
                        notes=tuple(f"No point for {name}: {shortened(why)}" for name, why in front.missing.items()))
                   for front in fronts)
     if cost == "tflite_bytes":
-        return Plot(name="accuracy-bytes", title="Accuracy against bytes", views=views,
+        return Plot(name="score-bytes", title=f"{score} against bytes", views=views,
                     absent="No variant was evaluated.", caption=(
                         "Up and to the left is better. The line is the Pareto front: none on it is beaten in both. "
                         "Bars are 95 % intervals on the test split."))
-    return Plot(name="accuracy-latency", title="Accuracy against latency", views=views,
-                absent="No variant has both an accuracy and a latency.",
+    return Plot(name="score-latency", title=f"{score} against latency", views=views,
+                absent=f"No variant has both a figure for {report.score} and a latency.",
                 caption="Up and to the left is better. Each view holds one kind of latency: measured on this host in "
                         "one engine, or predicted for one device. They are never mixed.")
 
@@ -142,54 +148,56 @@ def _ends(figures: Sequence[Figure]) -> list[float]:
 def _front_figure(report: Report, front: Front, styles: Mapping[str, Style]) -> Json:
     """One scatter plot with its front."""
     x = [cost_value(point.cost.value, point.cost.unit) for point in front.points]
-    y = [100 * point.accuracy.value for point in front.points]
+    factor, unit = axis_scale(front.points[0].score)
+    y = [factor * point.score.value for point in front.points]
     across, kind = cost_range(x)
-    base = report.baseline.accuracy
-    ends = _ends([*(point.accuracy for point in front.points), *([base] if base else [])])
+    base = report.baseline.headline
+    ends = _ends([*(point.score for point in front.points), *([base] if base else [])])
     title = cost_title(front, report) + (", logarithmic" if kind == "log" else "")
     shown = layout(axis(title, type=kind, range=across),
-                   axis(f"accuracy in {front.engine}, %", range=span(100 * min(ends), 100 * max(ends))),
+                   axis(f"{report.score} in {front.engine}{unit}", range=span(factor * min(ends), factor * max(ends))),
                    height=400, **_baseline_line(base))
     labels = [{"text": point.variant, "x": cost, "y": share, "first": point.variant in front.front}
               for point, cost, share in zip(front.points, x, y, strict=True)]
     line = _front_line(labels, 10 ** across[1] if kind == "log" else across[1])
-    return {"data": [line, _scatter(front, x, y, styles)], "layout": shown, "labels": labels}
+    return {"data": [line, _scatter(front, x, y, styles, report.score)], "layout": shown, "labels": labels}
 
 
 def _front_line(labels: Sequence[Json], edge: float) -> Json:
-    """Stairs through the points on the front, on to the edge of the plot: beyond the last nothing is more accurate."""
+    """Stairs through the points on the front, on to the edge of the plot: beyond the last nothing is better."""
     chosen = [label for label in labels if label["first"]]
     return {"type": "scatter", "mode": "lines", "x": [*(label["x"] for label in chosen), edge], "hoverinfo": "skip",
             "y": [*(label["y"] for label in chosen), chosen[-1]["y"]],
             "line": {"shape": "hv", "width": 1.5, "color": "var(--front)"}}
 
 
-def _scatter(front: Front, x: Sequence[float], y: Sequence[float], styles: Mapping[str, Style]) -> Json:
+def _scatter(front: Front, x: Sequence[float], y: Sequence[float], styles: Mapping[str, Style],
+             score: str) -> Json:
     """The points with their intervals."""
     points = front.points
-    costs, accuracies = [point.cost for point in points], [point.accuracy for point in points]
+    costs, scores = [point.cost for point in points], [point.score for point in points]
     drawn = [styles[point.variant] for point in points]
     return {
         "type": "scatter", "mode": "markers", "x": x, "y": y, "cliponaxis": False,
-        "error_y": _bars(accuracies, 100), "error_x": _bars(costs, cost_value(1, costs[0].unit)),
+        "error_y": _bars(scores, axis_scale(scores[0])[0]), "error_x": _bars(costs, cost_value(1, costs[0].unit)),
         "marker": {"size": 12, "opacity": [1 if point.variant in front.front else 0.7 for point in points],
                    "color": [style.color for style in drawn], "symbol": [style.symbol for style in drawn],
                    "line": {"width": 1.5, "color": "var(--surface)"}},
-        "text": [f"<b>{point.variant}</b><br>{hover(point.accuracy, 'accuracy')}<br>{hover(point.cost, 'cost')}"
+        "text": [f"<b>{point.variant}</b><br>{hover(point.score, score)}<br>{hover(point.cost, 'cost')}"
                  for point in points],
         "hovertemplate": "%{text}<extra></extra>",
     }
 
 
 def _baseline_line(base: Figure | None) -> Json:
-    """The float Keras model's accuracy as a line across the plot."""
+    """The float model's score as a line across the plot."""
     if base is None:
         return {}
-    height = 100 * base.value
+    height = axis_scale(base)[0] * base.value
     return {"shapes": [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": height, "y1": height, "layer": "below",
                         "line": {"width": 1, "dash": "dot", "color": "var(--muted)"}}],
             "annotations": [{"xref": "paper", "x": 1, "xanchor": "right", "y": height, "yanchor": "bottom",
-                             "text": f"float Keras model {quantity(base.value, base.unit)}", "showarrow": False,
+                             "text": f"float model {quantity(base.value, base.unit)}", "showarrow": False,
                              "font": {"size": 11, "color": "var(--muted)"}}]}
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
 from device_profiles.records import Record
 from stages.records import LimitVerdict
+from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import Plot, cost_plot, latency_plot
 from stages.reporting.panels import class_plot, confusion_plot, curve_plots, memory_plots, operator_plot
 from stages.reporting.record import ProfileReport, Report, VariantReport, json_text
 from stages.reporting.style import variant_styles
-from stages.reporting.text import figure_text, kib, plain_number, plural, quantity, samples_text
+from stages.reporting.text import figure_name, figure_text, kib, plain_number, plural, quantity, samples_text
 
 VERDICT_MARKS = {"pass": "✓", "fail": "✕", "undecided": "≈", "unknown": "?"}
 PROVENANCE_MARKS = {"measured": "●", "predicted": "◇", "emulated": "◐", "published": "□"}
@@ -35,14 +37,20 @@ class Outcome(Record):
     counts: tuple[tuple[str, int], ...]
 
 
-def html_page(report: Report) -> str:
-    """The whole page. The same report gives the same text."""
+def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> str:
+    """The whole page. The same report and thumbnails give the same text.
+
+    Args:
+        report: the record.
+        thumbnails: by "split/index", pictures of samples as data addresses; see `stages.examining.thumbnails`.
+    """
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"figure": figure_text, "samples": samples_text, "kib": kib, "plural": plural}
-    environment.globals |= {"quantity": quantity, "number": plain_number, "verdict_marks": VERDICT_MARKS,
+    environment.filters |= {"figure": figure_text, "samples": samples_text, "kib": kib, "plural": plural,
+                            "called": figure_name, "place": sample_place}
+    environment.globals |= {"quantity": quantity, "sample_place": sample_place, "number": plain_number, "verdict_marks": VERDICT_MARKS,
                             "provenance_marks": PROVENANCE_MARKS, "provenance_meanings": PROVENANCE_MEANINGS}
     plots = all_plots(report)
     template = environment.from_string(_asset("report.html.j2"))
@@ -51,7 +59,8 @@ def html_page(report: Report) -> str:
                                                                             for one in report.profiles.values()],
         headline=headline(report), styles=variant_styles([variant.name for variant in report.variants]),
         engines=list(dict.fromkeys(engine for variant in report.variants for engine in variant.metrics)),
-        deciding=deciding_limit, css=Markup(_asset("report.css")), script=Markup(_asset("report.js")),  # noqa: S704
+        deciding=deciding_limit, model_rows=model_rows(report.model), data_rows=examination_rows(report.examination),
+        thumbnails=thumbnails or {}, css=Markup(_asset("report.css")), script=Markup(_asset("report.js")),  # noqa: S704
         plotly=Markup(_plotly()), figures=Markup(script_json(_figures(plots))))  # noqa: S704
 
 
@@ -102,8 +111,9 @@ def _winner_facts(variant: VariantReport, profile: ProfileReport) -> tuple[tuple
     """What a reader wants to know of a winner first."""
     facts = [("file", f"{quantity(variant.tflite_bytes, 'bytes')} ({kib(variant.tflite_bytes)})", "measured")]
     metrics = variant.metrics.get(profile.engine)
-    if metrics is not None and metrics.accuracy is not None:
-        facts.append((f"accuracy, {profile.engine}", figure_text(metrics.accuracy), metrics.accuracy.provenance))
+    if metrics is not None and metrics.headline is not None:
+        name = figure_name(metrics.score)
+        facts.append((f"{name}, {profile.engine}", figure_text(metrics.headline), metrics.headline.provenance))
     if metrics is not None and metrics.drop is not None:
         facts.append(("drop against float", figure_text(metrics.drop), metrics.drop.provenance))
     latency = profile.latency.get(variant.name)

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stages.records import CheckResult, LimitVerdict
+from stages.reporting.examination import examination_rows, model_rows, sample_place
+from stages.reporting.figures import capitalized
 from stages.reporting.record import EngineMetrics, Report, VariantReport
-from stages.reporting.text import MISSING, figure_text, kib, printable, quantity
+from stages.reporting.text import MISSING, figure_name, figure_text, kib, printable, quantity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
 MARKS = {"pass": "✓ pass", "fail": "✕ fail", "undecided": "≈ undecided", "unknown": "? unknown"}
@@ -34,8 +36,9 @@ def markdown_report(report: Report, pictures: Mapping[str, str]) -> str:
         report: the record.
         pictures: by cost, the file name of the Pareto plot.
     """
-    return "\n".join([*_head(report), *_winners(report), *_pictures(pictures), *_remarks(report), *_sizes(report),
-                      *_engines(report), *_verdicts(report), *_open_limits(report), *_data(report), *_foot(report)])
+    return "\n".join([*_head(report), *_winners(report), *_pictures(report, pictures), *_remarks(report), *_sizes(report),
+                      *_engines(report), *_outputs(report), *_verdicts(report), *_open_limits(report), *_model(report), *_data(report),
+                      *_suspects(report), *_foot(report)])
 
 
 def check_summary(check: CheckResult) -> str:
@@ -55,8 +58,8 @@ def check_summary(check: CheckResult) -> str:
 def _head(report: Report) -> Iterator[str]:
     yield f"# {escape(report.run)}"
     yield ""
-    accuracy = figure_text(report.baseline.accuracy)
-    yield (f"{len(report.variants)} variants of a model with {accuracy} accuracy in float on "
+    score = f"{escape(report.score)} {figure_text(report.baseline.headline)}"
+    yield (f"{len(report.variants)} variants of a model with {score} in float on "
            f"{report.baseline.samples:,} test samples of {escape(report.data.source)}. Intervals are 95 %.")
     yield ""
 
@@ -74,10 +77,10 @@ def _winners(report: Report) -> Iterator[str]:
     yield from table(["profile", "device", "winner", "median latency", "reason"], rows)
 
 
-def _pictures(pictures: Mapping[str, str]) -> Iterator[str]:
-    words = {"tflite_bytes": "Accuracy against bytes", "latency": "Accuracy against latency"}
+def _pictures(report: Report, pictures: Mapping[str, str]) -> Iterator[str]:
+    words = {"tflite_bytes": "against bytes", "latency": "against latency"}
     for cost, name in pictures.items():
-        yield f"![{words[cost]}, with the Pareto front]({name})"
+        yield f"![{escape(capitalized(report.score))} {words[cost]}, with the Pareto front]({name})"
         yield ""
 
 
@@ -104,27 +107,55 @@ def _sizes(report: Report) -> Iterator[str]:
 
 def _engines(report: Report) -> Iterator[str]:
     engines = dict.fromkeys(engine for variant in report.variants for engine in variant.metrics)
+    head = ["variant", report.score, "drop against float", *(["predictions changed"] if report.decides else []),
+            *map(figure_name, report.further_figures), "median latency", "p90"]
     for engine in engines:
         yield f"## {escape(engine)}, measured on this host"
         yield ""
-        yield from table(["variant", "accuracy", "drop against float", "labels changed", "median latency", "p90"],
-                         (_engine_row(variant, engine) for variant in report.variants))
+        yield from table([escape(name) for name in head],
+                         [_float_row(report, len(head)), *(_engine_row(report, variant, engine)
+                                                           for variant in report.variants)])
 
 
-def _engine_row(variant: VariantReport, engine: str) -> list[str]:
+def _float_row(report: Report, cells: int) -> list[str]:
+    """The float model, for comparison; it has no latency here."""
+    further = [figure_text(report.baseline.figures.get(name)) for name in report.further_figures]
+    row = ["float model", figure_text(report.baseline.headline), "", *([""] if report.decides else []), *further]
+    return [*row, *[""] * (cells - len(row))]
+
+
+def _engine_row(report: Report, variant: VariantReport, engine: str) -> list[str]:
     """One variant in one engine; what is missing says why."""
     found = variant.metrics.get(engine, EngineMetrics(status="unavailable", message="not evaluated"))
     run = variant.latency.get(engine)
-    if found.accuracy is None:
-        shown = [escape(f"{found.status}: {found.message}"), "", ""]
-    else:
-        changed = MISSING if found.changed is None else f"{found.changed} of {found.samples:,}"
-        shown = [figure_text(found.accuracy), figure_text(found.drop), changed]
     if run is None or run.median is None:
         times = [escape(f"{run.status}: {run.message}") if run else "not benchmarked", ""]
     else:
         times = [figure_text(run.median), figure_text(run.p90) if run.p90 else "too few samples"]
-    return [escape(variant.name), *shown, *times]
+    return [escape(variant.name), *_score_cells(report, found), *times]
+
+
+def _score_cells(report: Report, found: EngineMetrics) -> list[str]:
+    """Score, drop, changed predictions and further figures; or the reason, and empty cells."""
+    width = 2 + report.decides + len(report.further_figures)
+    if found.headline is None:
+        return [escape(f"{found.status}: {found.message}"), *[""] * (width - 1)]
+    changed = MISSING if found.changed is None else f"{found.changed} of {found.samples:,}"
+    return [figure_text(found.headline), figure_text(found.drop), *([changed] if report.decides else []),
+            *(figure_text(found.figures.get(name)) for name in report.further_figures)]
+
+
+def _outputs(report: Report) -> Iterator[str]:
+    """Every output of a model that has several."""
+    found = [("float model", "", report.baseline), *((variant.name, engine, metrics) for variant in report.variants
+                                                     for engine, metrics in variant.metrics.items())]
+    rows = [[escape(name), escape(engine), escape(output), one.task, "; ".join(
+        f"{escape(figure_name(key))} {figure_text(figure)}" for key, figure in one.figures.items())]
+        for name, engine, metrics in found for output, one in metrics.outputs.items()]
+    if rows:
+        yield "## Outputs"
+        yield ""
+        yield from table(["variant", "engine", "output", "task", "figures"], rows)
 
 
 def _verdicts(report: Report) -> Iterator[str]:
@@ -150,20 +181,52 @@ def _limit_row(profile: str, variant: str, limit: LimitVerdict) -> list[str]:
             limit.provenance or "no figure", MARKS[limit.verdict], escape(limit.why)]
 
 
+def _model(report: Report) -> Iterator[str]:
+    """Where the model came from."""
+    if report.model is not None:
+        yield "## Model"
+        yield ""
+        yield from table(["", ""], ([escape(name), escape(text)] for name, text in model_rows(report.model)))
+
+
 def _data(report: Report) -> Iterator[str]:
     data = report.data
     yield "## Data"
     yield ""
-    shape = " x ".join(map(str, data.input_shape))
-    yield (f"{escape(data.source)}: samples of {shape}, {len(data.class_names)} classes; {data.nan_samples} with NaN, "
-           f"{data.constant_samples} constant samples, {data.constant_features} inputs that never change.")
+    shapes = ", ".join(f"{name} {' x '.join(map(str, spec.shape))}" for name, spec in data.inputs.items())
+    classes = f"{len(data.class_names)} classes" if data.class_names else "values to predict"
+    yield (f"{escape(data.source)}: {escape(shapes)}, {classes}; {data.nan_samples} with NaN, "
+           f"{data.constant_samples} constant samples, {data.constant_features} inputs that never change, "
+           f"{data.skipped_samples} samples skipped because they cannot be read.")
     yield ""
-    yield from table(["split", "samples", "duplicates inside"], (
+    yield from table(["split", "samples", "exact duplicates inside"], (
         [escape(name), f"{split.samples:,}", str(data.duplicates_within.get(name, MISSING))]
         for name, split in data.splits.items()))
     for pair, count in data.duplicates_across.items():
-        yield f"- duplicates across {escape(pair)}: {count}"
+        yield f"- exact duplicates across {escape(pair)}: {count}"
     yield ""
+    if report.examination is not None:
+        yield "### A closer look"
+        yield ""
+        rows = examination_rows(report.examination)
+        yield from table(["", ""], ([escape(name), escape(text)] for name, text in rows))
+
+
+def _suspects(report: Report) -> Iterator[str]:
+    """Near-duplicate pairs and suspected labels, by name."""
+    found = report.examination
+    if found is not None and found.near_duplicates.pairs:
+        yield "### Near-duplicates, worst first"
+        yield ""
+        yield from table(["one", "other", "similarity"], (
+            [escape(sample_place(pair.first)), escape(sample_place(pair.second)), f"{pair.similarity:.4f}"]
+            for pair in found.near_duplicates.pairs))
+    if found is not None and found.label_errors.listed:
+        yield "### Suspected label errors, strongest first"
+        yield ""
+        yield from table(["sample", "given", "suggested", "margin"], (
+            [escape(sample_place(one.sample, label=False)), escape(one.sample.label), escape(one.suggested),
+             f"{one.margin:.2f}"] for one in found.label_errors.listed))
 
 
 def _foot(report: Report) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stages.reporting.figures import ROW_HEIGHT, Json, Plot, View, axis, layout
-from stages.reporting.record import Curve, EngineMetrics, Report
+from stages.reporting.figures import ROW_HEIGHT, Json, Plot, View, axis, capitalized, layout
+from stages.reporting.record import Curve, EngineMetrics, Report, TaskMetrics
 from stages.reporting.style import SEQUENCE, line_style, variant_styles
-from stages.reporting.text import kib, quantity, shortened
+from stages.reporting.text import axis_scale, kib, quantity, shortened
 
 MOST_LABELLED_CLASSES = 20
 """Up to so many classes a confusion matrix shows its counts; above, the hover box does."""
@@ -101,21 +101,26 @@ def _operator_figure(totals: Mapping[str, float]) -> Json:
 
 
 def confusion_plot(report: Report) -> Plot:
-    """The confusion matrix of the float Keras model and of every variant in every engine."""
-    names = report.data.class_names
-    found = [("float Keras model", "baseline", report.baseline)]
+    """The confusion matrix of the float model and of every variant in every engine, of each output that has one."""
+    found = [("float model", "baseline", report.baseline)]
     found += [(f"{variant.name} in {engine}", variant.name, metrics)
               for variant in report.variants for engine, metrics in variant.metrics.items()]
-    views = tuple(View(label=label, group=group, figure=_confusion_figure(metrics, names))
-                  for label, group, metrics in found if metrics.confusion)
+    views = tuple(View(label=label, group=group, figure=_confusion_figure(one, report.data.class_names))
+                  for name, group, metrics in found for label, one in _each_output(name, metrics) if one.confusion)
     return Plot(name="confusion", title="Confusion", views=views, absent="No model was evaluated.", caption=(
         "Rows are the true classes, columns the labels given; numbers are counts on the test split (measured), shades "
         "are shares of the row."))
 
 
-def _confusion_figure(metrics: EngineMetrics, names: Sequence[str]) -> Json:
+def _each_output(name: str, metrics: EngineMetrics) -> list[tuple[str, TaskMetrics]]:
+    """The metrics themselves, or those of each output where there are several."""
+    return [(f"{name}, {output}", found) for output, found in metrics.outputs.items()] or [(name, metrics)]
+
+
+def _confusion_figure(metrics: TaskMetrics, class_names: Sequence[str]) -> Json:
     """A heat map of row shares with the counts written in; empty cells stay empty."""
     rows = metrics.confusion
+    names = class_names if len(class_names) == len(rows) else [str(label) for label in range(len(rows))]
     shares = [[count / (sum(row) or 1) for count in row] for row in rows]
     heat = {"type": "heatmap", "z": shares, "x": list(names), "y": list(names), "zmin": 0, "zmax": 1,
             "showscale": False, "xgap": 1, "ygap": 1, "customdata": [list(row) for row in rows],
@@ -133,16 +138,17 @@ def _confusion_figure(metrics: EngineMetrics, names: Sequence[str]) -> Json:
 
 
 def curve_plots(report: Report) -> tuple[Plot, ...]:
-    """Accuracy and loss of every training, on the training and on the validation split."""
+    """Score and loss of every training, on the training and on the validation split."""
     captions = "Solid: validation split. Dotted: training split. Ring: the epoch whose weights were kept (measured)."
     return tuple(Plot(name=f"curves-{kind}", title=title, caption=captions,
                       views=(_curve_view(report, kind),) if report.trainings else (), absent="Nothing was trained.")
-                 for kind, title in (("accuracy", "Accuracy by epoch"), ("loss", "Loss by epoch")))
+                 for kind, title in (("score", f"{capitalized(report.score)} by epoch"), ("loss", "Loss by epoch")))
 
 
 def _curve_view(report: Report, kind: str) -> View:
     """All trainings in one figure."""
-    factor, title = (100.0, "accuracy, %") if kind == "accuracy" else (1.0, "loss")
+    factor, unit = axis_scale(report.baseline.headline) if kind == "score" else (1.0, "")
+    title = f"{report.score if kind == 'score' else 'loss'}{unit}"
     data: list[Json] = []
     for index, (label, training) in enumerate(report.trainings.items()):
         color, dash = line_style(index)
@@ -172,13 +178,25 @@ def _curve(values: Curve, factor: float, label: str, line: Json) -> Json:
 
 
 def class_plot(report: Report) -> Plot:
-    """Samples of each class in each split."""
+    """Samples of each class in each split; of each split alone where there are no classes."""
+    splits = report.data.splits
+    if not report.data.class_names:
+        return _split_plot({name: split.samples for name, split in splits.items()})
     names = list(report.data.class_names)
     data = [{"type": "bar", "name": split, "x": names, "y": list(counts.class_counts),
              "marker": {"color": SEQUENCE[index % len(SEQUENCE)]},
              "hovertemplate": f"{split}, class %{{x}}: %{{y}} samples<extra></extra>"}
-            for index, (split, counts) in enumerate(report.data.splits.items())]
+            for index, (split, counts) in enumerate(splits.items())]
     shown = layout(axis("class", type="category", showgrid=False), axis("samples"), height=300, barmode="stack",
                    showlegend=True, legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"})
     view = View(label="", figure={"data": data, "layout": shown})
     return Plot(name="classes", title="Samples by class", views=(view,), caption="Counts in each split.")
+
+
+def _split_plot(samples: Mapping[str, int]) -> Plot:
+    """Samples in each split."""
+    data = [{"type": "bar", "x": list(samples), "y": list(samples.values()), "width": 0.5,
+             "marker": {"color": "var(--accent)"}, "hovertemplate": "%{x}: %{y} samples<extra></extra>"}]
+    shown = layout(axis("split", type="category", showgrid=False), axis("samples"), height=300)
+    return Plot(name="classes", title="Samples by split", views=(View(label="", figure={"data": data, "layout": shown}),),
+                caption="Labels are values here, so there are no classes to count.")

@@ -1,4 +1,4 @@
-"""Pareto fronts of accuracy against bytes and against latency; measured and predicted costs never meet in one."""
+"""Pareto fronts of the task's score against bytes and against latency; measured and predicted costs never meet in one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from device_profiles.records import Figure, Provenance
 from stages.reporting.record import Cost, EngineMetrics, Front, Point, ProfileReport, VariantReport
+from stages.reporting.text import figure_name
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
@@ -30,7 +31,7 @@ def all_fronts(variants: Sequence[VariantReport], profiles: Mapping[str, Profile
 
 
 def _bytes_fronts(variants: Sequence[VariantReport], engines: Mapping[str, None]) -> Iterator[Front]:
-    """Accuracy in each engine against the size of the tflite model."""
+    """Score in each engine against the size of the tflite model."""
     for engine in engines:
         costs: dict[str, Figure | None] = {variant.name: Figure(
             value=variant.tflite_bytes, unit="bytes", provenance="measured", method="size of the file")
@@ -39,14 +40,14 @@ def _bytes_fronts(variants: Sequence[VariantReport], engines: Mapping[str, None]
 
 
 def _host_fronts(variants: Sequence[VariantReport], engines: Mapping[str, None]) -> Iterator[Front]:
-    """Accuracy in each engine against the median latency measured in that engine on the host."""
+    """Score in each engine against the median latency measured in that engine on the host."""
     for engine in engines:
         costs = {variant.name: _median(variant, engine) for variant in variants}
         yield from _fronts_of(variants, costs, "latency", engine, None)
 
 
 def _profile_fronts(variants: Sequence[VariantReport], profiles: Mapping[str, ProfileReport]) -> Iterator[Front]:
-    """Accuracy in the profile's engine against the latency on the profile, unless that is the host's own."""
+    """Score in the profile's engine against the latency on the profile, unless that is the host's own."""
     for profile in profiles.values():
         costs = {variant.name: profile.latency.get(variant.name) for variant in variants}
         if any(cost is not None and cost != _median(variant, profile.engine)
@@ -66,13 +67,13 @@ def _fronts_of(variants: Sequence[VariantReport], costs: Mapping[str, Figure | N
     for kind in kinds:
         points, missing = [], {}
         for variant in variants:
-            found, accuracy = costs[variant.name], _accuracy(variant, engine)
-            if accuracy is None:
+            found, score = costs[variant.name], _score(variant, engine)
+            if score is None:
                 missing[variant.name] = _why(variant, engine)
             elif found is None or found.provenance != kind:
                 missing[variant.name] = f"no {kind} {cost}"
             else:
-                points.append(Point(variant=variant.name, accuracy=accuracy, cost=found))
+                points.append(Point(variant=variant.name, score=score, cost=found))
         if points:
             yield _front(points, missing, Front(cost=cost, engine=engine, profile=profile, provenance=kind, points=(),
                                                 front=(), missing={}))
@@ -81,18 +82,18 @@ def _fronts_of(variants: Sequence[VariantReport], costs: Mapping[str, Figure | N
 def _front(points: list[Point], missing: dict[str, str], empty: Front) -> Front:
     """The front through the points."""
     ordered = sorted(points, key=lambda point: (point.cost.value, point.variant))
-    chosen = pareto_front([(point.cost.value, point.accuracy.value) for point in ordered])
+    chosen = pareto_front([(point.cost.value, point.score.value) for point in ordered])
     return empty.model_copy(update={"points": tuple(ordered), "missing": missing,
                                     "front": tuple(ordered[index].variant for index in chosen)})
 
 
-def _accuracy(variant: VariantReport, engine: str) -> Figure | None:
-    """Accuracy of a variant in an engine."""
-    return variant.metrics.get(engine, EngineMetrics()).accuracy
+def _score(variant: VariantReport, engine: str) -> Figure | None:
+    """Score of a variant in an engine."""
+    return variant.metrics.get(engine, EngineMetrics()).headline
 
 
 def _why(variant: VariantReport, engine: str) -> str:
-    """Why a variant has no accuracy in an engine."""
+    """Why a variant has no score in an engine."""
     metrics = variant.metrics.get(engine)
     return f"not evaluated in {engine}" if metrics is None else (
-        metrics.message or f"no accuracy in {engine}: {metrics.status}")
+        metrics.message or f"no {figure_name(metrics.score)} in {engine}: {metrics.status}")

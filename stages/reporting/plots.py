@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from stages.reporting.figures import cost_range, cost_title, cost_value
 from stages.reporting.record import Front, Report
 from stages.reporting.style import Style, variant_styles
-from stages.reporting.text import quantity
+from stages.reporting.text import axis_scale, quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INCHES, DOTS_PER_INCH = (7.6, 4.4), 110
-FILES = {"tflite_bytes": "accuracy_bytes.png", "latency": "accuracy_latency.png"}
+FILES = {"tflite_bytes": "score_bytes.png", "latency": "score_latency.png"}
 _GRID, _INK, _SOFT = "#e6e7e4", "#1b1e23", "#6a717b"
 
 
@@ -56,7 +56,8 @@ def _draw(report: Report, fronts: Sequence[Front], styles: Mapping[str, Style], 
 def _panel(axes: Axes, report: Report, front: Front, styles: Mapping[str, Style]) -> None:
     """One front."""
     x = [cost_value(point.cost.value, point.cost.unit) for point in front.points]
-    y = [100 * point.accuracy.value for point in front.points]
+    factor, unit = axis_scale(front.points[0].score)
+    y = [factor * point.score.value for point in front.points]
     axes.grid(color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     chosen = [index for index, point in enumerate(front.points) if point.variant in front.front]
@@ -68,14 +69,14 @@ def _panel(axes: Axes, report: Report, front: Front, styles: Mapping[str, Style]
               color=_INK, linewidth=1.2, label="Pareto front")
     for index, point in enumerate(front.points):
         style = styles[point.variant]
-        low, high = point.accuracy.interval or (point.accuracy.value, point.accuracy.value)
-        axes.plot([x[index]] * 2, [100 * low, 100 * high], color=_SOFT, linewidth=0.8, alpha=0.5)
+        low, high = point.score.interval or (point.score.value, point.score.value)
+        axes.plot([x[index]] * 2, [factor * low, factor * high], color=_SOFT, linewidth=0.8, alpha=0.5)
         axes.plot([x[index]], [y[index]], marker=style.marker, color=style.color, markersize=8, linestyle="none",
                   markeredgecolor="white", label=point.variant, zorder=3)
-    base = report.baseline.accuracy
+    base = report.baseline.headline
     if base is not None:
-        axes.axhline(100 * base.value, color=_SOFT, linewidth=0.9, linestyle=":",
-                     label=f"float Keras model {quantity(base.value, base.unit)}")
+        axes.axhline(factor * base.value, color=_SOFT, linewidth=0.9, linestyle=":",
+                     label=f"float model {quantity(base.value, base.unit)}")
     axes.set_xlabel(cost_title(front, report))
-    axes.set_ylabel(f"accuracy in {front.engine}, %")
+    axes.set_ylabel(f"{report.score} in {front.engine}{unit}")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)

@@ -13,9 +13,22 @@ from typing import Any, Literal
 from pydantic import Field
 
 from device_profiles.records import Figure, Provenance, Record
-from stages.records import Agreement, EngineBenchmark, EngineStatus, Host, LimitVerdict, PrepareResult, Verdict
+from stages.records import (
+    Agreement,
+    EngineBenchmark,
+    EngineStatus,
+    ExamineResult,
+    Host,
+    LimitVerdict,
+    ModelResult,
+    PrepareResult,
+    Verdict,
+)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+QUIET_FIGURES = frozenset({"precision", "recall", "log_loss"})
+"""Figures that tables leave to report.json: macro F1 weighs the first two, and the last has no everyday scale."""
 
 Curve = tuple[float | None, ...]
 Cost = Literal["tflite_bytes", "latency"]
@@ -28,35 +41,49 @@ class Token(Record):
     meaning: str
 
 
-class EngineMetrics(Record):
+class TaskMetrics(Record):
+    """What the task measures on one output of a model; empty where nothing ran.
+
+    Attributes:
+        task: the task's kind.
+        samples: how many were scored; 0 where nothing ran.
+        score: key in `figures` of the figure that a drop is measured in; higher is better.
+        figures: by name, those that are numbers.
+        per_class_recall: in the order of the class names; null for a class without samples; empty without classes.
+        confusion: `confusion[i][j]` samples of class i were given label j; empty without classes.
+    """
+
+    task: str = "classification"
+    samples: int = 0
+    score: str = "accuracy"
+    figures: dict[str, Figure] = Field(default_factory=dict)
+    per_class_recall: Curve = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def headline(self) -> Figure | None:
+        """The score's figure, or None where there is none."""
+        return self.figures.get(self.score)
+
+
+class EngineMetrics(TaskMetrics):
     """One tflite model on the test split in one engine, or why there are no figures.
 
     Attributes:
         status: "ok", or what stood in the way; `message` says it in words.
-        samples: size of the test split that was run; 0 where nothing ran.
-        accuracy, precision, recall, f1: unit "fraction"; precision, recall and F1 are means over the classes.
-        log_loss: unit "nats".
-        drop: accuracy of the float Keras model less this one's, unit "points", paired bootstrap interval.
-        changed: predictions that differ from the float Keras model's.
-        largest_difference: of any output from the float Keras model's.
-        per_class_recall: in the order of the class names; null for a class without samples.
-        confusion: `confusion[i][j]` samples of class i were given label j.
+        drop: score of the float model less this one's, unit "points" (hundredths), paired bootstrap interval.
+        changed: predictions that differ from the float model's; null for tasks that decide nothing.
+        largest_difference: of any output from the float model's.
+        outputs: by output name, for a model with several; else empty.
     """
 
     engine_version: str = ""
     status: EngineStatus = "ok"
     message: str = ""
-    samples: int = 0
-    accuracy: Figure | None = None
-    precision: Figure | None = None
-    recall: Figure | None = None
-    f1: Figure | None = None
-    log_loss: Figure | None = None
     drop: Figure | None = None
     changed: int | None = None
     largest_difference: float | None = None
-    per_class_recall: Curve = ()
-    confusion: tuple[tuple[int, ...], ...] = ()
+    outputs: dict[str, TaskMetrics] = Field(default_factory=dict)
 
 
 class VariantReport(Record):
@@ -111,6 +138,7 @@ class TrainingReport(Record):
     """One training: its curves, one value an epoch (null where it was not a number), and what was verified after it.
 
     Attributes:
+        score_name: what `score` and `validation_score` are: "accuracy", "macro F1", "R2", ...
         best_epoch: the epoch whose weights were kept, counted from 1.
         sparsity: share of zeros in the pruned kernels, counted on the finished weights, 0 to 1; null if not pruned.
         shared_values: most distinct values in a clustered kernel, counted; null if not clustered.
@@ -119,10 +147,11 @@ class TrainingReport(Record):
 
     label: str
     summary: str
+    score_name: str
     loss: Curve
-    accuracy: Curve
+    score: Curve
     validation_loss: Curve
-    validation_accuracy: Curve
+    validation_score: Curve
     best_epoch: int
     stopped_early: bool
     sparsity: float | None = None
@@ -131,19 +160,19 @@ class TrainingReport(Record):
 
 
 class Point(Record):
-    """One variant in a plot of accuracy against cost."""
+    """One variant in a plot of the task's score against cost."""
 
     variant: str
-    accuracy: Figure
+    score: Figure
     cost: Figure
 
 
 class Front(Record):
-    """A Pareto front: the variants that no other beats in both accuracy and cost.
+    """A Pareto front: the variants that no other beats in both score and cost.
 
     Attributes:
         cost: "tflite_bytes" or "latency".
-        engine: whose accuracy it is.
+        engine: whose score it is.
         profile: the profile whose predicted latency is the cost; null for bytes and for latency measured on the host.
         provenance: of the cost. A measured and a predicted cost are never in one front.
         points: every variant that has both figures, by cost, then by name.
@@ -175,11 +204,22 @@ class Remark(Record):
 
 
 class Report(Record):
-    """Everything that a run found out. See docs/report.md."""
+    """Everything that a run found out. See docs/report.md.
+
+    Attributes:
+        task: the task's kind.
+        score: name for people of what every drop is measured in: "accuracy", "macro F1", "R2", "ROC AUC".
+        baseline: metrics of the float model.
+        model: where the model came from, and the proof of its translation; null where the run did not say.
+        data: what the prepare stage counted.
+        examination: what the examine stage suspects of the data; null where it did not run.
+    """
 
     schema_version: int = SCHEMA_VERSION
     run: str
     litesmith: str
+    task: str
+    score: str
     fits: bool
     profiles: dict[str, ProfileReport]
     variants: tuple[VariantReport, ...]
@@ -187,7 +227,9 @@ class Report(Record):
     fronts: tuple[Front, ...]
     baseline: EngineMetrics
     trainings: dict[str, TrainingReport]
+    model: ModelResult | None = None
     data: PrepareResult
+    examination: ExamineResult | None = None
     host: Host
     versions: dict[str, str]
     config: str
@@ -199,6 +241,18 @@ class Report(Record):
             KeyError: no such variant.
         """
         return {variant.name: variant for variant in self.variants}[name]
+
+    @property
+    def further_figures(self) -> tuple[str, ...]:
+        """Keys of the figures that tables show beside the score, in the task's order."""
+        each = [self.baseline, *(metrics for variant in self.variants for metrics in variant.metrics.values())]
+        names = dict.fromkeys(name for metrics in each for name in metrics.figures)
+        return tuple(name for name in names if name != self.baseline.score and name not in QUIET_FIGURES)
+
+    @property
+    def decides(self) -> bool:
+        """Whether the task makes predictions that can change: a regression's values and an anomaly's scores cannot."""
+        return any(metrics.changed is not None for variant in self.variants for metrics in variant.metrics.values())
 
 
 def finite(value: float | None) -> float | None:

@@ -124,6 +124,8 @@ def agreement_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
     """Pairs of engines that label the same test samples differently."""
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for variant in variants:
+        if all(metrics.changed is None for metrics in variant.metrics.values()):
+            continue  # a task that decides nothing gives no labels
         for agreement in variant.agreements:
             if agreement.equal_labels < 1:
                 found.setdefault(agreement.engines, []).append((variant.name, 1 - agreement.equal_labels))
@@ -131,7 +133,7 @@ def agreement_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
         most = max(shares, key=lambda pair: pair[1])
         yield Remark(kind="agreement", variants=tuple(name for name, _ in shares), text=(
             f"{one} and {other} give different labels to some test samples in {plural(len(shares), 'variant')}, most "
-            f"in {most[0]} ({significant(100 * most[1], 2)} %). Accuracy in one engine is not accuracy in another."))
+            f"in {most[0]} ({significant(100 * most[1], 2)} %). A score in one engine is not the score in another."))
 
 
 def missing_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
@@ -154,7 +156,8 @@ def missing_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
 def _warnings(sources: Sources) -> Iterator[Remark]:
     """What the stages themselves warn of, each once."""
     results: Iterable[tuple[str, tuple[str, ...]]] = [
-        ("", sources.data.warnings), *((label, found.warnings) for label, found in sources.trainings.items()),
+        *(("", stage.warnings) for stage in (sources.model, sources.data, sources.examination) if stage is not None),
+        *((label, found.warnings) for label, found in sources.trainings.items()),
         *((name, found.warnings) for name, found in sources.converted.items()),
         *((name, found.warnings) for name, found in sources.evaluated.items()),
         ("", sources.benchmark.warnings), ("", sources.check.warnings)]

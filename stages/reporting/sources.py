@@ -9,6 +9,8 @@ from stages.records import (
     CheckResult,
     ConvertResult,
     EvaluateResult,
+    ExamineResult,
+    ModelResult,
     PrepareResult,
     PruneResult,
     QuantizeResult,
@@ -28,6 +30,8 @@ class Sources(Record):
     baseline: BaselineResult
     benchmark: BenchmarkResult
     check: CheckResult
+    model: ModelResult | None = None
+    examination: ExamineResult | None = None
 
 
 class Heading(Record):

@@ -10,6 +10,8 @@ from device_profiles.records import Figure
 
 UNIT_WORDS = {"fraction": "%", "1/s": "inferences/s", "uJ": "µJ"}
 MISSING = "not obtained"
+_NAMES = {"f1": "macro F1", "macro_f1": "macro F1", "micro_f1": "micro F1", "r2": "R2", "rmse": "RMSE", "mae": "MAE",
+          "auc": "ROC AUC", "roc_auc": "ROC AUC", "pauc": "partial AUC", "partial_auc": "partial AUC"}
 
 # XML 1.0 allows tab, newline, carriage return and nothing else below a blank (https://www.w3.org/TR/xml/#charsets).
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -34,21 +36,38 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def plain_number(value: float, unit: str) -> str:
-    """The number alone, spelt as its unit asks: 0.983 of "fraction" is `98.3`, 25840 of "bytes" is `25,840`."""
+    """The number alone, spelt as its unit asks: 0.983 of "fraction" is `98.3`, 25840 of "bytes" is `25,840`.
+
+    A figure without a unit (R2, an area under a curve) has three decimals: `0.953`.
+    """
     if not math.isfinite(value):
         return significant(value)
     if unit == "bytes":
         return f"{value:,.0f}"
     if unit == "fraction":
         return f"{100 * value:.1f}"
+    if not unit:
+        return f"{value + 0.0:.3f}"
     if unit == "points":
         return f"{value + 0.0:.2f}"
     return significant(value)
 
 
 def quantity(value: float, unit: str) -> str:
-    """Number and unit: `25,840 bytes`, `98.3 %`, `0.412 ms`."""
-    return f"{plain_number(value, unit)} {UNIT_WORDS.get(unit, unit)}"
+    """Number and unit: `25,840 bytes`, `98.3 %`, `0.412 ms`, `0.953`."""
+    return f"{plain_number(value, unit)} {UNIT_WORDS.get(unit, unit)}".rstrip()
+
+
+def figure_name(key: str) -> str:
+    """The name for people of a figure that a task measures: `log_loss` is `log loss`, `r2` is `R2`."""
+    return _NAMES.get(key, key.replace("_", " "))
+
+
+def axis_scale(figure: Figure | None) -> tuple[float, str]:
+    """What to multiply by, and what to write after the name, to show figures of this unit on an axis."""
+    if figure is None or not figure.unit:
+        return 1.0, ""
+    return (100.0, ", %") if figure.unit == "fraction" else (1.0, f", {UNIT_WORDS.get(figure.unit, figure.unit)}")
 
 
 def kib(count: float) -> str:

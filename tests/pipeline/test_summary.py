@@ -13,15 +13,16 @@ def figure(value, unit="fraction"):
 
 
 def report():
-    metrics = {"litert": {"accuracy": None, "drop": None},
-               "tflite-runtime": {"accuracy": figure(0.98214), "drop": figure(0.31, "points")}}
+    metrics = {"litert": {"score": "accuracy", "figures": {}, "drop": None},
+               "tflite-runtime": {"score": "accuracy", "figures": {"accuracy": figure(0.98214)},
+                                  "drop": figure(0.31, "points")}}
     latency = {"litert": {"median": None}, "tflite-runtime": {"median": figure(0.0183, "ms")}}
     good = {"name": "pruned75-clustered16-int8qat", "tflite_bytes": 1234567, "metrics": metrics, "latency": latency,
             "verdict": {"cpu": "pass", "mobile": "undecided", "iot": "unknown"}}
     bad = {"name": "int8", "tflite_bytes": 9, "metrics": {}, "latency": {},
            "verdict": {"cpu": "fail", "mobile": "fail", "iot": "fail"}}
     winner = {"winner": "pruned75-clustered16-int8qat", "reason": "the smallest [of] 1"}
-    return {"variants": [good, bad],
+    return {"score": "accuracy", "variants": [good, bad],
             "profiles": {"cpu": winner, "mobile": {"winner": None, "reason": "none passes"},
                          "iot": {"winner": None, "reason": "none passes"}}}
 

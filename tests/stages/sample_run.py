@@ -26,6 +26,7 @@ from stages.records import (
     PruneResult,
     QuantizeResult,
     SplitReport,
+    TensorSpec,
     TrainResult,
     VariantCheck,
 )
@@ -64,8 +65,9 @@ def metrics(correct: int, total: int = 360) -> Metrics:
         rows.append(tuple(row))
     share = correct / total
     one = figure(share, "fraction", samples=total, spread=0.013)
-    return Metrics(samples=total, accuracy=one, precision=one, recall=one, f1=one,
-                   log_loss=figure(0.08, "nats", samples=total),
+    figures = {"accuracy": one, "precision": one, "recall": one, "f1": one,
+               "log_loss": figure(0.08, "nats", samples=total)}
+    return Metrics(samples=total, figures=figures,
                    per_class_recall=tuple(row[index] / 36 for index, row in enumerate(rows)), confusion=tuple(rows))
 
 
@@ -173,9 +175,9 @@ def check() -> CheckResult:
 def history(epochs: int, start: float) -> History:
     """Curves that settle."""
     fall = tuple(round(start * 0.8**epoch + 0.05, 4) for epoch in range(epochs))
-    return History(loss=fall, accuracy=tuple(1 - value / 3 for value in fall),
+    return History(loss=fall, score=tuple(1 - value / 3 for value in fall),
                    validation_loss=tuple(value * 1.1 for value in fall),
-                   validation_accuracy=tuple(1 - value / 2.8 for value in fall), best_epoch=epochs - 1,
+                   validation_score=tuple(1 - value / 2.8 for value in fall), best_epoch=epochs - 1,
                    stopped_early=False)
 
 
@@ -183,11 +185,12 @@ def sources() -> Sources:
     """All results of the made-up run."""
     split = SplitReport(samples=360, class_counts=(36,) * 10)
     data = PrepareResult(
-        summary="1,797 samples", source="digits", input_shape=(8, 8, 1), class_names=CLASSES,
+        summary="1,797 samples", source="digits", class_names=CLASSES,
+        inputs={"input": TensorSpec(shape=(8, 8, 1), dtype="float32",
+                                    normalization=Normalization(kind="minmax", offset=(0.0,), scale=(16.0,)))},
         splits={"train": SplitReport(samples=1077, class_counts=(108,) * 7 + (107,) * 3), "validation": split,
                 "test": split},
-        normalization=Normalization(kind="minmax", offset=(0.0,), scale=(16.0,)), nan_samples=0, constant_samples=0,
-        constant_features=3, duplicates_within={"train": 0, "validation": 0, "test": 0},
+        nan_samples=0, constant_samples=0, constant_features=3, duplicates_within={"train": 0, "validation": 0, "test": 0},
         duplicates_across={"train/test": 0, "train/validation": 0})
     trainings = {
         "float32": TrainResult(summary="trained", history=history(24, 2.0), parameters=20_458),

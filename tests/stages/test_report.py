@@ -15,7 +15,7 @@ from stages.reporting.record import Report
 from stages.reporting.sources import Sources
 from tests.stages.sample_run import VARIANTS, sources
 
-FILES = ("accuracy_bytes.png", "accuracy_latency.png", "report.html", "report.json", "report.md", "report.schema.json")
+FILES = ("report.html", "report.json", "report.md", "report.schema.json", "score_bytes.png", "score_latency.png")
 
 
 def _artifacts(folder: Path, found: Sources) -> dict[str, object]:
@@ -66,11 +66,11 @@ def test_report_json_reads_back_as_the_record_and_names_what_issue_readers_look_
     int8 = document["variants"][3]
     assert (int8["name"], int8["tflite"], int8["tflite_bytes"], int8["arena_bytes"]) == (
         "int8", "../models/int8.tflite", 26_480, 4_912)
-    assert int8["metrics"]["litert"]["accuracy"]["unit"] == "fraction"
+    assert int8["metrics"]["litert"]["figures"]["accuracy"]["unit"] == "fraction"
     assert int8["latency"]["litert"]["median"]["provenance"] == "measured"
     assert int8["verdicts"]["iot"]["tflite_bytes"]["verdict"] == "pass"
     assert document["profiles"]["iot"]["winner"] == "int8"
-    assert document["schema_version"] == 1
+    assert (document["schema_version"], document["task"], document["score"]) == (2, "classification", "accuracy")
 
 
 def test_every_key_of_the_json_is_in_the_schema(tmp_path: Path, context: StageContext) -> None:

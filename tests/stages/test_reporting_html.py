@@ -168,11 +168,11 @@ def test_a_browser_that_could_ask_the_network_is_seen_to_ask(browser: Browser, t
 @browser_test
 def test_the_picker_changes_the_view_and_its_notes(browser: Browser, page_file: Path) -> None:
     browser.open(page_file, 1280)
-    browser.value("(() => { const s = document.querySelector('select[data-plot=accuracy-bytes]'); s.value = '2'; "
+    browser.value("(() => { const s = document.querySelector('select[data-plot=score-bytes]'); s.value = '2'; "
                   "s.dispatchEvent(new Event('change')); })()")
-    canvas = "document.querySelector('.canvas[data-plot=accuracy-bytes]')"
+    canvas = "document.querySelector('.canvas[data-plot=score-bytes]')"
     browser.wait_for(f"{canvas}.textContent.includes('accuracy in tflm')")
-    notes = browser.value("[...document.querySelectorAll('.notes[data-plot=accuracy-bytes]')].filter(n => !n.hidden)"
+    notes = browser.value("[...document.querySelectorAll('.notes[data-plot=score-bytes]')].filter(n => !n.hidden)"
                           ".map(n => n.textContent)")
     assert len(notes) == 1
     assert "No point for float16" in notes[0]

@@ -10,7 +10,7 @@ from stages.reporting.assemble import build_report
 from stages.reporting.markdown import check_summary, escape, markdown_report
 from tests.stages.sample_run import check, heading, sources
 
-PICTURES = {"tflite_bytes": "accuracy_bytes.png", "latency": "accuracy_latency.png"}
+PICTURES = {"tflite_bytes": "score_bytes.png", "latency": "score_latency.png"}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def text() -> str:
 
 
 def test_winners_come_first_then_pictures_then_the_other_tables(text: str) -> None:
-    places = [text.index(part) for part in ("## Winners", "accuracy_bytes.png", "accuracy_latency.png", "## Files",
+    places = [text.index(part) for part in ("## Winners", "score_bytes.png", "score_latency.png", "## Files",
                                             "## litert", "## Verdicts", "## Data", "## Host and versions")]
     assert places == sorted(places)
 
@@ -32,7 +32,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(text: str) -> None:
 
 def test_figures_carry_interval_and_provenance(text: str) -> None:
     assert "3.93 ms [2.36 to 5.50], predicted" in text
-    assert "| int8 | 97.8 % [96.5 to 99.1] | 0.56 points [-0.14 to 1.26] | 2 of 360 | 0.0262 ms" in text
+    assert "| int8 | 97.8 % [96.5 to 99.1] | 0.56 points [-0.14 to 1.26] | 2 of 360 | 97.8 % [96.5 to 99.1] | 0.0262 ms" in text
 
 
 def test_a_refusal_stands_where_its_figures_would(text: str) -> None:

@@ -42,7 +42,7 @@ def test_operator_times_are_summed_by_kind_and_shown_with_their_share(report: Re
 
 def test_confusion_is_there_for_the_float_model_and_each_engine_that_ran(report: Report) -> None:
     views = confusion_plot(report).views
-    assert views[0].label == "float Keras model"
+    assert views[0].label == "float model"
     assert len(views) == 1 + 9 * 3 - 2
     heat = views[0].figure["data"][0]
     assert (heat["text"][0][:3], heat["z"][0][0]) == (["35", "1", ""], pytest.approx(35 / 36))

@@ -86,4 +86,4 @@ def test_engines_that_disagree_are_named_with_the_worst_variant() -> None:
     # 1 of 360 is 0.28 %
     assert texts == [
         "litert and tflite-runtime give different labels to some test samples in 9 variants, most in float32 (0.28 %). "
-        "Accuracy in one engine is not accuracy in another."]
+        "A score in one engine is not the score in another."]

@@ -1,0 +1,1 @@
+"""What the examine stage looks for: extremes, near-duplicates, suspected labels, and pictures of what it found."""
