@@ -203,7 +203,7 @@ class AudioReader(Reader):
         if self.targets is None:
             return None
         values = np.array(self.targets)[numbers]
-        return values.astype(np.int64 if self.class_names else np.float32)
+        return values.astype(np.int64) if self.class_names else values.astype(np.float32)
 
 
 def _any_of(words: list[str]) -> list[str]:
