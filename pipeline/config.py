@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, field_validator
 
 from device_profiles import strictyaml
-from device_profiles.errors import ConfigError, UsageError, VariantError, near_miss
+from device_profiles.errors import ConfigError, ModelError, UsageError, VariantError, near_miss
 from device_profiles.loader import load_profile, names
 from device_profiles.records import Record
 from device_profiles.schema import Profile
@@ -19,11 +19,13 @@ from stages.benchmark import Settings as BenchmarkSettings
 from stages.check import Settings as CheckSettings
 from stages.convert import Settings as ConvertSettings
 from stages.evaluate import Settings as EvaluateSettings
-from stages.models import BUILDERS
+from stages.examine import Settings as ExamineSettings
+from stages.model import Settings as ModelSettings
 from stages.prepare import Settings as PrepareSettings
 from stages.prune import Settings as PruneSettings
 from stages.quantize import Settings as QuantizeSettings
 from stages.report import Settings as ReportSettings
+from stages.tasks.settings import TaskSettings
 from stages.train import Settings as TrainSettings
 from stages.variants import Variant, parse_variant
 
@@ -69,13 +71,20 @@ def _entry(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _model(value: object) -> object:
+    """A bare name or path is a model with nothing but a source."""
+    return {"source": value} if isinstance(value, str) else value
+
+
 class RunConfig(Record):
     """Everything that a run is made from."""
 
     name: str = Field("digits", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="name of the run and its folder")
     seed: int = Field(1, ge=0, lt=2**31, description="of split, initial weights, shuffling and bootstrap")
-    model: str = Field("small_cnn", description="the Keras model to train")
+    task: TaskSettings = TaskSettings()
+    model: Annotated[ModelSettings, BeforeValidator(_model)] = ModelSettings()
     data: PrepareSettings = PrepareSettings()
+    examine: ExamineSettings = ExamineSettings()
     train: TrainSettings = TrainSettings()
     baseline: BaselineSettings = BaselineSettings()
     prune: PruneSettings = PruneSettings()
@@ -92,11 +101,11 @@ class RunConfig(Record):
 
     @field_validator("model")
     @classmethod
-    def _model_known(cls, value: str) -> str:
-        if value not in BUILDERS:
-            hint = near_miss(value, BUILDERS)
-            raise strictyaml.refusal(f"no model is called '{value}'" + (f"; {hint}" if hint else ""),
-                                     ", ".join(BUILDERS))
+    def _model_known(cls, value: ModelSettings) -> ModelSettings:
+        try:
+            value.origin()
+        except ModelError as error:
+            raise strictyaml.refusal(error.found, error.allowed, error.next_step) from error
         return value
 
     @field_validator("variants")
@@ -200,6 +209,17 @@ def changed(config: RunConfig, changes: Iterable[str]) -> RunConfig:
             raise UsageError(f"--set {word}: no '='", "key=value, with dots between keys", "--set train.epochs=10")
         config = _with_value(config, key, _yaml_value(word, value))
     return config
+
+
+def with_model(config: RunConfig, model: str | None, trust: bool) -> RunConfig:
+    """The config with the model of the command line over it; what the file says of its own model does not hold for it.
+
+    Raises:
+        ModelError: nothing that can be taken.
+    """
+    settings = config.model if model is None else ModelSettings(source=model)
+    settings.origin()
+    return config.model_copy(update={"model": settings.model_copy(update={"trust": trust or settings.trust})})
 
 
 def _below(key: str, place: Any, part: str) -> dict[str, Any]:

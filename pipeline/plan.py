@@ -12,8 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from device_profiles.errors import ModelError
 from device_profiles.records import Record
 from pipeline.stage_order import STAGES
 from pipeline.version import VERSION
@@ -70,10 +72,12 @@ class Plan:
     Attributes:
         calls: in an order in which they can run.
         variants: by variant, the label of the call that makes its tflite model.
+        left_out: variants that cannot be made of the given model, with the reason.
     """
 
     calls: dict[str, Call] = field(default_factory=dict)
     variants: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def upstream(self, labels: Iterable[str]) -> set[str]:
         """The calls named and all that they need, however far back."""
@@ -93,7 +97,7 @@ class Plan:
     def only(self, labels: Iterable[str]) -> Plan:
         """The part of the plan that makes these calls' artifacts."""
         kept = self.upstream(labels)
-        return Plan({k: c for k, c in self.calls.items() if k in kept}, dict(self.variants))
+        return Plan({k: c for k, c in self.calls.items() if k in kept}, dict(self.variants), dict(self.left_out))
 
 
 @dataclass(frozen=True)
@@ -103,10 +107,12 @@ class Surroundings:
     Attributes:
         engine_versions: by engine, the version installed, or None.
         host: fingerprint of this machine: a latency measured on one is not another's.
+        cache: a file that remembers digests of data that has not changed; None: digests are taken anew.
     """
 
     engine_versions: dict[str, str | None]
     host: str
+    cache: Path | None = None
 
 
 def build(config: RunConfig, around: Surroundings, without: Iterable[str] = ()) -> Plan:
@@ -130,23 +136,51 @@ class _Builder:
     def build(self, entries: list[VariantEntry]) -> Plan:
         """The whole plan."""
         from stages.datasets import source_digest
+        from stages.model import source_digest as model_digest
 
-        config = self.config
-        self.data = self._add("prepare", "", config.data, {}, source_digest=source_digest(config.data))
-        self.float_model = self._add("train", "", config.train, {"data": self.data}, model=config.model)
-        self.trainings["float"] = self.float_model
+        config, self.origin = self.config, self.config.model.origin()
+        self.data = self._add("prepare", "", config.data, {}, source_digest=source_digest(config.data, self.around.cache),
+                              given_model=self.origin.is_file)
+        self.model = self._add("model", "", config.model, {"data": self.data}, source_digest=model_digest(config.model))
+        self.examination = self._add("examine", "", config.examine, {"data": self.data})
+        self.float_model = self._float_model()
         self.baseline = self._add("baseline", "", config.baseline, {"model": self.float_model, "data": self.data})
         evaluations = {}
-        for entry in entries:
+        for entry in self._possible(entries):
             tflite = self._tflite(entry)
             self.plan.variants[entry.name] = tflite
             evaluations[entry.name] = self._add(
                 "evaluate", entry.name, config.evaluate,
                 {"tflite": tflite, "data": self.data, "baseline": self.baseline},
                 variant=entry.name, engine_versions=self._engines(config.evaluate.engines))
-        if entries:
+        if evaluations:
             self._over_all(evaluations)
         return self.plan
+
+    def _float_model(self) -> str:
+        """The call that makes the float model: the training, or the model itself where it came trained."""
+        if self.config.model.comes_trained or not self.origin.is_keras:
+            return self.model
+        label = self._add("train", "", self.config.train, {"model": self.model, "data": self.data})
+        self.trainings["float"] = label
+        return label
+
+    def _possible(self, entries: list[VariantEntry]) -> list[VariantEntry]:
+        """The variants that can be made of the model; the others are noted.
+
+        Raises:
+            ModelError: none can.
+        """
+        if self.origin.is_keras:
+            return entries
+        kept = [entry for entry in entries if not entry.variant().is_trained]
+        what = f"{self.origin.text} is a {'SavedModel' if self.origin.kind == 'saved_model' else 'finished tflite model'}"
+        self.plan.left_out = {entry.name: f"it is trained, which needs a Keras model; {what}"
+                              for entry in entries if entry not in kept}
+        if entries and not kept:
+            raise ModelError(f"{what}, of which none of the variants can be made: {', '.join(self.plan.left_out)}",
+                             "float32, float16, dynamic, int8, int16x8", "give the .keras or .h5 file that it was made from")
+        return kept
 
     def _over_all(self, evaluations: dict[str, str]) -> None:
         """The calls that take every variant: benchmark, check, report."""
@@ -157,7 +191,7 @@ class _Builder:
                           {"tflites": tflites, "evaluations": evaluations, "benchmark": benchmark},
                           profiles=config.loaded_profiles())
         self._add("report", "", config.report,
-                  {"data": self.data, "trainings": dict(self.trainings), "tflites": tflites,
+                  {"data": self.data, "model": self.model, "examination": self.examination, "trainings": dict(self.trainings), "tflites": tflites,
                    "evaluations": evaluations, "baseline": self.baseline, "benchmark": benchmark, "check": check},
                   run=config.name, litesmith=VERSION, versions=report_versions(), config=config.as_yaml())
 
@@ -218,7 +252,7 @@ class _Builder:
         """
         module = STAGES[stage].module()
         known = module.Options.model_fields
-        filled |= {"seed": self.config.seed} if "seed" in known else {}
+        filled |= {name: getattr(self.config, name) for name in ("seed", "task") if name in known}
         # the values as they are, not `settings.model_dump()`: a nested record stays a record
         values = {name: getattr(settings, name) for name in type(settings).model_fields}
         options = module.Options(**values, **{k: v for k, v in filled.items() if k in known})
@@ -264,5 +298,5 @@ def installed_version(distribution: str) -> str:
 def report_versions() -> dict[str, str]:
     """Versions that a report names: litesmith, Python's own packages of the pinned set, the engines."""
     names = ("litesmith", "tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer",
-             "ai-edge-litert", "tflite-runtime", "tflite-micro", "numpy", "scikit-learn")
+             "keras", "ai-edge-litert", "tflite-runtime", "tflite-micro", "numpy", "scikit-learn")
     return {name: installed_version(name) for name in names}

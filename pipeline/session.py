@@ -108,7 +108,7 @@ class Session:
             from stages.engines import host, registry
 
             versions = {name: registry.engine_info(name).version for name in registry.ENGINES}
-            self._around = Surroundings(versions, host.fingerprint(host.host()))
+            self._around = Surroundings(versions, host.fingerprint(host.host()), self.store_path / "digests.json")
         return self._around
 
     def plan(self, stage: str | None = None, without: Iterable[str] = ()) -> Plan:
@@ -135,6 +135,8 @@ class Session:
         folder = open_folder(self.runs, self.config.name)
         runner = Runner(Store(self.store_path), folder.log, watcher or Watcher())
         plan = self.plan(stage)
+        for name, reason in plan.left_out.items():
+            runner.watcher.note(f"{name} is left out: {reason}")
         try:
             plan = runner.run(plan, lambda lost: self.plan(stage, lost))
         finally:

@@ -42,6 +42,8 @@ class Stage:
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (
     Stage("prepare", Lane.MAIN, "Split, normalize and examine the data."),
+    Stage("model", Lane.MAIN, "Build the model, or take in one that is there."),
+    Stage("examine", Lane.ENGINES, "Look for leakage, label errors and odd samples in the data."),
     Stage("train", Lane.MAIN, "Train the float model."),
     Stage("baseline", Lane.MAIN, "Evaluate the float Keras model: what every drop is measured from."),
     Stage("prune", Lane.MAIN, "Set weights to zero, or have them share values, and fine-tune."),

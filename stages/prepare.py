@@ -107,8 +107,9 @@ def run(*, options: Options, context: StageContext) -> PrepareResult:
     context.progress(0, 0, "reading")
     reader = open_source(options.source, task.label_kind)
     found = collect(reader, context.scratch, lambda done, total: context.progress(done, total, "reading"))
-    _check_samples(found, task, options)
-    class_names, y = task.encode(found.y, found.class_names)
+    _check_samples(found, options)
+    y = task.encode(_labels(found, task), found.class_names)
+    class_names = task.stored_class_names(found.class_names)
     kept = _Kept(found, y, class_names, task, options)
     indices, dropped = kept.split()
     targets, y = fit_targets(y, indices[TRAIN], options.targets, options.given_model)
@@ -206,7 +207,7 @@ class _Kept:
                                 "let litesmith draw the splits, or change data.splits")
 
 
-def _check_samples(found: Collected, task: Task, options: Options) -> None:
+def _check_samples(found: Collected, options: Options) -> None:
     """Refuse data that no split can mend."""
     bad, seen = found.not_finite, len(found) + len(found.skipped)
     if len(found.skipped) > options.allowed_corrupt_share * seen:
@@ -220,8 +221,13 @@ def _check_samples(found: Collected, task: Task, options: Options) -> None:
                         "finite numbers", "drop or mend these samples in the data source")
     if found.lowest == found.highest:
         raise DataError(f"every element of every sample is {found.lowest:g}", "samples that differ")
+
+
+def _labels(found: Collected, task: Task) -> Array:
+    """The labels, which every task needs."""
     if found.y is None:
         raise DataError("the data source has no labels", f"labels for {task.kind}")
+    return found.y
 
 
 def _write(rows: Rows, y: Array, kept: _Kept, indices: Indices, context: StageContext) -> None:

@@ -19,15 +19,15 @@ from pydantic import Field, model_validator
 from device_profiles.errors import ModelError, StageError, near_miss
 from stages import clustering
 from stages.context import StageContext
-from stages.datasets.prepared import PREPROCESSING_FILE, Split, read_split
-from stages.datasets.records import TRAIN, VALIDATION
+from stages.datasets.prepared import PREPROCESSING_FILE
 from stages.models.files import load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.records import History, PruneResult
-from stages.training import FitSettings, Hooks, fit, steps_per_epoch
+from stages.tasks.settings import TaskSettings
+from stages.training import FitSettings, Hooks, Lesson, fit, read_lesson, score_text, steps_per_epoch
 
 NAME = "prune"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
 
 PRUNED_LAYERS = ("Conv2D", "Dense")
@@ -54,12 +54,14 @@ class Options(Settings):
         sparsity: share of each pruned kernel that becomes zero, or None.
         clusters: values that each clustered kernel may hold, or None.
         preserve_sparsity: for clustering after pruning: keep the zeros.
+        task: what is to be predicted.
         seed: of the shuffling and the random layers.
     """
 
     sparsity: float | None = Field(default=None, gt=0, lt=1)
     clusters: int | None = Field(default=None, ge=2)
     preserve_sparsity: bool = False
+    task: TaskSettings = TaskSettings()
     seed: int = 0
 
     @model_validator(mode="after")
@@ -82,20 +84,20 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext) -> 
         ModelError: the model cannot be read, or has nothing to compress.
         StageError: the sparsity or the number of shared values was missed.
     """
-    train, validation = read_split(data, TRAIN), read_split(data, VALIDATION)
+    lesson = read_lesson(data, options.task)
     with tensorflow_turn(options.seed, context.log):
         source = load_model(model)
         _check_skipped(source, options)
         if options.sparsity is not None:
-            finished, result = _prune(source, options.sparsity, train, validation, options, context)
+            finished, result = _prune(source, options.sparsity, lesson, options, context)
         else:
-            finished, result = _cluster(source, options.clusters or 0, train, validation, options, context)
+            finished, result = _cluster(source, options.clusters or 0, lesson, options, context)
         save_model(finished, context.out)
     shutil.copyfile(model / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
     return result
 
 
-def _prune(source: Any, sparsity: float, train: Split, validation: Split, options: Options,
+def _prune(source: Any, sparsity: float, lesson: Lesson, options: Options,
            context: StageContext) -> tuple[Any, PruneResult]:
     """Magnitude pruning with fine-tuning, the wrappers stripped, the zeros counted."""
     import tensorflow_model_optimization as tfmot
@@ -104,7 +106,7 @@ def _prune(source: Any, sparsity: float, train: Split, validation: Split, option
     names = [layer.name for layer in source.layers if _has_kernel(layer) and layer.name not in skipped]
     _check_any(names, "prune")
     ramp_epochs = min(max(1, round(options.epochs * options.ramp_share)), options.epochs)
-    wrapped = _wrap_pruning(source, sparsity, names, ramp_epochs * steps_per_epoch(len(train.y), options), options)
+    wrapped = _wrap_pruning(source, sparsity, names, ramp_epochs * steps_per_epoch(len(lesson.train.y), options), options)
     masks = [layer.pruning_obj for layer in wrapped.layers if hasattr(layer, "pruning_obj")]
 
     def zero_again() -> None:
@@ -112,12 +114,12 @@ def _prune(source: Any, sparsity: float, train: Split, validation: Split, option
         for mask in masks:
             mask.weight_mask_op()
 
-    history = fit(wrapped, train, validation, options, options.seed, context, Hooks(zero_again, ramp_epochs - 1))
+    history = fit(wrapped, lesson, options, options.seed, context, Hooks(zero_again, ramp_epochs - 1))
     finished = tfmot.sparsity.keras.strip_pruning(wrapped)
     kernels = read_kernels(finished, names)
     overall, by_layer = verify_sparsity(kernels, sparsity)
     return finished, PruneResult(
-        summary=f"{100 * overall:.1f} % zeros in {len(names)} kernels, {_accuracy(history)}", history=history,
+        summary=f"{100 * overall:.1f} % zeros in {len(names)} kernels, {_score(history)}", history=history,
         sparsity=overall, layer_sparsity=by_layer, shared_values={}, skipped_layers=skipped)
 
 
@@ -158,7 +160,7 @@ def _schedule(sparsity: float, ramp_steps: int, options: Options) -> Any:
                                begin_step=1, end_step=last, frequency=every)
 
 
-def _cluster(source: Any, clusters: int, train: Split, validation: Split, options: Options,
+def _cluster(source: Any, clusters: int, lesson: Lesson, options: Options,
              context: StageContext) -> tuple[Any, PruneResult]:
     """Weight clustering with fine-tuning, the wrappers stripped, the values counted."""
     zeros_before = {name: kernel == 0 for name, kernel in read_kernels(source).items()}
@@ -166,7 +168,7 @@ def _cluster(source: Any, clusters: int, train: Split, validation: Split, option
                                                   frozenset(options.skip_layers))
     names = [name for name in zeros_before if name not in skipped]
     _check_any(names, "cluster")
-    history = fit(wrapped, train, validation, options, options.seed, context)
+    history = fit(wrapped, lesson, options, options.seed, context)
     finished = clustering.strip_clustering(wrapped)
     kernels = read_kernels(finished, names)
     shared = clustering.count_shared_values(kernels, clusters)
@@ -175,7 +177,7 @@ def _cluster(source: Any, clusters: int, train: Split, validation: Split, option
     overall, by_layer = share_of_zeros(kernels)
     most = max(shared.values())
     return finished, PruneResult(
-        summary=f"at most {most} values in each of {len(names)} kernels, {_accuracy(history)}", history=history,
+        summary=f"at most {most} values in each of {len(names)} kernels, {_score(history)}", history=history,
         sparsity=overall, layer_sparsity=by_layer, shared_values=shared, skipped_layers=skipped)
 
 
@@ -249,5 +251,5 @@ def _check_any(names: list[str], verb: str) -> None:
                          "choose a variant without this token, or shorten skip_layers")
 
 
-def _accuracy(history: History) -> str:
-    return f"validation accuracy {100 * history.validation_accuracy[history.best_epoch]:.1f} %"
+def _score(history: History) -> str:
+    return f"validation {score_text(history.score_name, history.validation_score[history.best_epoch])}"

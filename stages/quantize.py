@@ -19,18 +19,20 @@ from device_profiles.errors import StageError
 from stages import clustering
 from stages.context import StageContext
 from stages.datasets.prepared import PREPROCESSING_FILE, read_preprocessing, read_split
-from stages.datasets.records import TRAIN, VALIDATION
+from stages.datasets.records import TRAIN
 from stages.models import qat
+from stages.models.arrays import as_mapping
 from stages.models.files import load_model
 from stages.models.framework import tensorflow_turn
 from stages.prune import MISSED_SHARE, read_kernels, share_of_zeros
 from stages.recipes import rules_for
 from stages.records import QuantizeResult
-from stages.training import FitSettings, fit
+from stages.tasks.settings import TaskSettings
+from stages.training import FitSettings, fit, read_lesson, score_text
 from stages.variants import CALIBRATED_FORMATS, QAT_FORMATS
 
 NAME = "quantize"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "numpy")
 
 RECIPE_FILE = "recipe.json"
@@ -57,12 +59,14 @@ class Options(Settings):
         format: the number format.
         sparsity: for QAT: the share of zeros that pruning made, or None.
         clusters: for QAT: the shared values that clustering made, or None.
+        task: what is to be predicted.
         seed: of the shuffling, the random layers and the calibration set.
     """
 
     format: str = "int8"
     sparsity: float | None = None
     clusters: int | None = None
+    task: TaskSettings = TaskSettings()
     seed: int = 0
 
     @property
@@ -135,20 +139,22 @@ def choose_calibration(y: NDArray[np.int64], classes: int, samples: int, seed: i
 
 def _train_quantized(model: Path, data: Path, options: Options, context: StageContext) -> QuantizeResult:
     """Quantization-aware training."""
-    train, validation = read_split(data, TRAIN), read_split(data, VALIDATION)
+    lesson = read_lesson(data, options.task)
+    train = lesson.train
     with tensorflow_turn(options.seed, context.log):
         source = load_model(model)
         quantized, floats = qat.quantize_aware(source, options.method, options.unsupported_layers == "float")
-        calibration = choose_calibration(train.y, int(train.y.max()) + 1, options.calibration_samples, options.seed)
-        qat.set_activation_ranges(quantized, train.x[calibration])
-        history = fit(quantized, train, validation, options, options.seed, context)
+        calibration = choose_calibration(train.y, len(lesson.preprocessing.class_names), options.calibration_samples,
+                                         options.seed)
+        qat.set_activation_ranges(quantized, as_mapping(train.x[calibration]))
+        history = fit(quantized, lesson, options, options.seed, context)
         plain = qat.as_plain(quantized, source, options.method)
         sparsity, shared = _verify_kept(read_kernels(source), qat.kernels(plain), options)
         qat.save_qat(plain, model, context.out)
     shutil.copyfile(model / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
     _write_recipe(options, context.out)
-    accuracy = 100 * history.validation_accuracy[history.best_epoch]
-    return QuantizeResult(summary=f"{options.method}: validation accuracy {accuracy:.1f} %", format=options.format,
+    score = score_text(history.score_name, history.validation_score[history.best_epoch])
+    return QuantizeResult(summary=f"{options.method}: validation {score}", format=options.format,
                           method=options.method, history=history, not_quantized=floats, sparsity=sparsity,
                           shared_values=shared)
 

@@ -14,6 +14,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -22,16 +23,49 @@ from pydantic import Field
 
 from device_profiles.errors import StageError
 from device_profiles.records import Record
+from stages.augmentation import Augmentation, augment, layout_of
 from stages.context import StageContext
-from stages.datasets.prepared import Split
+from stages.datasets.labels import are_classes
+from stages.datasets.prepared import Preprocessing, Split, read_preprocessing, read_split
+from stages.datasets.records import TRAIN, VALIDATION
 from stages.models.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
+from stages.models.arrays import Array, as_mapping, named_outputs, tensor_specs
 from stages.models.inference import Predictor, make_predictor
 from stages.records import History
+from stages.tasks import Task, make_task
+from stages.tasks.base import Truth, read_truth
+from stages.tasks.settings import TaskSettings
 
 STEPS_PER_CALL = 16
-_SMALLEST = 1e-7  # Keras clips probabilities here before taking the logarithm
+CALL_BYTES = 64 << 20
+"""Samples of so many bytes go to TensorFlow in one call, or of one step where that is more."""
+SCORED_SAMPLES = 1000
+"""Training samples whose score is noted after an epoch, at most."""
 
-Batches = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]
+Batches = tuple[Array, Array, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a model learns from: the splits, and what is to be predicted."""
+
+    train: Split
+    validation: Split
+    task: Task
+    preprocessing: Preprocessing
+
+    def truth(self, split: Split) -> Truth:
+        """What a split's outputs are held against."""
+        return read_truth(split, self.preprocessing)
+
+
+def read_lesson(data: Path, task: TaskSettings) -> Lesson:
+    """The training and validation splits of a prepare artifact.
+
+    Raises:
+        StoreError: they cannot be read.
+    """
+    return Lesson(read_split(data, TRAIN), read_split(data, VALIDATION), make_task(task), read_preprocessing(data))
 
 
 class FitSettings(Record):
@@ -43,7 +77,8 @@ class FitSettings(Record):
     schedule: Literal["cosine", "constant"] = Field(default="cosine", description="how the learning rate falls")
     patience: int = Field(default=10, ge=0, description="epochs without a better validation loss to wait; 0: no end")
     class_weights: Literal["none", "balanced"] = Field(
-        default="none", description="balanced: a class counts the more the rarer it is")
+        default="none", description="balanced: a class counts the more the rarer it is (classification)")
+    augment: Augmentation = Field(default=Augmentation(), description="random changes of the training samples, off by default")
 
 
 @dataclass(frozen=True)
@@ -65,9 +100,9 @@ class _State:
     """Curves so far and the best epoch's weights."""
 
     loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
+    score: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
+    validation_score: list[float] = field(default_factory=list)
     best_epoch: int = -1
     best: Arrays = field(default_factory=list)
 
@@ -88,47 +123,46 @@ class _State:
         """Whether the best epoch lies more than `patience` back."""
         return 0 < settings.patience <= self.epochs - 1 - self.best_epoch and self.best_epoch >= 0
 
-    def history(self, settings: FitSettings) -> History:
+    def history(self, settings: FitSettings, score_name: str) -> History:
         """The curves as a record."""
-        return History(loss=tuple(self.loss), accuracy=tuple(self.accuracy),
-                       validation_loss=tuple(self.validation_loss),
-                       validation_accuracy=tuple(self.validation_accuracy), best_epoch=self.best_epoch,
-                       stopped_early=self.epochs < settings.epochs)
+        return History(score_name=score_name, loss=tuple(self.loss), score=tuple(self.score),
+                       validation_loss=tuple(self.validation_loss), validation_score=tuple(self.validation_score),
+                       best_epoch=self.best_epoch, stopped_early=self.epochs < settings.epochs)
 
 
-def fit(model: Any, train: Split, validation: Split, settings: FitSettings, seed: int, context: StageContext,
+def fit(model: Any, lesson: Lesson, settings: FitSettings, seed: int, context: StageContext,
         hooks: Hooks | None = None) -> History:
     """Train a model in place; it ends with the weights of its best epoch.
 
     Args:
-        model: a `tf_keras.Model` with a softmax output; wrappers of TFMOT are welcome.
-        train: the split to learn from.
-        validation: the split that decides which epoch was best (lowest log loss) and when to stop.
+        model: a `tf_keras.Model` whose outputs fit the task; wrappers of TFMOT are welcome.
+        lesson: the training split to learn from, and the validation split that decides which epoch was best (lowest
+            loss) and when to stop.
         settings: see `FitSettings`.
-        seed: of shuffling and of random layers.
+        seed: of shuffling, augmentation and random layers.
         context: `scratch` keeps the checkpoint; `progress` is told the step.
         hooks: what a technique adds.
 
     Raises:
-        StageError: the loss is no longer a number.
+        StageError: the loss is no longer a number, or a setting that the task or the samples do not know.
     """
     hooks = hooks or Hooks()
     optimizer = _make_optimizer(model, settings)
-    fingerprint = _fingerprint(model, settings, seed, train)
+    fingerprint = _fingerprint(model, settings, seed, lesson.train)
     state = _resume(model, optimizer, context, fingerprint)
-    steps, predict = _compile_steps(model, optimizer), make_predictor(model)
-    weights = _sample_weights(train.y, settings)
+    steps, predict = _compile_steps(model, optimizer, lesson), make_predictor(model)
+    weights = _sample_weights(lesson.train.y, settings)
     while not state.is_over(settings):
         epoch = state.epochs
         _set_random_state(model, seed, epoch)
         optimizer.learning_rate.assign(_rate_at(settings, epoch))
-        loss, accuracy = _run_epoch(steps, train, weights, settings, seed, epoch, context, state)
+        loss = _run_epoch(steps, lesson, weights, settings, seed, epoch, context, state)
         hooks.after_epoch()
-        _note_epoch(state, model, predict, validation, (loss, accuracy), hooks)
+        _note_epoch(state, model, predict, lesson, loss, hooks)
         write_checkpoint(context.scratch, Checkpoint(
             fingerprint, state.numbers(), _values(model.variables), _values(optimizer.variables), state.best))
     _assign(model.variables, state.best)
-    return state.history(settings)
+    return state.history(settings, lesson.task.score_name)
 
 
 def _make_optimizer(model: Any, settings: FitSettings) -> Any:
@@ -140,57 +174,66 @@ def _make_optimizer(model: Any, settings: FitSettings) -> Any:
     return optimizer
 
 
-def _compile_steps(model: Any, optimizer: Any) -> Any:
-    """A compiled function over several batches: (sum of the batches' mean losses, right answers)."""
+def _compile_steps(model: Any, optimizer: Any, lesson: Lesson) -> Any:
+    """A compiled function over several batches: the sum of the batches' mean losses."""
     import tensorflow as tf
-    import tf_keras as keras
 
-    entropy = keras.losses.SparseCategoricalCrossentropy(reduction="none")
-    shape = model.input_shape[1:]
+    measure = lesson.task.make_loss(model)
 
-    def step(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
+    def step(x: Any, y: Any, weight: Any) -> Any:
         """One gradient step on one batch."""
         with tf.GradientTape() as tape:
-            outputs = model(x, training=True)
-            loss = tf.reduce_mean(entropy(y, outputs) * weight)
+            outputs = named_outputs(model, model(x, training=True))
+            loss = tf.reduce_mean(measure(x, y, outputs) * weight)
             total = tf.add_n([loss, *model.losses])
         variables = model.trainable_variables
         gradients = tape.gradient(total, variables)
         # cluster-preserving training assigns kernels from centroids: they have no gradient of their own
         optimizer.apply_gradients([pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None])
-        return loss, tf.reduce_sum(tf.cast(tf.argmax(outputs, -1) == y, tf.int64))
+        return loss
 
-    def steps(x: Any, y: Any, weight: Any) -> tuple[Any, Any]:
-        """All batches in turn.  # x (steps, batch, height, width, channels), y and weight (steps, batch)."""
-        losses, right = tf.zeros(()), tf.zeros((), tf.int64)
-        for i in tf.range(tf.shape(x)[0]):
-            loss, hits = step(x[i], y[i], weight[i])
-            losses, right = losses + loss, right + hits
-        return losses, right
+    def steps(x: Any, y: Any, weight: Any) -> Any:
+        """All batches in turn.  # x (steps, batch, *shape), y (steps, batch, ...), weight (steps, batch)."""
+        losses = tf.zeros(())
+        for i in tf.range(tf.shape(weight)[0]):
+            losses += step(tf.nest.map_structure(lambda part, i=i: part[i], x),
+                           tf.nest.map_structure(lambda part, i=i: part[i], y), weight[i])
+        return losses
 
     return tf.function(steps, input_signature=[
-        tf.TensorSpec((None, None, *shape), tf.float32), tf.TensorSpec((None, None), tf.int64),
-        tf.TensorSpec((None, None), tf.float32)])
+        tensor_specs(lesson.train.x, 2), tensor_specs(lesson.train.y, 2), tf.TensorSpec((None, None), tf.float32)])
 
 
-def _run_epoch(steps: Any, train: Split, weights: NDArray[np.float32], settings: FitSettings, seed: int, epoch: int,
-               context: StageContext, state: _State) -> tuple[float, float]:
-    """One pass over the training split: mean loss and accuracy."""
-    losses, right, count, samples = 0.0, 0, 0, 0
-    total = settings.epochs * steps_per_epoch(len(train.y), settings)
-    done = epoch * steps_per_epoch(len(train.y), settings)
+def _run_epoch(steps: Any, lesson: Lesson, weights: NDArray[np.float32], settings: FitSettings, seed: int, epoch: int,
+               context: StageContext, state: _State) -> float:
+    """One pass over the training split: the mean loss."""
+    losses, count, samples = 0.0, 0, len(lesson.train.y)
+    total = settings.epochs * steps_per_epoch(samples, settings)
+    done = epoch * steps_per_epoch(samples, settings)
     shown = f"epoch {epoch + 1}/{settings.epochs}"
     if state.epochs:
-        shown += f", validation accuracy {100 * state.validation_accuracy[-1]:.1f} %"
-    for x, y, weight in _batches(train, weights, settings, seed, epoch):
-        loss, hits = steps(x, y, weight)
-        losses, right = losses + float(loss), right + int(hits)
-        count, samples = count + len(y), samples + y.size
+        shown += f", validation {score_text(lesson.task.score_name, state.validation_score[-1])}"
+    for x, y, weight in _batches(lesson.train, weights, settings, seed, epoch):
+        losses += float(steps(as_mapping(x), as_mapping(y), weight))
+        count += len(weight)
         context.progress(done + count, total, shown)
     if not math.isfinite(losses):
         raise StageError(f"the training loss is no longer a number in epoch {epoch + 1}", "a finite loss",
                          f"lower learning_rate (it is {settings.learning_rate:g})")
-    return losses / count, right / samples
+    return losses / count
+
+
+def score_text(name: str, value: float) -> str:
+    """A task's score for people: shares of right answers in percent, other scores as they are."""
+    return f"{name} {100 * value:.1f} %" if name == "accuracy" else f"{name} {value:.3f}"
+
+
+def summarize(history: History, validation_samples: int) -> str:
+    """One line for people."""
+    score = score_text(history.score_name, history.validation_score[history.best_epoch])
+    stopped = ", stopped early" if history.stopped_early else ""
+    return (f"{score} on {validation_samples} validation samples, "
+            f"best of {len(history.loss)} epochs: {history.best_epoch + 1}{stopped}")
 
 
 def steps_per_epoch(samples: int, settings: FitSettings) -> int:
@@ -200,18 +243,27 @@ def steps_per_epoch(samples: int, settings: FitSettings) -> int:
 
 def _batches(train: Split, weights: NDArray[np.float32], settings: FitSettings, seed: int,
              epoch: int) -> Iterator[Batches]:
-    """The epoch's batches, several at a time.  # x (steps, batch, height, width, channels)."""
-    count, size = steps_per_epoch(len(train.y), settings), min(settings.batch_size, len(train.y))
-    order = np.random.default_rng((seed, epoch)).permutation(len(train.y))[:count * size].reshape(count, size)
-    for start in range(0, count, STEPS_PER_CALL):
-        rows = order[start:start + STEPS_PER_CALL]
-        yield train.x[rows], train.y[rows], weights[rows]
+    """The epoch's batches, several at a time.  # x (steps, batch, *shape)."""
+    samples = len(train.y)
+    count, size = steps_per_epoch(samples, settings), min(settings.batch_size, samples)
+    order = np.random.default_rng((seed, epoch)).permutation(samples)[:count * size].reshape(count, size)
+    step_bytes = size * train.x.dtype.itemsize * math.prod(train.x.shape[1:])
+    together = min(STEPS_PER_CALL, max(1, CALL_BYTES // max(1, step_bytes)))
+    for start in range(0, count, together):
+        rows = order[start:start + together]
+        x = train.x[rows.reshape(-1)]  # (steps * batch, *shape)
+        if settings.augment.is_on:
+            x = augment(x, settings.augment, np.random.default_rng((seed, epoch, start)), layout_of(train.x.shape[1:]))
+        yield x.reshape(*rows.shape, *x.shape[1:]), train.y[rows], weights[rows]
 
 
-def _sample_weights(y: NDArray[np.int64], settings: FitSettings) -> NDArray[np.float32]:
+def _sample_weights(y: Array, settings: FitSettings) -> NDArray[np.float32]:
     """A weight for each sample, 1 on average; "balanced" gives each class the same total: n / (classes * n_class)."""
     if settings.class_weights == "none":
         return np.ones(len(y), np.float32)
+    if y.dtype.names is not None or not are_classes(y):
+        raise StageError("class_weights is balanced, but the labels are no classes", "class_weights: none",
+                         "set class_weights to none, or the task to classification")
     counts = np.bincount(y)
     return (len(y) / (np.count_nonzero(counts) * counts[y])).astype(np.float32)
 
@@ -231,16 +283,15 @@ def _set_random_state(model: Any, seed: int, epoch: int) -> None:
             generator.reset_from_seed(int(np.random.default_rng((seed, epoch, place)).integers(2**31)))
 
 
-def _note_epoch(state: _State, model: Any, predict: Predictor, validation: Split, trained: tuple[float, float],
-                hooks: Hooks) -> None:
+def _note_epoch(state: _State, model: Any, predict: Predictor, lesson: Lesson, trained: float, hooks: Hooks) -> None:
     """Validate, extend the curves, and keep the weights where they are the best so far."""
-    outputs = predict(validation.x)  # (samples, classes)
-    chosen = outputs[np.arange(len(validation.y)), validation.y].astype(np.float64)
-    loss = float(-np.log(np.clip(chosen, _SMALLEST, 1)).mean())
-    accuracy = float((outputs.argmax(axis=1) == validation.y).mean())
+    validation, some = lesson.validation, slice(0, min(SCORED_SAMPLES, len(lesson.train.y)))
+    loss, score = lesson.task.validate(predict(validation.x), lesson.truth(validation))
+    trained_on = lesson.train.part(some)
+    _, train_score = lesson.task.validate(predict(trained_on.x), lesson.truth(trained_on))
     epoch = state.epochs
-    for curve, value in ((state.loss, trained[0]), (state.accuracy, trained[1]), (state.validation_loss, loss),
-                         (state.validation_accuracy, accuracy)):
+    for curve, value in ((state.loss, trained), (state.score, train_score), (state.validation_loss, loss),
+                         (state.validation_score, score)):
         curve.append(value)
     if epoch >= hooks.keep_from and (state.best_epoch < 0 or loss < state.validation_loss[state.best_epoch]):
         state.best_epoch, state.best = epoch, _values(model.variables)

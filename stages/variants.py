@@ -60,6 +60,11 @@ class Variant(Record):
         """Whether the quantization ranges are learnt in training."""
         return self.format in QAT_FORMATS
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether making it trains a Keras model."""
+        return self.is_qat or self.pruned is not None or self.clustered is not None
+
     def describe(self) -> list[tuple[str, str]]:
         """(token, meaning) for each token of the name, in order."""
         parts = []

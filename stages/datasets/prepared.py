@@ -76,6 +76,11 @@ class Split:
     groups: tuple[str, ...] = ()
     clips: NDArray[np.int64] | None = None
 
+    def part(self, rows: slice) -> Split:
+        """Some of the samples, in memory."""
+        return Split(x=self.x[rows], y=self.y[rows], names=self.names[rows], groups=self.groups[rows],
+                     clips=None if self.clips is None else self.clips[rows])
+
 
 def normalized(x: Array, inputs: Mapping[str, TensorSpec]) -> Array:
     """Stored samples as the model takes them.
