@@ -1,0 +1,245 @@
+"""Proof that a Keras 3 model and its Keras 2 twin compute the same, and the search for the layer that does not.
+
+For each output, `|a - b| <= 1e-5 * max(1, largest |a|)`: absolute for outputs within -1 and 1, such as probabilities, and
+relative to the output's own scale for larger ones, such as logits of 50 (float32 has 24 bits: 6e-8 of a value).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_profiles.errors import ModelError
+from stages.models.bridge.assembly import trace
+from stages.models.bridge.graph import Step, Walk, functional_of, names_of
+from stages.models.bridge.records import TOLERANCE, Proof
+
+BATCH = 16
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """Two values of one tensor: the largest absolute difference, and the largest absolute value in Keras 3."""
+
+    largest: float
+    scale: float
+
+    @property
+    def excess(self) -> float:
+        """Above 1 where the tolerance is exceeded."""
+        return self.largest / (TOLERANCE * max(1.0, self.scale))
+
+
+def prove(model3: Any, model2: Any, samples: Array | Mapping[str, Array]) -> Proof:
+    """Send the same samples through both models in inference mode.
+
+    A Keras 3 model with a mixed or half precision policy is computed in float32 for the proof, as its twin is; its
+    policies are put back.
+
+    Args:
+        model3: the `keras.Model` of Keras 3.
+        model2: its twin, a `tf_keras.Model`, fresh from `bridge` or read back from a file.
+        samples: (samples, *input_shape), or by input name.
+
+    Returns:
+        The largest difference, of the output that comes nearest to its bound `1e-5 * max(1, scale)`.
+
+    Raises:
+        ModelError: the two differ by more, with the first layer that does; or the samples prove nothing: none are
+            given, they do not fit, or the model makes NaN of them.
+    """
+    inputs = _inputs(model3, samples)
+    with _computed_in_float32(model3):
+        ours, theirs = _outputs3(model3, inputs), _outputs2(model2, inputs)
+        differences = _compare(model3, ours, theirs)
+        worst = max(differences, key=lambda difference: difference.excess)
+        if worst.excess > 1 or worst.excess != worst.excess:
+            raise _divergence(model3, model2, inputs, worst)
+    return Proof(largest_difference=worst.largest, scale=worst.scale, samples=len(inputs[0]))
+
+
+def _inputs(model: Any, samples: Array | Mapping[str, Array]) -> list[Array]:
+    """The samples in the order and type of the model's inputs."""
+    tensors = functional_of(model).inputs
+    names = [tensor.name for tensor in tensors]
+    if not isinstance(samples, Mapping):
+        samples = {names[0]: samples} if len(names) == 1 else {}
+    if sorted(samples) != sorted(names):
+        raise ModelError(f"the samples are for the inputs {', '.join(sorted(samples)) or 'of no name'}",
+                         f"an array for each of {', '.join(names)}")
+    arrays = [np.asarray(samples[name]).astype(tensor.dtype) for name, tensor in zip(names, tensors, strict=True)]
+    if len({len(array) for array in arrays}) != 1 or not len(arrays[0]):
+        raise ModelError("there are no samples to prove the bridge on, or not as many for each input",
+                         "at least one sample for every input")
+    for array, tensor in zip(arrays, tensors, strict=True):
+        if len(array.shape) != len(tensor.shape) or any(
+                want is not None and want != got for want, got in zip(tensor.shape[1:], array.shape[1:], strict=True)):
+            raise ModelError(f"the samples for '{tensor.name}' have the shape {array.shape}", f"{tensor.shape}")
+    return arrays
+
+
+@contextmanager
+def _computed_in_float32(model: Any) -> Iterator[None]:
+    """The model's layers with the policy float32; their own are put back."""
+    layers = [layer for layer in model._flatten_layers()
+              if "float" in layer.dtype_policy.compute_dtype and layer.dtype_policy.compute_dtype != "float32"]
+    before = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer.dtype_policy = "float32"
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer.dtype_policy = policy
+
+
+def _batches(model: Any, inputs: Sequence[Array]) -> Iterator[list[Array]]:
+    """The inputs some samples at a time; a model of a fixed batch size gets that many, the last ones repeated."""
+    size = functional_of(model).inputs[0].shape[0]
+    for start in range(0, len(inputs[0]), size or BATCH):
+        batch = [array[start:start + (size or BATCH)] for array in inputs]
+        if size:
+            batch = [np.take(array, range(size), axis=0, mode="clip") for array in batch]
+        yield batch
+
+
+def _outputs3(model: Any, inputs: Sequence[Array]) -> list[Array]:
+    """The Keras 3 model's outputs, flat."""
+    import keras
+
+    struct = functional_of(model)._inputs_struct
+    parts = [keras.tree.flatten(model(keras.tree.pack_sequence_as(struct, batch), training=False))
+             for batch in _batches(model, inputs)]
+    return _joined(parts)
+
+
+def _outputs2(model: Any, inputs: Sequence[Array]) -> list[Array]:
+    """The Keras 2 model's outputs, flat, in the same order."""
+    import tensorflow as tf
+
+    parts = []
+    for batch in _batches2(model, inputs):
+        given = batch if len(batch) > 1 else batch[0]
+        parts.append(tf.nest.flatten(model(given, training=False)))
+    return _joined(parts)
+
+
+def _batches2(model: Any, inputs: Sequence[Array]) -> Iterator[list[Any]]:
+    """As `_batches`, as tensors."""
+    import tensorflow as tf
+
+    size = model.inputs[0].shape[0] or BATCH
+    for start in range(0, len(inputs[0]), size):
+        batch = [np.take(array, range(start, start + size), axis=0, mode="clip") if model.inputs[0].shape[0]
+                 else array[start:start + size] for array in inputs]
+        yield [tf.constant(array) for array in batch]
+
+
+def _joined(parts: Sequence[Sequence[Any]]) -> list[Array]:
+    """Batches put together, tensor by tensor."""
+    return [np.concatenate([np.atleast_1d(np.asarray(value)) for value in values]) for values in zip(*parts, strict=True)]
+
+
+def _compare(model: Any, ours: Sequence[Array], theirs: Sequence[Array]) -> list[_Difference]:
+    """The difference of each output."""
+    if len(ours) != len(theirs):
+        raise ModelError(f"the twin of '{model.name}' has {len(theirs)} outputs instead of {len(ours)}")
+    if any(np.isnan(np.asarray(a, np.float64)).any() for a in ours):
+        raise ModelError(f"'{model.name}' makes NaN of the samples: they prove nothing", "samples with finite outputs",
+                         "check the preprocessing of the samples and the model's weights")
+    return [_difference(a, b) for a, b in zip(ours, theirs, strict=True)]
+
+
+def _difference(a: Array, b: Array) -> _Difference:
+    """Of two arrays; infinite where the shapes are not the same or one alone is not finite."""
+    if a.shape != b.shape:
+        return _Difference(float("inf"), 0.0)
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    apart = a != b
+    largest = np.abs(a[apart] - b[apart]).max(initial=0.0)
+    finite = np.abs(a[np.isfinite(a)]).max(initial=0.0)
+    return _Difference(float("inf") if np.isnan(largest) else float(largest), float(finite))
+
+
+def _divergence(model3: Any, model2: Any, inputs: Sequence[Array], worst: _Difference) -> ModelError:
+    """The error that names the first layer whose activations differ."""
+    found = f"the twin of '{model3.name}' computes something else: outputs up to {worst.scale:.4g} differ by " \
+            f"{worst.largest:.3g}"
+    allowed = f"{TOLERANCE} * max(1, largest output)"
+    where = _first_difference(model3, model2, [array[:BATCH] for array in inputs])
+    if where is None:
+        return ModelError(found, allowed, "its layers are not those of the model; bridge it again")
+    name, kind, difference = where
+    return ModelError(f"{found}; the first layer that differs is '{name}' ({kind}), by {difference.largest:.3g} on "
+                      f"values up to {difference.scale:.4g}", allowed, "replace this layer, or report it with the model")
+
+
+def _first_difference(model3: Any, model2: Any, inputs: Sequence[Array]) -> tuple[str, str, _Difference] | None:
+    """(name, class, difference) of the first step whose values differ; None where none can be compared.
+
+    The Keras 3 model is bridged once more to learn which layer of the twin stands for which step: names are always given
+    alike. Layers that the given twin does not have are passed over.
+    """
+    import keras
+    import tensorflow as tf
+    import tf_keras
+
+    places = [(name, kind, _found_in(model2, tensors)) for name, kind, tensors in trace(model3, trust=True).places]
+    known = [(name, kind, tensors) for name, kind, tensors in places if tensors]
+    if not known:
+        return None
+    batch = next(_batches(model3, inputs))
+    values = _step_values(model3, batch)
+    probe = tf_keras.Model(model2.inputs, [tensor for _, _, tensors in known for tensor in tensors])
+    given = [tf.constant(array) for array in batch]
+    theirs = iter(tf.nest.flatten(probe(given if len(given) > 1 else given[0], training=False)))
+    computed = [(name, kind, [np.asarray(next(theirs)) for _ in tensors]) for name, kind, tensors in known]
+    ours = iter([value for value, (_, _, tensors) in zip(values, places, strict=True) if tensors])
+    for name, kind, arrays in computed:
+        for a, b in zip(keras.tree.flatten(next(ours)), arrays, strict=True):
+            difference = _difference(np.asarray(a), b)
+            if not difference.excess <= 1:
+                return name, kind, difference
+    return None
+
+
+def _step_values(model: Any, batch: Sequence[Array]) -> list[Any]:
+    """What each step of the Keras 3 model computes, in the order of the walk."""
+    import keras
+
+    values: list[Any] = []
+
+    def run(step: Step) -> Any:
+        """Call the operation as the whole model would in inference."""
+        kwargs = dict(step.kwargs)
+        if "training" in getattr(step.operation, "_call_context_args", {}):
+            kwargs["training"] = False
+        values.append(step.operation(*step.args, **kwargs))
+        return values[-1]
+
+    def cast(value: Any, dtype: str, _: str) -> Any:
+        """As a nested model converts its inputs."""
+        return keras.ops.cast(value, dtype)
+
+    Walk(names_of(model), run, cast).outputs(model, [keras.ops.convert_to_tensor(array) for array in batch])
+    return values
+
+
+def _found_in(model: Any, tensors: Sequence[Any]) -> list[Any]:
+    """The same tensors in another model with the same layer names; empty where one of the layers is missing."""
+    layers = {layer.name: layer for layer in model.layers}
+    found = []
+    for tensor in tensors:
+        layer, node, place = tensor._keras_history
+        twin = layers.get(layer.name)
+        if twin is None or node >= len(twin.inbound_nodes):
+            return []
+        outputs = twin.inbound_nodes[node].outputs
+        found.append(outputs[place] if isinstance(outputs, list | tuple) else outputs)
+    return found
