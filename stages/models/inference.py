@@ -2,34 +2,85 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from device_profiles.errors import ModelError
+from stages.tasks.matching import match, model_inputs, model_outputs, shapes_text, structured
+
 BATCH = 256
+BATCH_BYTES = 32 << 20
+"""A batch of large samples is smaller than `BATCH`."""
 
-Predictor = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Array = NDArray[Any]
 
 
-def make_predictor(model: Any) -> Predictor:
+class Predictor:
     """A function from samples to outputs that follows the model's weights as they change.
 
-    Args:
-        model: a `tf_keras.Model` with one input and one output.
-
-    Returns:
-        `predict(x)`, where x is (samples, *input_shape) float32 and the result (samples, *output_shape) float32.
+    Samples are (samples, *shape) float32, or for several inputs a structured array (or `Rows` of one) with a field
+    for each; outputs likewise. Samples are read a batch at a time.
     """
+
+    def __init__(self, model: Any, outputs: Sequence[str] = ()) -> None:
+        """Compile the model.
+
+        Args:
+            model: a `tf_keras.Model`, functional or sequential.
+            outputs: for a model with several outputs, the order of the fields; none: the model's own.
+        """
+        self._inputs = model_inputs(model)
+        self._outputs = model_outputs(model)
+        self._order = tuple(outputs) or tuple(self._outputs)
+        self._forward = _compiled(model)
+
+    def __call__(self, x: Any) -> Array:
+        """Outputs of all samples."""
+        return np.concatenate([*self.slices(x)]) if len(x) else self._packed(
+            [np.empty((0, *(size or 0 for size in shape)), np.float32) for shape in self._outputs.values()])
+
+    def slices(self, x: Any) -> Iterator[Array]:
+        """Outputs of consecutive samples, a batch at a time."""
+        row_bytes = int(x.dtype.itemsize * np.prod(x.shape[1:], dtype=np.int64))
+        size = max(1, min(BATCH, BATCH_BYTES // max(1, row_bytes)))
+        for start in range(0, len(x), size):
+            yield self._packed([part.numpy() for part in self._forward(*self._given(x[start:start + size]))])
+
+    def _given(self, x: Array) -> list[Array]:
+        """The batch's arrays in the order of the model's inputs."""
+        if x.dtype.names is None:
+            return [x]
+        fields = {name: x.dtype[name].shape for name in x.dtype.names}
+        pairs = match(self._inputs, fields)
+        if pairs is None:
+            raise ModelError(f"the samples have the parts {shapes_text(fields)}", shapes_text(self._inputs),
+                             "name the data's inputs as the model's")
+        return [np.ascontiguousarray(x[pairs[name]]) for name in self._inputs]
+
+    def _packed(self, parts: Sequence[Array]) -> Array:
+        """The model's outputs as one array."""
+        if len(parts) == 1:
+            return parts[0]
+        named: Mapping[str, Array] = dict(zip(self._outputs, parts, strict=True))
+        return structured({name: named[name] for name in self._order})
+
+
+def make_predictor(model: Any, outputs: Sequence[str] = ()) -> Predictor:
+    """See `Predictor`."""
+    return Predictor(model, outputs)
+
+
+def _compiled(model: Any) -> Any:
+    """A TensorFlow function from the model's inputs, in order, to its outputs, in order."""
     import tensorflow as tf
 
-    forward = tf.function(lambda x: model(x, training=False),
-                          input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)])
+    signature = [tf.TensorSpec((None, *tensor.shape[1:]), tf.float32) for tensor in model.inputs]
 
-    def predict(x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Outputs of all samples, `BATCH` at a time."""
-        parts = [forward(x[start:start + BATCH]).numpy() for start in range(0, len(x), BATCH)]
-        return np.concatenate(parts) if parts else np.empty((0, *model.output_shape[1:]), np.float32)
+    def forward(*inputs: Any) -> Any:
+        """One batch."""
+        return tf.nest.flatten(model(list(inputs) if len(inputs) > 1 else inputs[0], training=False))
 
-    return predict
+    return tf.function(forward, input_signature=signature)

@@ -1,0 +1,108 @@
+"""Intervals: how sure a share, a mean or a resampled score is. Every interval is at `LEVEL`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from device_profiles.records import Figure, Provenance
+
+Array = npt.NDArray[Any]
+Interval = tuple[float, float]
+
+LEVEL = 0.95
+Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
+MOST_BLOCKS = 10_000
+"""From here on sums are resampled over blocks of samples, not over single ones."""
+_CELLS_AT_ONCE = 2_000_000  # resampled counts held in memory at a time
+
+
+def wilson(successes: int, samples: int) -> Interval:
+    """Wilson's score interval of a share (Wilson 1927, JASA 22:209-212).
+
+    centre = (p + z²/2n) / (1 + z²/n); half width = z / (1 + z²/n) · sqrt(p(1-p)/n + z²/4n²)
+    """
+    share, z2 = successes / samples, Z * Z
+    centre = (share + z2 / (2 * samples)) / (1 + z2 / samples)
+    half = Z / (1 + z2 / samples) * float(np.sqrt(share * (1 - share) / samples + z2 / (4 * samples**2)))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def share_figure(successes: int, samples: int, provenance: Provenance, what: str = "share") -> Figure:
+    """A share with Wilson's interval."""
+    return Figure(value=successes / samples, unit="fraction", provenance=provenance, samples=samples, level=LEVEL,
+                  interval=wilson(successes, samples), method=f"{what}; Wilson score interval")
+
+
+def mean_figure(values: Array, unit: str, provenance: Provenance, what: str = "mean",
+                least: float = -np.inf, most: float = np.inf) -> Figure:
+    """A mean with its normal interval.
+
+    Args:
+        values: (samples,) float.
+        unit: of the values.
+        provenance: of the figure.
+        what: of what it is a mean, for `method`.
+        least: the interval's lower end is no lower.
+        most: the interval's upper end is no higher.
+    """
+    mean = float(values.mean())
+    half = Z * float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else None
+    return Figure(value=mean, unit=unit, provenance=provenance, samples=len(values), level=LEVEL,
+                  interval=None if half is None else (max(least, mean - half), min(most, mean + half)),
+                  method=f"{what}; normal interval")
+
+
+def percentiles(values: Array) -> Interval | None:
+    """The middle `LEVEL` of resampled values; those that are not finite are left out. None where none is left."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return None
+    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def resampled_counts(samples: int, resamples: int, seed: int) -> Iterator[Array]:
+    """How often each sample is drawn when `samples` are drawn with replacement, some resamples at a time.
+
+    Yields:
+        (resamples of this part, samples) int64; each row sums to `samples`.
+    """
+    generator = np.random.default_rng(seed)
+    step = max(1, _CELLS_AT_ONCE // samples)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        drawn = generator.integers(0, samples, (size, samples))
+        drawn += np.arange(size)[:, None] * samples
+        yield np.bincount(drawn.ravel(), minlength=size * samples).reshape(size, samples)
+
+
+def resampled_sums(columns: Array, resamples: int, seed: int) -> Array:
+    """Sums over bootstrap resamples, by matrix product.
+
+    More than `MOST_BLOCKS` samples are first summed in that many blocks of random members: resampled block sums have
+    the variance that resampled sample sums have, and their number no longer grows with the data.
+
+    Args:
+        columns: (samples, columns) float; what is summed.
+        resamples: how many.
+        seed: of the draws.
+
+    Returns:
+        (resamples, columns) float64.
+    """
+    columns = _blocks(np.asarray(columns, np.float64), seed)
+    return np.concatenate([counts @ columns for counts in resampled_counts(len(columns), resamples, seed)])
+
+
+def _blocks(columns: Array, seed: int) -> Array:
+    """At most `MOST_BLOCKS` sums of about equally many random rows.  # (blocks, columns)."""
+    samples = len(columns)
+    if samples <= MOST_BLOCKS:
+        return columns
+    order = np.random.default_rng((seed, samples)).permutation(samples)
+    starts = np.linspace(0, samples, MOST_BLOCKS, endpoint=False).astype(np.int64)
+    return np.asarray(np.add.reduceat(columns[order], starts, axis=0))
