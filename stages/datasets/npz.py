@@ -2,124 +2,212 @@
 
 | array | shape | type |
 |---|---|---|
-| `x` | (samples, height, width, channels) or (samples, height, width) | any number |
-| `y` | (samples,) | integer labels from 0 |
+| `x` | (samples, ...); (samples, height, width) gets an axis of one channel | uint8; other numbers become float32 |
+| `x.<name>` instead of `x` | the same for each of several inputs | |
+| `y` | see `array_labels` | |
+| `y.<name>` instead of `y` | the same for each of several outputs | |
+| `groups` | (samples,), optional: what a split may not cut in two | text or whole numbers |
 | `class_names` | (classes,), optional | text |
 
-With `x_train` instead of `x`, the file splits itself: `x_test` and `x_validation` are taken as they are, and what is
-missing is drawn from `x_train` by seed. Pickled objects are refused: they can carry code.
+With `x_train` (`x_train.<name>`) instead of `x`, the file splits itself: `x_test` and `x_validation` are taken as they
+are, and what is missing is drawn from `x_train` by seed. Pickled objects are refused: they can carry code. Samples are
+read slice by slice as they stand in the file, so it may be larger than memory.
 """
 
 from __future__ import annotations
 
-import hashlib
+import re
 import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import IO, Any, Literal
 
 import numpy as np
+from numpy.lib import format as npy
 from numpy.typing import NDArray
+from pydantic import Field
 
 from device_profiles.errors import DataError, near_miss
 from device_profiles.records import Record
-from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION, RawData
+from stages.datasets.array_labels import as_text
+from stages.datasets.arrays import ArraysReader, Part
+from stages.datasets.digests import file_digest
+from stages.datasets.records import SPLITS, TRAIN, LabelKind, Reader
 
 LIBRARIES = ()
-_KNOWN = ("x", "y", "class_names", *(f"{letter}_{split}" for split in SPLITS for letter in "xy"))
+Array = NDArray[Any]
+_PLAIN = ("x", "y", "class_names", "groups", *(f"{what}_{split}" for split in SPLITS for what in ("x", "y", "groups")))
+_ARRAY = re.compile(rf"(?P<what>x|y|groups)(?:_(?P<split>{'|'.join(SPLITS)}))?(?:\.(?P<name>.+))?")
+_FORM = "x and y, or x_train and y_train with x_validation, x_test where they exist"
 
 
 class Settings(Record):
     """Which file."""
 
     kind: Literal["npz"] = "npz"
-    path: Path
+    path: Path = Field(description="the .npz file")
+    add_channel: bool = Field(
+        default=True, description="give x of shape (samples, height, width) an axis of one channel")
 
 
-def load(settings: Settings) -> RawData:
-    """All samples of the file, train first, then validation, then test.
+class Member:
+    """An array of the file that is read from front to back, slice by slice.
+
+    numpy itself reads a compressed or zipped array as a whole.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile, member: str) -> None:
+        self._archive, self._member = archive, member
+        self._file: IO[bytes] | None = None
+        self._row = 0
+        with self._archive.open(member) as file:
+            self.shape, self._columns_first, self.dtype = _header(file, member)
+
+    def __getitem__(self, rows: slice) -> Array:
+        """The rows of a slice that begins where the last one ended; one that begins at 0 starts again.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        start, stop, _ = rows.indices(self.shape[0] if self.shape else 0)
+        with _faults(Path(self._archive.filename or "")):
+            if self._columns_first and len(self.shape) > 1:
+                return self._whole()[start:stop]
+            if self._file is None or start == 0:
+                self._file, self._row = self._archive.open(self._member), 0
+                _header(self._file, self._member)
+            count = prod(self.shape[1:])
+            self._skip((start - self._row) * count * self.dtype.itemsize)
+            data = self._read((stop - start) * count * self.dtype.itemsize)
+            self._row = stop
+            if stop == self.shape[0]:
+                self._read_end()
+        return np.frombuffer(data, self.dtype).reshape(stop - start, *self.shape[1:])
+
+    def whole(self) -> Array:
+        """The array itself.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        with _faults(Path(self._archive.filename or "")):
+            return self._whole()
+
+    def _whole(self) -> Array:
+        with self._archive.open(self._member) as file:
+            return np.asarray(npy.read_array(file, allow_pickle=False))  # type: ignore[no-untyped-call]
+
+    def _read(self, size: int) -> bytes:
+        data = self._file.read(size) if self._file else b""
+        if len(data) < size:
+            raise EOFError(f"{self._member} ends early")
+        return data
+
+    def _skip(self, size: int) -> None:
+        if size:
+            self._read(size)
+
+    def _read_end(self) -> None:
+        """Come to the end of the member: only there does zipfile hold its checksum against the data."""
+        if self._file is not None:
+            self._file.read(1)
+            self._file.close()
+            self._file = None
+
+
+def open_reader(settings: Settings, labels: LabelKind) -> Reader:
+    """A reader of the file's samples: train first, then validation, then test.
 
     Raises:
         DataError: no such file, no npz file, pickled objects, missing or misshapen arrays.
     """
     path = settings.path
-    arrays = _read_arrays(path)
-    splits = [split for split in SPLITS if f"x_{split}" in arrays]
-    if "x" in arrays:
-        if splits:
-            raise DataError(f"{path} has both x and x_{splits[0]}", "either x and y, or x_train, y_train and so on")
-        parts = {"": _read_pair(path, arrays, "")}
-    elif TRAIN in splits:
-        parts = {split: _read_pair(path, arrays, f"_{split}") for split in splits}
-    else:
-        raise DataError(f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}",
-                        "x and y, or x_train and y_train with x_validation, x_test where they exist")
-    return _join(path, parts, arrays.get("class_names"))
+    with _faults(path):
+        archive = _open(path)
+        members = {name.removesuffix(".npy"): name for name in archive.namelist()}
+        _check_names(path, members)
+        arrays = {name: Member(archive, member) for name, member in members.items()}
+    names = arrays.pop("class_names").whole() if "class_names" in arrays else np.array([], str)
+    splits = [split for split in SPLITS if _named(arrays, "x", split)]
+    plain = bool(_named(arrays, "x", ""))
+    if plain and splits:
+        raise DataError(f"{path} has both x and x_{splits[0]}", "either x and y, or x_train, y_train and so on")
+    if not plain and TRAIN not in splits:
+        raise DataError(f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}", _FORM)
+    parts = [_part(path, arrays, split) for split in (splits or [""])]
+    return ArraysReader(class_names=tuple(as_text(names)) if labels != "values" else (), parts=parts, labels=labels,
+                        add_channel=settings.add_channel)
 
 
-def source_digest(settings: Settings) -> str:
+def source_digest(settings: Settings, cache: Path | None = None) -> str:
     """SHA-256 of the file.
 
     Raises:
         DataError: the file cannot be read.
     """
-    try:
-        with settings.path.open("rb") as file:
-            return f"{settings.kind}:sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    except OSError as error:
-        raise DataError(f"the data file {settings.path} cannot be read: {error.strerror}", "",
-                        "check data.source.path in the run file") from error
+    return f"{settings.kind}:sha256:{file_digest(settings.path, cache)}"
 
 
-def _read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    """Every array of the file by name."""
+def _open(path: Path) -> zipfile.ZipFile:
+    """The file as an archive."""
+    with path.open("rb") as file:
+        if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
+            raise DataError(f"{path} holds a single array", "an .npz file: numpy.savez(file, x=x, y=y)")
+    return zipfile.ZipFile(path)
+
+
+def _check_names(path: Path, members: Mapping[str, str]) -> None:
+    """Refuse arrays that would be passed over."""
+    for name in members:
+        if name != "class_names" and not _ARRAY.fullmatch(name):
+            hint = near_miss(name, _PLAIN)
+            raise DataError(f"{path} has an array '{name}'" + (f"; {hint}" if hint else ""),
+                            f"{', '.join(_PLAIN)}; x.<name> and y.<name> for several inputs and outputs")
+
+
+def _named(arrays: Mapping[str, Member], what: str, split: str) -> dict[str, Member]:
+    """By input or output name, the arrays of one split; a plain one is called ""."""
+    matches = ((_ARRAY.fullmatch(name), array) for name, array in arrays.items())
+    return {match["name"] or "": array for match, array in matches
+            if match and match["what"] == what and (match["split"] or "") == split}
+
+
+def _part(path: Path, arrays: Mapping[str, Member], split: str) -> Part:
+    """Inputs and labels of one split."""
+    tail = f"_{split}" if split else ""
+    inputs, outputs = _named(arrays, "x", split), _named(arrays, "y", split)
+    if not outputs:
+        raise DataError(f"{path} has x{tail} and no y{tail}", f"one label for each sample in y{tail}")
+    for letter, named in (("x", inputs), ("y", outputs)):
+        if "" in named and len(named) > 1:
+            raise DataError(f"{path} has both {letter}{tail} and {letter}{tail}.{max(named)}",
+                            f"either {letter}{tail}, or {letter}{tail}.<name> for each of several")
+    groups = _named(arrays, "groups", split).get("")
+    return Part(inputs, {name: member.whole() for name, member in outputs.items()},
+                None if groups is None else groups.whole(), split, f"{path}{f': {split}' if split else ''}")
+
+
+def _header(file: IO[bytes], member: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first (Fortran order), and type of an array."""
+    version = npy.read_magic(file)  # type: ignore[no-untyped-call]
+    read: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, columns_first, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError(f"{member} holds pickled objects")
+    return shape, columns_first, dtype
+
+
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    """What a missing or damaged file raises, as one error."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} holds a single array", "an .npz file: numpy.savez(file, x=x, y=y)")
-            unknown = [name for name in archive.files if name not in _KNOWN]
-            if unknown:
-                hint = near_miss(unknown[0], _KNOWN)
-                raise DataError(f"{path} has an array '{unknown[0]}'" + (f"; {hint}" if hint else ""),
-                                ", ".join(_KNOWN))
-            return {name: archive[name] for name in archive.files}
+        yield
+    except (zipfile.BadZipFile, ValueError, EOFError, zlib.error, NotImplementedError) as error:
+        raise DataError(f"{path} cannot be read as npz: {error}", "arrays of numbers, without pickled objects",
+                        "write it again with numpy.savez(file, x=x, y=y)") from error
     except OSError as error:
         raise DataError(f"the data file {path} cannot be read: {error.strerror or error}", "",
                         "check data.source.path in the run file") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as npz: {error}", "arrays of numbers, without pickled objects",
-                        "write it again with numpy.savez(file, x=x, y=y)") from error
-
-
-def _read_pair(path: Path, arrays: dict[str, NDArray[np.generic]],
-               suffix: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """`x` and `y` of one split, checked against each other."""
-    x, y = arrays[f"x{suffix}"], arrays.get(f"y{suffix}")
-    if y is None:
-        raise DataError(f"{path} has x{suffix} and no y{suffix}", f"one label for each sample in y{suffix}")
-    if x.ndim == 3:
-        x = x[..., None]
-    if x.ndim != 4 or x.dtype.kind not in "buif":
-        raise DataError(f"{path}: x{suffix} has shape {x.shape} and type {x.dtype}",
-                        "numbers of shape (samples, height, width, channels) or (samples, height, width)")
-    if y.shape != x.shape[:1] or y.dtype.kind not in "bui":
-        raise DataError(f"{path}: y{suffix} has shape {y.shape} and type {y.dtype}",
-                        f"integer labels of shape ({len(x)},), one for each sample")
-    return x.astype(np.float32), y.astype(np.int64)
-
-
-def _join(path: Path, parts: dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]],
-          names: NDArray[np.generic] | None) -> RawData:
-    """One array of all splits, and where each given split lies in it."""
-    shapes = {x.shape[1:] for x, _ in parts.values()}
-    if len(shapes) > 1:
-        raise DataError(f"{path}: the splits have samples of the shapes {sorted(shapes)}", "one shape for all splits")
-    x = np.concatenate([x for x, _ in parts.values()])  # (samples, height, width, channels)
-    y = np.concatenate([y for _, y in parts.values()])
-    given, start = {}, 0
-    for split, (part, _) in parts.items():
-        if split in (VALIDATION, TEST):
-            given[split] = np.arange(start, start + len(part))
-        start += len(part)
-    classes = int(y.max(initial=-1)) + 1
-    class_names = tuple(str(i) for i in range(classes)) if names is None else tuple(str(name) for name in names)
-    return RawData(x=x, y=y, class_names=class_names, given_splits=given)

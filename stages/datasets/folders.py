@@ -1,0 +1,244 @@
+"""Folders of one file a sample: a class per directory, or by a pattern on the name; given splits; groups.
+
+    images/cats/a.jpg  images/dogs/b.jpg                                   classes
+    images/train/cats/a.jpg  images/test/cats/c.jpg  images/val/...        classes under given splits
+
+A `train` folder at the top makes it the second form. Below a class's folder, files may lie at any depth. What begins
+with a dot is passed over. Files come in the order of their paths, so the same folder gives the same samples everywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from device_profiles.errors import DataError
+from stages.datasets.digests import file_digests, text_digest
+from stages.datasets.records import TEST, TRAIN, VALIDATION
+
+SPLIT_FOLDERS = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How a folder is read.
+
+    Attributes:
+        extensions: of files that are samples, in lower case with the dot.
+        related: extensions of files that look like samples, but are none by `extensions`: these files are named.
+        labels_from: a regular expression with a part called `label`, searched in the relative path; None: the folder.
+        group: the same with a part called `group`; None: no groups.
+    """
+
+    extensions: Collection[str]
+    related: Collection[str] = ()
+    labels_from: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class FolderFile:
+    """One sample's file.
+
+    Attributes:
+        path: to open it.
+        name: relative to the folder, with slashes; what is not UTF-8 is escaped.
+        label: the class's name.
+        group: or "".
+        split: one of `SPLITS`, or "".
+    """
+
+    path: Path
+    name: str
+    label: str
+    group: str = ""
+    split: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a folder holds, in the order of the paths.
+
+    Attributes:
+        files: the samples' files.
+        others: names of files with a related extension.
+    """
+
+    files: tuple[FolderFile, ...]
+    others: tuple[str, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Sorted as text, as `keras.utils.image_dataset_from_directory` sorts them."""
+        return tuple(sorted({file.label for file in self.files}))
+
+
+def list_folder(root: Path, rules: Rules) -> Listing:
+    """List the samples of a folder.
+
+    Raises:
+        DataError: no such folder, files that belong to no class, an empty class, a pattern that does not match.
+    """
+    _check_folder(root)
+    files: list[FolderFile] = []
+    others: list[str] = []
+    for split, top in _split_folders(root):
+        for label, folder in _class_folders(top, rules):
+            before = len(files)
+            for path in _walk(folder) if label is not None or rules.labels_from else ():
+                suffix = path.suffix.lower()
+                if suffix in rules.extensions:
+                    files.append(_file(root, path, label, split, rules))
+                elif suffix in rules.related:
+                    others.append(_name(root, path))
+            if label is not None and len(files) == before:
+                raise DataError(f"the class folder {folder} holds no {_shown(rules.extensions)} file",
+                                "samples in every class folder", "add samples, or remove the folder")
+    if not files:
+        raise DataError(f"{root} holds no {_shown(rules.extensions)} file", "a folder of samples for each class")
+    return Listing(tuple(files), tuple(others))
+
+
+def folder_digest(listing: Listing, cache: Path | None) -> str:
+    """SHA-256 over names, labels and contents of all files of a listing.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    digests = file_digests((file.path for file in listing.files), cache)
+    return text_digest(*(f"{file.split}/{file.label}/{file.group}/{file.name}/{digest}"
+                         for file, digest in zip(listing.files, digests, strict=True)), *listing.others)
+
+
+def check_pattern(pattern: str, part: str) -> str:
+    """The pattern, if it is a regular expression with the named part.
+
+    Raises:
+        ValueError: it is not; for a settings' validator.
+    """
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    if part not in groups:
+        raise ValueError(f"has no part called '{part}': write (?P<{part}>...)")
+    return pattern
+
+
+def _check_folder(root: Path) -> None:
+    """Refuse what is no folder, or may not be read."""
+    try:
+        os.listdir(root)  # noqa: PTH208 - only whether it can be read
+    except OSError as error:
+        raise DataError(f"the data folder {root} cannot be read: {error.strerror}",
+                        "a folder with a folder for each class", "check data.source.path in the run file") from error
+
+
+def _split_folders(root: Path) -> Iterator[tuple[str, Path]]:
+    """(split, folder) of each given split, or ("", root)."""
+    folders = _folders(root)
+    named = {folder: SPLIT_FOLDERS.get(folder.name.casefold()) for folder in folders}
+    splits = {folder: split for folder, split in named.items() if split}
+    if TRAIN not in splits.values():
+        if splits and len(splits) == len(folders):
+            raise DataError(f"{root} holds {', '.join(folder.name for folder in splits)} and no train folder",
+                            "train, and where they exist validation and test; or a folder for each class")
+        yield "", root
+        return
+    strays = [folder.name for folder in folders if folder not in splits]
+    if strays:
+        raise DataError(f"{root} holds a train folder and beside it '{strays[0]}'",
+                        "train, validation (val, valid) and test", f"move '{strays[0]}' into a split, or away")
+    for split in (TRAIN, VALIDATION, TEST):
+        same = [folder for folder in splits if splits[folder] == split]
+        if len(same) > 1:
+            raise DataError(f"{root} holds {same[0].name} and {same[1].name}", f"one folder for {split}")
+        yield from ((split, folder) for folder in same)
+
+
+def _class_folders(top: Path, rules: Rules) -> Iterator[tuple[str | None, Path]]:
+    """(class, folder) of each class below a folder; (None, folder) where names give the class."""
+    if rules.labels_from:
+        yield None, top
+        return
+    folders = _folders(top)
+    loose = [path.name for path in _entries(top) if path.suffix.lower() in rules.extensions and path.is_file()]
+    if loose:
+        raise DataError(f"{top} holds {len(loose)} file(s) outside of any class folder, the first is {loose[0]}",
+                        "a folder for each class, with its files in it",
+                        "move them into class folders, or set labels_from to read the class from the name")
+    if not folders:
+        raise DataError(f"{top} holds no class folder", "a folder for each class, with its files in it")
+    yield from ((_text(folder.name), folder) for folder in folders)
+
+
+def _file(root: Path, path: Path, label: str | None, split: str, rules: Rules) -> FolderFile:
+    """A sample's file with what its path says."""
+    name = _name(root, path)
+    if label is None:
+        label = _searched(rules.labels_from or "", "label", name)
+    group = _searched(rules.group, "group", name) if rules.group else ""
+    return FolderFile(path, name, label, group, split)
+
+
+def _searched(pattern: str, part: str, name: str) -> str:
+    """What a pattern finds in a name."""
+    match = re.search(pattern, name)
+    if match is None or match[part] is None:
+        raise DataError(f"the pattern {pattern} finds no '{part}' in {name}", "a pattern that fits every file",
+                        "change the pattern in data.source")
+    return match[part]
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What a folder holds, sorted by name, without hidden entries.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names are sorted before paths are made of them
+    except OSError as error:
+        raise DataError(f"the data folder {folder} cannot be read: {error.strerror}") from error
+    return [folder / name for name in sorted(names) if not name.startswith(".")]
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder."""
+    return [path for path in _entries(folder) if path.is_dir() and path.name != "__MACOSX"]
+
+
+def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """All files below a folder in the order of their paths; a link that leads back up is not followed."""
+    state = folder.stat()
+    if (state.st_dev, state.st_ino) in above:
+        return
+    here = above | {(state.st_dev, state.st_ino)}
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"the data folder {folder} cannot be read: {error.strerror}") from error
+    for entry in found:
+        if entry.is_dir():
+            yield from _walk(folder / entry.name, here)
+        else:
+            yield folder / entry.name
+
+
+def _name(root: Path, path: Path) -> str:
+    """A path relative to the root, as text that can be written."""
+    return _text(path.relative_to(root).as_posix())
+
+
+def _text(name: str) -> str:
+    """A file name as text that can be written; bytes that are not UTF-8 are escaped."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _shown(extensions: Collection[str]) -> str:
+    """Extensions for a message."""
+    return ", ".join(sorted(extensions))
