@@ -109,7 +109,9 @@ def run(*, options: Options, context: StageContext) -> PrepareResult:
     found = collect(reader, context.scratch, lambda done, total: context.progress(done, total, "reading"))
     _check_samples(found, options)
     y = task.encode(_labels(found, task), found.class_names)
-    class_names = task.stored_class_names(found.class_names)
+    class_names = labels.stored_class_names(options.task.kind, found.class_names)
+    if options.task.kind == "classification" and not options.task.outputs and len(class_names) < 2:
+        raise DataError(f"the data source has {len(class_names)} class", "at least 2 classes")
     kept = _Kept(found, y, class_names, task, options)
     indices, dropped = kept.split()
     targets, y = fit_targets(y, indices[TRAIN], options.targets, options.given_model)

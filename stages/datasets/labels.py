@@ -17,6 +17,11 @@ def first_output(y: Array) -> Array:
     return y if y.dtype.names is None else np.asarray(y[y.dtype.names[0]])
 
 
+def stored_class_names(task: str, class_names: tuple[str, ...]) -> tuple[str, ...]:
+    """What the stored labels mean: an anomaly task keeps 0 for normal and 1 for anything else."""
+    return ("normal", "anomaly") if task == "anomaly" else class_names
+
+
 def are_classes(y: Array) -> bool:
     """Whether each sample has one class: (samples,) integers."""
     return y.ndim == 1 and y.dtype.kind in "iu"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from stages.artifacts import RESULT_FILE
 from stages.context import Progress, StageContext, no_progress
 
 SEED = 5
@@ -34,10 +35,11 @@ def stripes(count: int = 150, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """`make(stage, **inputs and options)` runs a stage in a fresh folder and gives its artifact."""
+    """`make(stage, **inputs and options)` runs a stage in a fresh folder and gives its artifact, result included."""
     def run(stage: Any, **given: Any) -> Path:
         context = make_context(tmp_path_factory.mktemp(stage.NAME))
-        stage.run(context=context, **given)
+        result = stage.run(context=context, **given)
+        (context.out / RESULT_FILE).write_text(result.model_dump_json())
         return context.out
     return run
 
@@ -54,11 +56,19 @@ def prepared(make: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def trained(make: Callable[..., Path], prepared: Path) -> Path:
+def built(make: Callable[..., Path], prepared: Path) -> Path:
+    """A model artifact: `small_cnn`, untrained."""
+    from stages import model
+
+    return make(model, data=prepared, options=model.Options(seed=SEED))
+
+
+@pytest.fixture(scope="session")
+def trained(make: Callable[..., Path], prepared: Path, built: Path) -> Path:
     """A train artifact: `small_cnn`, four epochs."""
     from stages import train
 
-    return make(train, data=prepared, options=train.Options(epochs=4, batch_size=16, seed=SEED))
+    return make(train, model=built, data=prepared, options=train.Options(epochs=4, batch_size=16, seed=SEED))
 
 
 @pytest.fixture(scope="session")

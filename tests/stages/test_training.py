@@ -14,10 +14,12 @@ import pytest
 from device_profiles.errors import StageError
 from stages import prune, quantize, train, training
 from stages.context import Progress, StageContext
-from stages.datasets.prepared import Split
+from stages.datasets.prepared import Preprocessing, Split
 from stages.models import build_model
 from stages.models.checkpoint import CHECKPOINT_FILE
 from stages.models.framework import tensorflow_turn
+from stages.records import TensorSpec
+from stages.tasks import TaskSettings, make_task
 from tests.stages.conftest import SEED, make_context, stripes
 
 OPTIONS = train.Options(epochs=4, batch_size=16, seed=SEED)  # 99 samples: 6 steps an epoch
@@ -35,7 +37,7 @@ def progress(done, total, text):
 folder = Path(sys.argv[2])
 context = StageContext(out=folder / "out", scratch=folder / "scratch", log=folder / "log.txt", progress=progress)
 options = train.Options(epochs=4, batch_size=16, seed=int(sys.argv[4]))
-train.run(data=Path(sys.argv[1]), context=context, options=options)
+train.run(model=Path(sys.argv[5]), data=Path(sys.argv[1]), context=context, options=options)
 """
 
 
@@ -58,24 +60,30 @@ def settings(**given: Any) -> training.FitSettings:
     return training.FitSettings(**({"epochs": 2, "batch_size": 16} | given))
 
 
+def lesson(x: np.ndarray, y: np.ndarray, training_rows: int) -> training.Lesson:
+    """The first rows to learn from, the others to validate on."""
+    about = Preprocessing(inputs={"input": TensorSpec(shape=x.shape[1:], dtype="float32")}, class_names=("a", "b", "c"))
+    return training.Lesson(Split(x[:training_rows], y[:training_rows]), Split(x[training_rows:], y[training_rows:]),
+                           make_task(TaskSettings()), about)
+
+
 def fit_small(context: StageContext, hooks: training.Hooks | None = None, **given: Any) -> tuple[Any, list[np.ndarray]]:
     """Train `small_cnn` on stripes: history and final weights."""
     x, y = stripes(96)
     with tensorflow_turn(SEED, context.log):
         model = build_model("small_cnn", (6, 6, 1), 3)
-        history = training.fit(model, Split(x[:72], y[:72]), Split(x[72:], y[72:]), settings(**given), SEED, context,
-                               hooks)
+        history = training.fit(model, lesson(x, y, 72), settings(**given), SEED, context, hooks)
         return history, model.get_weights()
 
 
 def test_a_training_killed_with_sigkill_goes_on_and_ends_with_the_same_bytes(
-        tmp_path: Path, prepared: Path, trained: Path) -> None:
-    context = make_context(tmp_path)
-    arguments = [sys.executable, "-c", KILLED, str(prepared), str(tmp_path), "15", str(SEED)]  # in the third epoch
+        tmp_path: Path, prepared: Path, built: Path, trained: Path) -> None:
+    context = make_context(tmp_path)  # 15 steps: in the third epoch
+    arguments = [sys.executable, "-c", KILLED, str(prepared), str(tmp_path), "15", str(SEED), str(built)]
     assert subprocess.run(arguments, capture_output=True, check=False).returncode == -signal.SIGKILL
     assert not list(context.out.iterdir())
     steps: list[int] = []
-    train.run(data=prepared, options=OPTIONS, context=make_context(tmp_path, seen_by(steps)))
+    train.run(model=built, data=prepared, options=OPTIONS, context=make_context(tmp_path, seen_by(steps)))
     assert steps[0] > 12  # two whole epochs of six steps were not done again
     assert (context.out / "model.keras").read_bytes() == (trained / "model.keras").read_bytes()
 
@@ -152,7 +160,7 @@ def test_a_finished_training_is_not_trained_again(tmp_path: Path) -> None:
 
 def test_it_learns(tmp_path: Path) -> None:
     history, _ = fit_small(make_context(tmp_path), epochs=12)
-    assert history.validation_accuracy[history.best_epoch] > 0.8  # a third by chance
+    assert history.validation_score[history.best_epoch] > 0.8  # a third by chance
     assert history.loss[-1] < history.loss[0] / 2
 
 
@@ -210,8 +218,8 @@ def test_class_weights_raise_the_recall_of_a_rare_class(tmp_path: Path) -> None:
         context = make_context(tmp_path / kind)
         with tensorflow_turn(SEED, context.log):
             model = build_model("small_cnn", (6, 6, 1), 3)
-            training.fit(model, Split(x[rare], y[rare]), Split(x, y), settings(epochs=4, class_weights=kind), SEED,
-                         context)
+            training.fit(model, lesson(np.concatenate([x[rare], x]), np.concatenate([y[rare], y]), len(rare)),
+                         settings(epochs=4, class_weights=kind), SEED, context)
             recalls[kind] = float((model(x[y == 2]).numpy().argmax(axis=1) == 2).mean())
     assert recalls["balanced"] > recalls["none"]
 
@@ -238,3 +246,24 @@ def test_a_batch_larger_than_the_split_takes_the_whole_split(tmp_path: Path) -> 
     (batch, _, _), = training._batches(Split(x, np.zeros(7, np.int64)), np.ones(7, np.float32),
                                        settings(batch_size=64), 0, 0)
     assert batch.shape == (1, 7, 1, 1, 1)
+
+
+def test_balanced_weights_are_refused_where_labels_are_no_classes() -> None:
+    with pytest.raises(StageError, match="the labels are no classes"):
+        training._sample_weights(np.zeros((4, 2), np.uint8), settings(class_weights="balanced"))
+
+
+def test_augmented_samples_differ_from_epoch_to_epoch_and_repeat_themselves() -> None:
+    split, given = Split(np.zeros((8, 4, 4, 1), np.float32), np.arange(8)), settings(batch_size=4, augment={"noise": 0.5})
+    def first(epoch: int) -> np.ndarray:
+        return next(iter(training._batches(split, np.ones(8, np.float32), given, SEED, epoch)))[0]
+    assert np.array_equal(first(0), first(0))
+    assert not np.array_equal(first(0), first(1))
+    assert first(0).std() == pytest.approx(0.5, rel=0.2)
+
+
+def test_large_samples_go_to_tensorflow_in_smaller_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CALL_BYTES", 2 * 2 * 16)  # two batches of two samples of 16 bytes
+    split = Split(np.zeros((10, 4), np.float32), np.arange(10))
+    batches = training._batches(split, np.ones(10, np.float32), settings(batch_size=2), 0, 0)
+    assert [len(y) for _, y, _ in batches] == [2, 2, 1]
