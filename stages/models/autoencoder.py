@@ -1,7 +1,7 @@
 """`autoencoder`: MLPerf Tiny's anomaly detector; 269,992 parameters on 640 inputs.
 
-Source: github.com/mlcommons/tiny, `benchmark/training/anomaly_detection/keras_model.py`, itself the baseline of DCASE
-2020 task 2: four dense layers of 128, a bottleneck of 8, four of 128, each with batch normalization and ReLU, and a linear
+Source: github.com/mlcommons/tiny, `benchmark/training/anomaly_detection/keras_model.py`, the baseline of DCASE 2020
+task 2: four dense layers of 128, a bottleneck of 8, four of 128, each with batch normalization and ReLU, and a linear
 output of the input's length. The reconstruction error of a sample is its anomaly score.
 """
 

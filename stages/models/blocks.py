@@ -2,9 +2,9 @@
 
 MLPerf Tiny's convolutional references (github.com/mlcommons/tiny, `benchmark/training`) are made of the same parts: a
 convolution with bias and an L2 penalty of 1e-4 on its kernel, batch normalization, ReLU. The references hand the
-penalty (and MobileNet also `he_normal`) to `DepthwiseConv2D` as `kernel_regularizer` and `kernel_initializer`, which that layer
-does not read: its kernel has the names `depthwise_regularizer` and `depthwise_initializer`. So depthwise kernels start
-from `glorot_uniform` and carry no penalty there, and here.
+penalty (and MobileNet also `he_normal`) to `DepthwiseConv2D` as `kernel_regularizer` and `kernel_initializer`, but that
+layer reads `depthwise_regularizer` and `depthwise_initializer`. So depthwise kernels start from `glorot_uniform` and
+carry no penalty there, and here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`mobilenet_v1_025`: MLPerf Tiny's person detector; 221,794 parameters on 96x96x3 inputs and 2 classes.
 
 Source: github.com/mlcommons/tiny, `benchmark/training/visual_wake_words/vww_model.py`: MobileNet v1 (Howard et al.,
-2017, arXiv:1704.04861, table 1) with a quarter of the filters. Unlike `tf_keras.applications.MobileNet` its convolutions
-have a bias, ReLU has no bound of 6, and strided ones are padded by the layer itself.
+2017, arXiv:1704.04861, table 1) with a quarter of the filters. Unlike in `tf_keras.applications.MobileNet`,
+convolutions have a bias, ReLU has no bound of 6, and strided ones are padded by the layer itself.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """`resnet8`: MLPerf Tiny's image classification model; 78,666 parameters on 32x32x3 inputs and 10 classes.
 
-Source: github.com/mlcommons/tiny, `benchmark/training/image_classification/keras_model.py` (`resnet_v1_eembc`), with
-16 filters as in its trained file `pretrainedResnet.h5`. Three stacks of one residual block each; the second and third halve
-the image and double the filters, and their shortcut is a 1x1 convolution without normalization.
+Source: github.com/mlcommons/tiny, `benchmark/training/image_classification/keras_model.py`, `resnet_v1_eembc` with
+16 filters as in its trained file `pretrainedResnet.h5`. Three stacks of one residual block each; the second and third
+halve the image and double the filters, and their shortcut is a 1x1 convolution without normalization.
 """
-
 from __future__ import annotations
 
 from typing import Any

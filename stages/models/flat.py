@@ -1,0 +1,103 @@
+"""An application as one flat graph of ordinary layers: what a `.keras` file, `clone_model` and TFMOT can take.
+
+Three things in `tf_keras.applications` stand in the way, and are written again as what computes the same:
+
+- ConvNeXt holds `Sequential` models: their layers take their place, in a row.
+- ConvNeXt's `LayerScale`, a factor for each channel, is a class that no `.keras` file can be read back with: a 1x1
+  depthwise convolution without bias has the same weights and the same gradient.
+- EfficientNet's `Normalization` keeps mean and variance as variables, but works with constants that it makes of them
+  when it reads a file; a clone whose variables are set works with 0 and 1. They become constants of the layer.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+Entry = dict[str, Any]
+"""A layer in a functional model's config: class_name, config, name, inbound_nodes."""
+
+
+def as_flat(model: Any) -> Any:
+    """The same function with the same weights; the model itself where nothing stands in the way.
+
+    Args:
+        model: a functional `tf_keras.Model`.
+    """
+    import tf_keras as keras
+
+    if not any(_stands_in_the_way(layer) for layer in model.layers):
+        return model
+    config = model.get_config()
+    entries: list[Entry] = []
+    last: dict[str, str] = {}  # by the name of a Sequential, that of its last layer
+    for entry in config["layers"]:
+        new = _rewritten(entry, model.get_layer(entry["config"]["name"]))
+        new[0]["inbound_nodes"] = _renamed(entry["inbound_nodes"], last)
+        if len(new) > 1:
+            last[entry["config"]["name"]] = new[-1]["name"]
+        entries += new
+    outputs = _renamed(config["output_layers"], last)
+    flat = keras.Model.from_config(config | {"layers": entries, "output_layers": outputs})
+    _copy_weights(model, flat)
+    return flat
+
+
+def _stands_in_the_way(layer: Any) -> bool:
+    """Whether a layer is one of those that are written again."""
+    return hasattr(layer, "layers") or type(layer).__name__ == "LayerScale" or _is_adapted(layer)
+
+
+def _is_adapted(layer: Any) -> bool:
+    """Whether a normalization keeps its mean and variance as variables."""
+    return type(layer).__name__ == "Normalization" and layer.input_mean is None
+
+
+def _rewritten(entry: Entry, layer: Any) -> list[Entry]:
+    """The entries that take an entry's place; nodes between them are set, the first one's are the caller's."""
+    if hasattr(layer, "layers"):
+        return _in_a_row([part for part in entry["config"]["layers"] if part["class_name"] != "InputLayer"])
+    config = entry["config"]
+    if type(layer).__name__ == "LayerScale":
+        scale = {"name": config["name"], "kernel_size": 1, "use_bias": False, "dtype": config["dtype"]}
+        return [{"class_name": "DepthwiseConv2D", "config": scale, "name": config["name"]}]
+    if _is_adapted(layer):
+        state = {key: variable.numpy().tolist()
+                 for key, variable in (("mean", layer.adapt_mean), ("variance", layer.adapt_variance))}
+        return [dict(entry, config=config | state)]
+    return [dict(entry)]
+
+
+def _in_a_row(parts: list[Entry]) -> list[Entry]:
+    """Layers of a `Sequential` as entries of a functional model, each fed by the one before."""
+    entries = [dict(part, name=part["config"]["name"]) for part in parts]
+    for before, entry in itertools.pairwise(entries):
+        entry["inbound_nodes"] = [[[before["name"], 0, 0, {}]]]
+    return entries
+
+
+def _renamed(nodes: Any, last: dict[str, str]) -> Any:
+    """The same nodes with `[layer, node, output, ...]` pointing to the layer's last part, also in keyword arguments.
+
+    A `Sequential` that is called has a node 0 of its own, so its calls count from 1, and those of a layer from 0.
+    """
+    if isinstance(nodes, dict):
+        return {key: _renamed(value, last) for key, value in nodes.items()}
+    if not isinstance(nodes, list | tuple):
+        return nodes
+    if nodes and isinstance(nodes[0], str) and nodes[0] in last:
+        return [last[nodes[0]], 0, *nodes[2:]]
+    return [_renamed(part, last) for part in nodes]
+
+
+def _copy_weights(model: Any, flat: Any) -> None:
+    """Set the flat model's variables from the layers that they stand for."""
+    for layer in model.layers:
+        for part in getattr(layer, "layers", [layer]):
+            target = flat.get_layer(part.name)
+            if target.weights:
+                shapes = [variable.shape for variable in target.weights]
+                target.set_weights([np.reshape(value, shape)
+                                    for value, shape in zip(part.get_weights(), shapes, strict=True)])
