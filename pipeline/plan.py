@@ -135,13 +135,13 @@ class _Builder:
 
     def build(self, entries: list[VariantEntry]) -> Plan:
         """The whole plan."""
-        from stages.datasets import source_digest
-        from stages.model import source_digest as model_digest
+        from stages import model, prepare
+        from stages.datasets import libraries
 
         config, self.origin = self.config, self.config.model.origin()
-        self.data = self._add("prepare", "", config.data, {}, source_digest=source_digest(config.data, self.around.cache),
-                              given_model=self.origin.is_file)
-        self.model = self._add("model", "", config.model, {"data": self.data}, source_digest=model_digest(config.model))
+        self.data = self._add("prepare", "", config.data, {}, libraries=libraries(config.data), given_model=self.origin.is_file,
+                              source_digest=prepare.source_digest(config.data, self.around.cache))
+        self.model = self._add("model", "", config.model, {"data": self.data}, source_digest=model.source_digest(config.model))
         self.examination = self._add("examine", "", config.examine, {"data": self.data})
         self.float_model = self._float_model()
         self.baseline = self._add("baseline", "", config.baseline, {"model": self.float_model, "data": self.data})
@@ -238,7 +238,8 @@ class _Builder:
     def _engines(self, names: Iterable[str]) -> dict[str, str | None]:
         return {name: self.around.engine_versions.get(name) for name in names}
 
-    def _add(self, stage: str, tail: str, settings: Record, inputs: Inputs, owner: str = "", **filled: Any) -> str:
+    def _add(self, stage: str, tail: str, settings: Record, inputs: Inputs, owner: str = "",
+             libraries: tuple[str, ...] = (), **filled: Any) -> str:
         """Add a call unless the same one is there; its label.
 
         Args:
@@ -248,6 +249,7 @@ class _Builder:
             settings: the run file's part.
             inputs: by role.
             owner: the variant that asks.
+            libraries: beside the stage's own, distributions whose versions shape the output.
             filled: what the plan adds to the settings to make the stage's `Options`.
         """
         module = STAGES[stage].module()
@@ -256,7 +258,7 @@ class _Builder:
         # the values as they are, not `settings.model_dump()`: a nested record stays a record
         values = {name: getattr(settings, name) for name in type(settings).model_fields}
         options = module.Options(**values, **{k: v for k, v in filled.items() if k in known})
-        versions = {name: installed_version(name) for name in module.LIBRARIES}
+        versions = {name: installed_version(name) for name in (*module.LIBRARIES, *libraries)}
         key = self._key(stage, module.VERSION, options, inputs, versions)
         label = _join(stage, tail, ":")
         if label in self.plan.calls and self.plan.calls[label].key != key:

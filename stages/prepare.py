@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from itertools import combinations
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ from pydantic import Field, field_validator, model_validator
 
 from device_profiles.errors import DataError
 from device_profiles.records import Record
+from stages import datasets
 from stages.context import StageContext
 from stages.datasets import Source, digits, labels, open_source
 from stages.datasets.collecting import Collected, collect
@@ -86,7 +88,7 @@ class Options(Settings):
 
     Attributes:
         seed: of the split.
-        source_digest: what stands for the samples in the stage's key; see `stages.datasets.source_digest`.
+        source_digest: what stands for the samples in the stage's key; see `source_digest`.
         task: what is to be predicted.
         given_model: whether the model comes trained, and so has its own idea of what its inputs look like.
     """
@@ -95,6 +97,20 @@ class Options(Settings):
     source_digest: str = ""
     task: TaskSettings = TaskSettings()
     given_model: bool = False
+
+
+def source_digest(settings: Settings, cache: Path | None = None) -> str:
+    """What stands for the samples, and for the lists of names that split them, in the stage's key.
+
+    Args:
+        settings: what names them.
+        cache: a file that keeps the digests of files that have not changed since; None: all are read.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    lists = [f"{name}:{rule.digest()}" for name, rule in sorted(settings.splits.items()) if rule.names is not None]
+    return " ".join([datasets.source_digest(settings, cache), *lists])
 
 
 def run(*, options: Options, context: StageContext) -> PrepareResult:

@@ -29,7 +29,7 @@ from stages.datasets.labels import are_classes
 from stages.datasets.prepared import Preprocessing, Split, read_preprocessing, read_split
 from stages.datasets.records import TRAIN, VALIDATION
 from stages.models.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
-from stages.models.arrays import Array, as_mapping, named_outputs, tensor_specs
+from stages.models.arrays import Array, as_mapping, given_inputs, named_outputs, tensor_specs
 from stages.models.inference import Predictor, make_predictor
 from stages.records import History
 from stages.tasks import Task, make_task
@@ -178,12 +178,12 @@ def _compile_steps(model: Any, optimizer: Any, lesson: Lesson) -> Any:
     """A compiled function over several batches: the sum of the batches' mean losses."""
     import tensorflow as tf
 
-    measure = lesson.task.make_loss(model)
+    measure, given = lesson.task.make_loss(model), given_inputs(model, lesson.train.x.dtype)
 
     def step(x: Any, y: Any, weight: Any) -> Any:
         """One gradient step on one batch."""
         with tf.GradientTape() as tape:
-            outputs = named_outputs(model, model(x, training=True))
+            outputs = named_outputs(model, model(given(x), training=True))
             loss = tf.reduce_mean(measure(x, y, outputs) * weight)
             total = tf.add_n([loss, *model.losses])
         variables = model.trainable_variables

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +51,32 @@ class SplitRule(Record):
         if self.pattern is not None:
             expression = re.compile(self.pattern)
             return np.array([expression.search(name) is not None for name in names], bool)
-        path = self.names or Path()
-        try:
-            wanted = {line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()}
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"the list of names {path} cannot be read: {error}", "a text file, a name a line",
-                            "check data.splits in the run file") from error
+        wanted = self._listed()
         missing = sorted(wanted - set(names))
         if missing:
-            raise DataError(f"{path} names '{missing[0]}', which the data does not have"
+            raise DataError(f"{self.names} names '{missing[0]}', which the data does not have"
                             f"{f', and {len(missing) - 1} more' if missing[1:] else ''}",
                             f"names such as '{names[0]}'", "give names relative to the data's folder")
         return np.array([name in wanted for name in names], bool)
+
+
+    def digest(self) -> str:
+        """SHA-256 of the names in the file; of none for an expression.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        return sha256("\n".join(sorted(self._listed())).encode()).hexdigest()
+
+    def _listed(self) -> set[str]:
+        """The names in the file."""
+        if self.names is None:
+            return set()
+        try:
+            return {line.strip() for line in self.names.read_text("utf-8").splitlines() if line.strip()}
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"the list of names {self.names} cannot be read: {error}", "a text file, a name a line",
+                            "check data.splits in the run file") from error
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from device_profiles.errors import ModelError
+from stages.tasks.matching import match, model_inputs, shapes_text
 
 Array = NDArray[Any]
 
@@ -31,6 +35,28 @@ def tensor_specs(values: Any, leading: int) -> Any:
         return tf.TensorSpec((*lead, *values.shape[1:]), tf.as_dtype(values.dtype))
     fields = {name: values.dtype[name] for name in values.dtype.names}
     return {name: tf.TensorSpec((*lead, *field.shape), tf.as_dtype(field.base)) for name, field in fields.items()}
+
+
+def given_inputs(model: Any, dtype: np.dtype[Any]) -> Callable[[Any], Any]:
+    """What turns samples (a tensor, or a mapping from the data's names) into what the model is called with.
+
+    Args:
+        model: a `tf_keras.Model`.
+        dtype: of the samples; structured for several inputs.
+
+    Raises:
+        ModelError: the data's inputs are not the model's.
+    """
+    if dtype.names is None:
+        return lambda x: x
+    fields = {name: dtype[name].shape for name in dtype.names}
+    inputs = model_inputs(model)
+    pairs = match(inputs, fields)
+    if pairs is None:
+        raise ModelError(f"the samples have the parts {shapes_text(fields)}", shapes_text(inputs),
+                         "name the data's inputs as the model's")
+    order = [pairs[name] for name in inputs]
+    return lambda x: [x[name] for name in order] if len(order) > 1 else x[order[0]]
 
 
 def named_outputs(model: Any, outputs: Any) -> Any:

@@ -18,7 +18,7 @@ from tests.stages.conftest import SEED, make_context
 
 
 def test_the_artifact_holds_the_model_and_its_preprocessing(trained: Path, prepared: Path) -> None:
-    assert sorted(path.name for path in trained.iterdir()) == ["model.keras", "preprocessing.json"]
+    assert sorted(path.name for path in trained.iterdir()) == ["model.keras", "preprocessing.json", "result.json"]
     assert (trained / "preprocessing.json").read_bytes() == (prepared / "preprocessing.json").read_bytes()
 
 
