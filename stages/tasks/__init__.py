@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from stages.tasks.anomaly import Anomaly
 from stages.tasks.base import Task, Truth, read_truth
 from stages.tasks.classification import Classification
+from stages.tasks.multilabel import Multilabel
+from stages.tasks.regression import Regression
 from stages.tasks.settings import OutputTask, TaskSettings
+from stages.tasks.several import Several
 
 __all__ = ["Task", "TaskSettings", "Truth", "make_task", "read_truth"]
 
-_TASKS: dict[str, type[Task]] = {task.kind: task for task in (Classification,)}
+_OF_AN_OUTPUT: dict[str, type[Classification | Multilabel | Regression]] = {
+    "classification": Classification, "multilabel": Multilabel, "regression": Regression}
 
 
 def make_task(settings: TaskSettings) -> Task:
     """The task of a model: one for its output, or one made of those of its several outputs."""
-    return _make(settings)
+    if settings.outputs:
+        return Several(settings, {name: _of_an_output(output) for name, output in settings.outputs.items()})
+    return Anomaly(settings) if settings.kind == "anomaly" else _of_an_output(settings)
 
 
-def _make(settings: TaskSettings | OutputTask) -> Task:
-    return _TASKS[settings.kind](settings)
+def _of_an_output(settings: TaskSettings | OutputTask) -> Task:
+    return _OF_AN_OUTPUT[settings.kind](settings)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -87,11 +87,11 @@ class Task(ABC):
         output: the last activation that a builder should use.
     """
 
-    kind: ClassVar[TaskKind]
-    score: ClassVar[str]
+    kind: TaskKind
+    score: str
     score_name: str
-    label_kind: ClassVar[LabelKind]
-    output: ClassVar[OutputActivation]
+    label_kind: LabelKind
+    output: OutputActivation
 
     def __init__(self, settings: TaskSettings | OutputTask) -> None:
         self.settings = settings
@@ -283,6 +283,11 @@ class Task(ABC):
             provenance: of the figure.
         """
 
-    def changed(self, reference: Array, outputs: Array, truth: Truth) -> int | None:  # noqa: ARG002
-        """How many samples are decided otherwise; None for a task that decides nothing."""
+    def changes(self, reference: Array, outputs: Array, truth: Truth) -> Array | None:  # noqa: ARG002
+        """Which samples are decided otherwise, (samples,) bool; None for a task that decides nothing."""
         return None
+
+    def changed(self, reference: Array, outputs: Array, truth: Truth) -> int | None:
+        """How many samples are decided otherwise; None for a task that decides nothing."""
+        changes = self.changes(reference, outputs, truth)
+        return None if changes is None else int(changes.sum())

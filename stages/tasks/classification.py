@@ -112,9 +112,9 @@ class Classification(Task):
         before, after = (self._labels(each, truth) == truth.y for each in (reference, outputs))
         return drop_figure(before, after, seed=seed, resamples=resamples, provenance=provenance)
 
-    def changed(self, reference: Array, outputs: Array, truth: Truth) -> int:
-        """How many samples are given another label."""
-        return int((self._labels(reference, truth) != self._labels(outputs, truth)).sum())
+    def changes(self, reference: Array, outputs: Array, truth: Truth) -> Array:
+        """Samples that are given another label."""
+        return np.asarray(self._labels(reference, truth) != self._labels(outputs, truth))
 
     def _labels(self, outputs: Array, truth: Truth) -> Array:
         """The labels that are given.  # (samples,)."""

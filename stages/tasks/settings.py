@@ -80,3 +80,12 @@ class TaskSettings(_Judged):
         if len(outputs) == 1:
             raise ValueError("outputs are for a model with two or more; write the task of a single one directly")
         return outputs
+
+    @model_validator(mode="after")
+    def _nothing_beside_outputs(self) -> TaskSettings:
+        if self.outputs:
+            beside = [name for name in ("loss", "metrics", "normal_classes") if name in self.model_fields_set
+                      and getattr(self, name) != type(self).model_fields[name].default]
+            if beside:
+                raise ValueError(f"{beside[0]} stands beside outputs; write it under the output that it is for")
+        return self
