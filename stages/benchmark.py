@@ -23,11 +23,12 @@ from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
 from stages.engines import host, registry
 from stages.engines.client import EngineWorker
+from stages.engines.inputs import first_samples, normalization_of
 from stages.records import BenchmarkResult, EngineBenchmark, EngineStatus
 from stages.timing import Array, latency_figures
 
 NAME = "benchmark"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("numpy",)
 
 _FED = 32  # samples that the inferences take in turn
@@ -88,7 +89,8 @@ def run(*, tflites: Mapping[str, Path], data: Path, options: Options, context: S
         StoreError: an artifact without its files.
     """
     contents = {name: _read(folder / TFLITE_FILE) for name, folder in tflites.items()}
-    samples = _first_samples(data / "x_test.npy")
+    samples = {name: first_samples(data / "x_test.npy", _FED, normalization_of(folder, data))
+               for name, folder in tflites.items()}
     progress = _Progress(context, len(options.engines) * len(contents) * options.rounds)
     found: dict[str, dict[str, EngineBenchmark]] = {name: {} for name in contents}
     raw: dict[str, dict[str, list[list[float]]]] = {name: {} for name in contents}
@@ -127,17 +129,24 @@ class Trial:
         self._once: dict[str, Figure] = {}
         self._worker: EngineWorker | None = None
 
-    def start(self, worker: EngineWorker, content: bytes, samples: Array, options: Options) -> None:
+    def start(self, worker: EngineWorker, content: bytes, samples: Mapping[str, Array], options: Options) -> None:
         """Load the model, make the first inference, and warm up.
 
+        Args:
+            worker: a fresh one.
+            content: the tflite model.
+            samples: (samples, ...) by input name, as the model is to be given them.
+            options: see `Options`.
+
         Raises:
+            StageError: the samples do not fit the model.
             EngineError: the engine does not take it, or its process ended.
         """
         self._worker, self.version = worker, worker.hello.version
         self.threads = 1 if self.engine == "tflm" else options.threads
         loaded = worker.load(content, threads=self.threads, cpus=pinned(options))
         self.cpus = loaded.cpus if pinned(options) else ()
-        worker.feed(samples)
+        worker.feed(*(samples[name] for name in worker.match({name: x.shape[1:] for name, x in samples.items()})))
         first_ns = float(worker.measure(1)[0])
         self._once["load"] = _once(loaded.load_ms, "ms", "from bytes to a model that can be invoked")
         self._once["first_inference"] = _once(first_ns / 1e6, "ms", "the first after loading")
@@ -216,8 +225,8 @@ class _Progress:
         self._context.progress(self._done, self._total, text)
 
 
-def _measure_engine(engine: str, contents: Mapping[str, bytes], samples: Array, options: Options,
-                    context: StageContext, progress: _Progress) -> list[Trial]:
+def _measure_engine(engine: str, contents: Mapping[str, bytes], samples: Mapping[str, Mapping[str, Array]],
+                    options: Options, context: StageContext, progress: _Progress) -> list[Trial]:
     """Every variant in one engine: started one after the other, then measured in turns."""
     trials = [Trial(engine, variant) for variant in contents]
     info = registry.engine_info(engine)
@@ -231,7 +240,7 @@ def _measure_engine(engine: str, contents: Mapping[str, bytes], samples: Array, 
             with _failing(trial):
                 worker = stack.enter_context(EngineWorker(engine, log=context.log, model=trial.variant,
                                                           timeout_s=options.timeout_s))
-                trial.start(worker, contents[trial.variant], samples, options)
+                trial.start(worker, contents[trial.variant], samples[trial.variant], options)
         _take_rounds(trials, options, progress)
         for trial in trials:
             with _failing(trial):
@@ -292,15 +301,3 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}", "", _REBUILD) from error
-
-
-def _first_samples(path: Path) -> Array:
-    """The first test samples.
-
-    Raises:
-        StoreError: the file is missing or damaged.
-    """
-    try:
-        return np.array(np.load(path, mmap_mode="r", allow_pickle=False)[:_FED])
-    except (OSError, ValueError, EOFError) as error:
-        raise StoreError(f"{path} cannot be read: {error}", "", _REBUILD) from error

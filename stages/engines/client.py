@@ -6,7 +6,7 @@ import contextlib
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,8 +23,11 @@ from device_profiles.errors import (
     StageError,
 )
 from device_profiles.records import Record
-from stages.engines import registry, worker
+from stages.datasets.prepared import ONLY_INPUT
+from stages.engines import inputs, registry, worker
 from stages.engines.channel import Channel, ChannelClosed, ChannelTimeout
+from stages.engines.signature import names_or_numbers
+from stages.records import Normalization
 
 Array = npt.NDArray[Any]
 
@@ -51,25 +54,30 @@ class Hello(Record):
 
 
 class TensorInfo(Record):
-    """An input or output of a loaded tflite model; `scale` 0 means not quantized."""
+    """An input or output of a loaded tflite model; `scale` 0 means not quantized, `free` lists its open axes."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     scale: float
     zero_point: int
+    free: tuple[int, ...] = ()
 
 
 class Loaded(Record):
     """What `load` found: inputs and outputs, the time from bytes to a model that can be invoked, and the exact arena.
 
     Attributes:
+        input_names, output_names: in the order of `inputs` and `outputs`; those of the model's signature where it has
+            one.
         arena_bytes: in use, as TFLM reports it; 0 where the engine has no arena.
         cpus: the cores that the worker may run on; empty where the system does not say.
     """
 
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
     load_ms: float
     arena_bytes: int
     cpus: tuple[int, ...]
@@ -115,6 +123,7 @@ class EngineWorker:
         self._command = list(command) or [sys.executable, "-P", str(WORKER), engine]
         self._channel: Channel | None = None
         self.cpu_s = 0.0  # processor time of the last `predict_rows`
+        self._loaded: Loaded | None = None
         self.hello: Hello
 
     def __enter__(self) -> EngineWorker:
@@ -173,13 +182,32 @@ class EngineWorker:
         """
         content = np.frombuffer(tflite, np.uint8)
         request = {"threads": threads, "cpus": list(cpus) if cpus else None}
-        return Loaded.model_validate(self._ask("load", request, [content])[0])
+        header, _ = self._ask("load", request, [content])
+        names = names_or_numbers(tflite, len(header["inputs"]), len(header["outputs"]))
+        self._loaded = Loaded.model_validate({**header, "input_names": names.inputs, "output_names": names.outputs})
+        return self._loaded
 
-    def predict(self, *inputs: Array, batch: int = 32) -> list[Array]:
+    def match(self, data: Mapping[str, tuple[int, ...]]) -> list[str]:
+        """The data's input for each input of the loaded model.
+
+        Args:
+            data: shape of one sample by input name.
+
+        Raises:
+            StageError: they do not fit.
+        """
+        found = self._loaded
+        if found is None:
+            raise StageError(f"{self.engine}: no model is loaded", next_step="load one first")
+        return inputs.match(f"{self.model or 'the model'} in {self.engine}", found.input_names,
+                            [each.shape[1:] for each in found.inputs], data, [each.free for each in found.inputs])
+
+    def predict(self, *samples: Array, batch: int = 32) -> list[Array]:
         """Run samples and return every output.
 
         Args:
-            *inputs: one array per input of the model, (samples, ...) float32, in the units that it was trained on.
+            *samples: one array per input of the model, (samples, ...): float32 in the units that it was trained on, or
+                uint8, which goes in as it is.
             batch: samples per invocation, where engine and model allow more than one.
 
         Returns:
@@ -189,21 +217,36 @@ class EngineWorker:
             StageError: samples of another shape than the model's.
             EngineError: as `load`.
         """
-        return self._ask("predict", {"batch": batch}, [np.asarray(each, np.float32) for each in inputs])[1]
+        return self._ask("predict", {"batch": batch}, [_as_sent(each) for each in samples])[1]
 
-    def open(self, *files: Path) -> None:
-        """Let the worker map `.npy` files of float32 samples, one per input, for `predict_rows`."""
-        self._ask("open", {"paths": [str(file.resolve()) for file in files]})
+    def open(self, file: Path, normalization: Mapping[str, Normalization] | None = None) -> None:
+        """Let the worker read an `.npy` file of stored samples for `predict_rows`.
+
+        Args:
+            file: a plain array for a model with one input, else a structured array with a field for each.
+            normalization: by input name ("input" for the only one); an input without is given what is stored.
+
+        Raises:
+            StageError: the samples do not fit the model.
+            StoreError: the file cannot be read.
+        """
+        shapes = inputs.stored_shapes(file)
+        chosen = self.match(shapes)
+        plain = list(shapes) == [ONLY_INPUT]
+        known = normalization or {}
+        steps = [[known[name].offset, known[name].scale] if name in known else None for name in chosen]
+        self._ask("open", {"path": str(file.resolve()), "normalization": steps,
+                           "fields": [None if plain else name for name in chosen]})
 
     def predict_rows(self, start: int, stop: int, *, batch: int = 32) -> list[Array]:
-        """`predict` on samples start to stop - 1 of the files that were opened: no sample goes through a pipe."""
+        """`predict` on samples start to stop - 1 of the file that was opened: no sample goes through a pipe."""
         header, outputs = self._ask("predict", {"batch": batch, "rows": [start, stop]})
         self.cpu_s = float(header["cpu_s"])
         return outputs
 
-    def feed(self, *inputs: Array) -> None:
+    def feed(self, *samples: Array) -> None:
         """Give the samples that `measure` takes in turn, one per invocation; shapes as in `predict`."""
-        self._ask("feed", {}, [np.asarray(each, np.float32) for each in inputs])
+        self._ask("feed", {}, [_as_sent(each) for each in samples])
 
     def measure(self, count: int, seconds: float | None = None) -> Array:
         """Time single inferences at batch 1.
@@ -277,6 +320,12 @@ class EngineWorker:
 
     def _error(self, kind: type[EngineError], found: str, allowed: str = "", next_step: str = "") -> EngineError:
         return kind(self.engine, self.model, found, allowed, next_step)
+
+
+def _as_sent(samples: Array) -> Array:
+    """Samples as they go through the pipe: bytes stay bytes."""
+    given = np.asarray(samples)
+    return given if given.dtype == np.uint8 else given.astype(np.float32, copy=False)
 
 
 def missing_operator(text: str) -> str:

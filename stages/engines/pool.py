@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from device_profiles.errors import EngineCrash
 from stages.engines.client import EngineWorker, TensorInfo
+from stages.records import Normalization
 
 Array = npt.NDArray[Any]
 
@@ -38,7 +39,10 @@ class Job:
         engine: its name.
         tflite: the tflite model's bytes.
         model: what to call it in messages.
-        samples: a `.npy` file, (samples, ...) float32.
+        samples: a `.npy` file of stored samples: (samples, ...) uint8 or float32; for several inputs a structured array
+            with a field for each.
+        normalization: what is done to them, by input name ("input" for the only one); an input without is given what
+            is stored, as a model with its preprocessing inside wants it.
         batch: samples per invocation where the engine can; 0: `fitting_batch`.
         workers: processes at most.
         timeout_s: for a reply: the start, the load, and one batch or a quarter of a second's work.
@@ -54,6 +58,7 @@ class Job:
     workers: int
     timeout_s: float
     log: Path
+    normalization: Mapping[str, Normalization] = field(default_factory=dict)
     command: Sequence[str] = ()
 
 
@@ -62,14 +67,17 @@ class Predictions:
     """What came out.
 
     Attributes:
-        outputs: one array per output of the model, (samples, ...) float32.
+        outputs: (samples, ...) float32; for a model with several outputs a structured array with a float32 field for
+            each, in the order of the tflite model.
+        output_names: the same names; of a model with one output, its name.
         engine_version: of the engine that ran.
         workers: processes that took part.
         cpu_s: processor time of the workers over the samples.
         running_s: from the moment the first worker was ready to the last sample.
     """
 
-    outputs: list[Array]
+    outputs: Array
+    output_names: tuple[str, ...]
     engine_version: str
     workers: int
     running_s: float
@@ -114,7 +122,8 @@ class _Pool:
         self._samples = len(np.load(job.samples, mmap_mode="r"))
         self._lock = threading.Lock()
         self._next, self._done, self._stopped = 0, 0, False
-        self._outputs: list[Array] = []
+        self._outputs: Array | None = None
+        self._names: tuple[str, ...] = ()
         self._batch = job.batch
         self._cpu_s = 0.0
         self._workers: list[EngineWorker] = []
@@ -137,7 +146,8 @@ class _Pool:
                     lane.result()
             finally:
                 self._stop()
-        return Predictions(self._outputs, self._version, len(self._workers), self._ended - self._begun,
+        outputs = np.empty(0, np.float32) if self._outputs is None else self._outputs
+        return Predictions(outputs, self._names, self._version, len(self._workers), self._ended - self._begun,
                            self._cpu_s)
 
     def _another_pays(self) -> bool:
@@ -163,7 +173,8 @@ class _Pool:
                 loaded = worker.load(job.tflite)
                 self._batch = job.batch or fitting_batch(loaded.inputs)
                 self._version = worker.hello.version
-                worker.open(job.samples)
+                self._names = loaded.output_names
+                worker.open(job.samples, job.normalization)
                 self._start_s = time.monotonic() - start
                 self._begun = self._begun or time.monotonic()
                 self._work(worker)
@@ -197,10 +208,19 @@ class _Pool:
     def _give(self, start: int, stop: int, outputs: Sequence[Array], cpu_s: float) -> None:
         """Keep the outputs of samples start to stop - 1, which took `cpu_s` of processor time."""
         with self._lock:
-            if not self._outputs:
-                self._outputs = [np.empty((self._samples, *values.shape[1:]), np.float32) for values in outputs]
-            for whole, part in zip(self._outputs, outputs, strict=True):
+            if self._outputs is None:
+                self._outputs = _room(self._samples, outputs, self._names)
+            for name, part in zip(self._names, outputs, strict=True):
+                whole = self._outputs if len(outputs) == 1 else self._outputs[name]
                 whole[start:stop] = part
             self._done += stop - start
             self._cpu_s += cpu_s
             self._ended = time.monotonic()
+
+
+def _room(samples: int, outputs: Sequence[Array], names: Sequence[str]) -> Array:
+    """An array for the outputs of all samples: structured where there are several."""
+    if len(outputs) == 1:
+        return np.empty((samples, *outputs[0].shape[1:]), np.float32)
+    return np.empty(samples, [(name, np.float32, values.shape[1:])
+                              for name, values in zip(names, outputs, strict=True)])

@@ -13,6 +13,7 @@ A runtime may print to stdout from C++, so stdout is moved to a private descript
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 import gc
 import importlib
@@ -32,7 +33,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAGIC = b"LSW1"
 PREFIX = struct.Struct("<4sIQ")
 Header = dict  # of str to what JSON can hold
@@ -42,6 +43,7 @@ MODULES = {"litert": "ai_edge_litert.interpreter", "tflite-runtime": "tflite_run
            "tflm": "tflite_micro"}
 DISTRIBUTIONS = {"litert": "ai-edge-litert", "tflite-runtime": "tflite-runtime", "tflm": "tflite-micro"}
 BLOCK_SAMPLES = 32  # quantized at a time: numpy's calls cost as much as quantizing an image does
+BLOCK_BYTES = 4 << 20  # and no more than so many of float32: large samples are to leave the resident set alone
 ARENA_STEP_BYTES = 16
 ARENA_LIMIT_BYTES = 256 << 20  # reserved, not touched: the resident set grows only by what the model uses
 # What the runtimes raise over a model that they cannot take, and the FlatBuffer code over one that is damaged.
@@ -116,22 +118,28 @@ def write_all(descriptor: int, buffers: list[Any]) -> None:
 
 @dataclass(frozen=True)
 class Tensor:
-    """An input or output: shape with the batch axis, numpy dtype name, and quantization (`scale` 0: none)."""
+    """An input or output: shape with the batch axis, numpy dtype name, and quantization (`scale` 0: none).
+
+    `free` lists the axes that the model leaves open (-1 in its signature); an engine that can resize may fill them in.
+    """
 
     name: str
     shape: list[int]
     dtype: str
     scale: float
     zero_point: int
+    free: tuple[int, ...] = ()
 
 
 def describe(details: dict[str, Any]) -> Tensor:
     """A runtime's tensor details, which all three spell alike, as a record."""
     parameters = details["quantization_parameters"]
     scales, zero_points = parameters["scales"], parameters["zero_points"]
+    signature = details.get("shape_signature", ())
     return Tensor(name=str(details.get("name", "")), shape=[int(size) for size in details["shape"]],
                   dtype=np.dtype(details["dtype"]).name, scale=float(scales[0]) if len(scales) else 0.0,
-                  zero_point=int(zero_points[0]) if len(zero_points) else 0)
+                  zero_point=int(zero_points[0]) if len(zero_points) else 0,
+                  free=tuple(axis for axis, size in enumerate(signature) if size == -1))
 
 
 def quantize(samples: Any, tensor: Tensor) -> Any:
@@ -161,6 +169,99 @@ def dequantize(values: Any, tensor: Tensor) -> Any:
     return (values.astype(np.float32) - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
 
 
+def normalize(samples: Any, normalization: Any) -> Any:
+    """The equation: x = (stored - offset) / scale in float32, over the last axis.
+
+    Args:
+        samples: any shape, uint8 or float32.
+        normalization: [offsets, scales], one value each or one a channel.
+    """
+    offset, scale = (np.array(values, np.float32) for values in normalization)
+    if not offset.any() and (scale == 1).all():
+        return np.asarray(samples, np.float32)
+    return np.asarray((samples - offset) / scale, np.float32)
+
+
+def as_stored(samples: Any, tensor: Tensor) -> Any:
+    """Stored values as a model takes them that has its preprocessing inside.
+
+    A byte is a byte: uint8 goes as it is, and into an int8 input as q = byte - 128, which only flips its highest bit.
+    Anything else is quantized by the input's own parameters.
+    """
+    if samples.dtype == np.dtype(tensor.dtype):
+        return np.ascontiguousarray(samples)
+    if samples.dtype == np.uint8 and tensor.dtype == "int8":
+        return np.bitwise_xor(samples, np.uint8(128)).view(np.int8)
+    return quantize(np.asarray(samples, np.float32), tensor)
+
+
+# -- samples -------------------------------------------------------------------------------------------------------
+
+
+class Given:
+    """Samples that came with a request: one array per input, float32 in the model's units, or uint8 as stored."""
+
+    def __init__(self, arrays: list[Any]) -> None:
+        self._arrays = arrays
+        self.count = len(arrays[0]) if arrays and arrays[0].ndim else 0
+        self.shapes = [list(array.shape[1:]) for array in arrays]
+        self.even = len({array.shape[:1] for array in arrays}) == 1
+
+    def read(self, start: int, count: int, tensors: list[Tensor]) -> list[Any]:
+        """Up to `count` samples from `start`, in the types of the inputs."""
+        return [as_stored(array[start:start + count], tensor)
+                for array, tensor in zip(self._arrays, tensors)]  # noqa: B905 (Python 3.9)
+
+
+class Stored:
+    """Samples in an `.npy` file: a plain array for a model with one input, else a structured one with a field for each.
+
+    Rows are read, not mapped: a mapped file's pages would count as the worker's memory.
+
+    Args:
+        path: the file, in C order.
+        fields: the field of each input in the model's order; None where the array is plain.
+        normalization: of each input as for `normalize`; None for a model that takes what is stored.
+    """
+
+    even = True
+
+    def __init__(self, path: str, fields: list[str | None], normalization: list[Any]) -> None:
+        mapped = np.load(path, mmap_mode="r")  # for its header: no page is touched
+        if not mapped.ndim or not mapped.flags.c_contiguous:
+            raise UsageError(f"{path} is no array of samples in C order")
+        self.path, self.dtype, self._start = path, mapped.dtype, int(mapped.offset)
+        self.count, self._row = len(mapped), list(mapped.shape[1:])
+        self._fields, self._normalization = fields, normalization
+        plain = self.dtype.names is None
+        if fields != [None] if plain else not set(fields) <= set(self.dtype.names):
+            raise UsageError(f"{path} has the fields {self.dtype.names}, wanted are {fields}")
+        self.shapes = [self._row if plain else list(self.dtype[name].shape) for name in fields]
+
+    def part(self, start: int, stop: int) -> Stored:
+        """Rows start to stop - 1 alone."""
+        part = copy.copy(self)
+        part._start = self._start + start * self._row_bytes
+        part.count = max(0, min(stop, self.count) - start)
+        return part
+
+    @property
+    def _row_bytes(self) -> int:
+        return int(self.dtype.itemsize * math.prod(self._row))
+
+    def read(self, start: int, count: int, tensors: list[Tensor]) -> list[Any]:
+        """Up to `count` samples from `start`, in the types of the inputs."""
+        count = min(count, self.count - start)
+        values = np.fromfile(self.path, self.dtype, count * math.prod(self._row),
+                             offset=self._start + start * self._row_bytes).reshape(count, *self._row)
+        taken = []
+        for field, normalization, tensor in zip(self._fields, self._normalization, tensors):  # noqa: B905
+            stored = values if field is None else values[field]
+            taken.append(as_stored(stored, tensor) if normalization is None else
+                         quantize(normalize(stored, normalization), tensor))
+        return taken
+
+
 # -- runtimes ------------------------------------------------------------------------------------------------------
 
 
@@ -171,11 +272,14 @@ class LiteModel:
 
     def __init__(self, module: Any, content: bytes, threads: int) -> None:
         self._make: Any = lambda: module.Interpreter(model_content=content, num_threads=threads)
+        self._shapes: list[list[int]] = []
         self.rebuild()
 
     def rebuild(self) -> None:
         """Start afresh: tflite-runtime segfaults when it is used after a size that it could not allocate."""
         self._interpreter = self._make()
+        if self._shapes:
+            self._resize(1)
         self._interpreter.allocate_tensors()
         self._read_details()
         self.invoke = self._interpreter.invoke
@@ -187,10 +291,19 @@ class LiteModel:
 
     def resize(self, rows: int) -> None:
         """Give every input `rows` in its batch axis."""
-        for position, tensor in enumerate(self.inputs):
-            self._interpreter.resize_tensor_input(self._input_ids[position], [rows, *tensor.shape[1:]])
+        self._shapes = self._shapes or [tensor.shape[1:] for tensor in self.inputs]
+        self._resize(rows)
         self._interpreter.allocate_tensors()
         self._read_details()
+
+    def fill_in(self, shapes: list[list[int]]) -> None:
+        """Give the axes that the model leaves open the sizes of the samples, given without the batch axis."""
+        self._shapes = shapes
+        self.resize(self.inputs[0].shape[0])
+
+    def _resize(self, rows: int) -> None:
+        for index, shape in zip(self._input_ids, self._shapes):  # noqa: B905
+            self._interpreter.resize_tensor_input(index, [rows, *shape])
 
     def put(self, inputs: list[Any]) -> None:
         """Set the inputs, in the model's own types."""
@@ -239,6 +352,10 @@ class MicroModel:
             middle = (low + high) // 2
             low, high = (low, middle) if self._fits(middle) else (middle, high)
         return high * ARENA_STEP_BYTES
+
+    def fill_in(self, shapes: list[list[int]]) -> None:
+        """TFLM plans its arena once."""
+        raise ValueError(f"its input shapes are left open, and tflm cannot set them to {shapes}")
 
     def _fits(self, steps: int) -> bool:
         """Whether it loads, tried in a process of its own: TFLM may segfault over an arena that is too small."""
@@ -289,7 +406,7 @@ class Session:
         self._module: Any = None
         self._model: Any = None
         self._fed: list[Any] = []  # [sample][input], quantized, batch axis 1
-        self._opened: list[Any] = []  # files of samples, one per input
+        self._opened: Stored | None = None
         self._batches = False
         self._proven: set[int] = set()
         self._baseline_bytes = 0
@@ -349,28 +466,29 @@ class Session:
         return {"inputs": [asdict(t) for t in self._model.inputs], "outputs": [asdict(t) for t in self._model.outputs],
                 "load_ms": load_ms, "arena_bytes": self._model.arena_bytes, "cpus": pinned}
 
-    def open(self, arrays: list[Any], paths: list[str]) -> dict[str, Any]:  # noqa: ARG002
-        """Map `.npy` files, one per input, so that `predict` is told rows and no sample goes through a pipe."""
+    def open(self, arrays: list[Any], path: str, fields: list[str | None],  # noqa: ARG002
+             normalization: list[Any]) -> dict[str, Any]:
+        """Take a `.npy` file's samples for `predict`, which is then told rows: no sample goes through a pipe."""
         try:
-            self._opened = [np.load(path, mmap_mode="r") for path in paths]
+            self._opened = Stored(path, fields, normalization)
         except (OSError, ValueError) as error:
             raise UsageError(f"open: {error}") from error
-        return {"samples": [len(array) for array in self._opened]}
+        return {"samples": self._opened.count}
 
     def predict(self, arrays: list[Any], batch: int = 1,
                 rows: list[int] | None = None) -> tuple[dict[str, Any], list[Any]]:
-        """float32 inputs (samples, ...) to float32 outputs (samples, ...), `batch` at a time where the model allows.
+        """Inputs (samples, ...) to float32 outputs (samples, ...), `batch` at a time where the model allows.
 
-        The samples are those that came along, or `rows` [start, stop) of the files that were opened.
+        The samples are those that came along, or `rows` [start, stop) of the file that was opened.
         """
-        inputs = arrays or [array[slice(*(rows or (0, None)))] for array in self._opened]
+        inputs = self._samples(arrays, rows)
         self._check(inputs)
-        samples, model, begun = len(inputs[0]), self._model, time.process_time()
+        samples, model, begun = inputs.count, self._model, time.process_time()
         size = self._batch(inputs, min(batch, samples))
         outputs = [np.empty((samples, *tensor.shape[1:]), np.float32) for tensor in model.outputs]
-        block = size * max(1, BLOCK_SAMPLES // size)
+        block = size * max(1, self._block_samples() // size)
         for first in range(0, samples, block):
-            quantized = self._quantized(inputs, first, block)
+            quantized = inputs.read(first, block, model.inputs)
             for start in range(first, min(first + block, samples), size):
                 model.put([padded(values[start - first:start - first + size], size) for values in quantized])
                 model.invoke()
@@ -381,11 +499,12 @@ class Session:
 
     def feed(self, arrays: list[Any]) -> dict[str, Any]:
         """Keep samples for `measure`, which takes them in turn."""
-        self._check(arrays)
+        inputs = Given(arrays)
+        self._check(inputs)
         self._resize(1)
         size = self._model.inputs[0].shape[0]
-        self._fed = [[padded(values, size) for values in self._quantized(arrays, row, 1)]
-                     for row in range(len(arrays[0]))]
+        self._fed = [[padded(values, size) for values in inputs.read(row, 1, self._model.inputs)]
+                     for row in range(inputs.count)]
         return {"samples": len(self._fed)}
 
     def measure(self, arrays: list[Any], count: int,  # noqa: ARG002
@@ -423,19 +542,30 @@ class Session:
             raise UsageError(f"{self.engine} has no arena")
         return {"used_bytes": self._model.arena_bytes, "least_bytes": self._model.least_arena_bytes()}
 
-    def _check(self, inputs: list[Any]) -> None:
-        """Refuse inputs whose number or shapes are not the model's."""
-        wanted = [tensor.shape[1:] for tensor in self._model.inputs]
-        given = [list(array.shape) for array in inputs]
-        if [shape[1:] for shape in given] != wanted or not given[0][0] or len({shape[0] for shape in given}) != 1:
-            raise UsageError(f"the model wants samples of shape {wanted}, and got {given}")
+    def _samples(self, arrays: list[Any], rows: list[int] | None) -> Given | Stored:
+        """The samples of a request."""
+        if arrays:
+            return Given(arrays)
+        if self._opened is None:
+            raise UsageError("predict: give samples, or open a file first")
+        return self._opened.part(*rows) if rows else self._opened
 
-    def _quantized(self, inputs: list[Any], start: int, count: int) -> list[Any]:
-        """`count` samples from `start`, or those that there are, in the model's own types."""
-        return [quantize(array[start:start + count], self._model.inputs[position])
-                for position, array in enumerate(inputs)]
+    def _check(self, inputs: Given | Stored) -> None:
+        """Refuse samples that are not the model's; fill in what the model leaves open."""
+        wanted = sample_shapes(self._model.inputs)
+        if inputs.shapes != wanted and fits(inputs.shapes, self._model.inputs):
+            self._model.fill_in(inputs.shapes)
+            self._single = [[1, *tensor.shape[1:]] for tensor in self._model.outputs]
+            wanted = inputs.shapes
+        if inputs.shapes != wanted or not inputs.even or not inputs.count:
+            raise UsageError(f"the model wants samples of shape {wanted}, and got {inputs.count} of {inputs.shapes}")
 
-    def _batch(self, inputs: list[Any], size: int) -> int:
+    def _block_samples(self) -> int:
+        """How many samples to read and quantize at a time."""
+        sample_bytes = 4 * sum(math.prod(tensor.shape[1:]) for tensor in self._model.inputs)
+        return int(max(1, min(BLOCK_SAMPLES, BLOCK_BYTES // max(1, sample_bytes))))
+
+    def _batch(self, inputs: Given | Stored, size: int) -> int:
         """Set the batch to `size` if the model gives the same then as one at a time; the batch that is set.
 
         An output may not follow the batch axis (a reshape to a fixed shape), or may mix the samples of a batch (a mean
@@ -452,12 +582,12 @@ class Session:
         self._resize(size)
         return size
 
-    def _prove(self, inputs: list[Any], size: int) -> bool:
+    def _prove(self, inputs: Given | Stored, size: int) -> bool:
         """Whether the batch's first and last row come out as they do alone."""
-        rows = (0, min(size, len(inputs[0])) - 1)
-        alone = [self._run(1, self._quantized(inputs, row, 1)) for row in rows]
+        rows, tensors = (0, min(size, inputs.count) - 1), self._model.inputs
+        alone = [self._run(1, inputs.read(row, 1, tensors)) for row in rows]
         try:
-            together = self._run(size, [padded(values, size) for values in self._quantized(inputs, 0, size)])
+            together = self._run(size, [padded(values, size) for values in inputs.read(0, size, tensors)])
         except REFUSALS:
             return False
         if [list(values.shape) for values in together] != [[size, *shape[1:]] for shape in self._single]:
@@ -476,6 +606,28 @@ class Session:
     def _resize(self, size: int) -> None:
         if self._model.inputs[0].shape[0] != size and self._batches:
             self._model.resize(size)
+
+
+def sample_shapes(tensors: list[Tensor]) -> list[list[int]]:
+    """Shape of one sample of each input.
+
+    Raises:
+        UsageError: the inputs have no batch axis, or not the same.
+    """
+    if len({tuple(tensor.shape[:1]) for tensor in tensors}) != 1 or not tensors[0].shape:
+        raise UsageError(f"its inputs {[tensor.shape for tensor in tensors]} have no batch axis in common")
+    return [tensor.shape[1:] for tensor in tensors]
+
+
+def fits(shapes: list[list[int]], tensors: list[Tensor]) -> bool:
+    """Whether sample shapes differ from the inputs' in axes alone that the model leaves open."""
+    if len(shapes) != len(tensors):
+        return False
+    for shape, tensor in zip(shapes, tensors):  # noqa: B905 (Python 3.9)
+        pairs = enumerate(zip(shape, tensor.shape[1:]), start=1)  # noqa: B905
+        if len(shape) != len(tensor.shape) - 1 or not all(a == b or axis in tensor.free for axis, (a, b) in pairs):
+            return False
+    return True
 
 
 def padded(values: Any, rows: int) -> Any:

@@ -15,8 +15,11 @@ from pydantic import ValidationError
 from device_profiles.errors import EngineCrash, StageError, StoreError
 from stages import benchmark
 from stages.context import StageContext
+from stages.datasets.prepared import Preprocessing, write_preprocessing
 from stages.engines import host, registry
 from stages.engines.client import EngineWorker
+from stages.records import ConvertResult, TensorSpec
+from tests.stages import two_by_two
 
 QUICK = benchmark.Options(rounds=6, round_samples=20, warm_up_s=0.05)
 
@@ -26,6 +29,8 @@ def data(tmp_path: Path, tiny_samples: np.ndarray) -> Path:
     """A prepare artifact."""
     (tmp_path / "data").mkdir()
     np.save(tmp_path / "data" / "x_test.npy", tiny_samples)
+    spec = TensorSpec(shape=(6, 6, 2), dtype="float32")
+    write_preprocessing(tmp_path / "data", Preprocessing(inputs={"input": spec}))
     return tmp_path / "data"
 
 
@@ -34,6 +39,8 @@ def artifacts(tmp_path: Path, contents: dict[str, bytes]) -> dict[str, Path]:
     for name, content in contents.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "model.tflite").write_bytes(content)
+        result = ConvertResult(summary=name, format=name, converter="a test", tflite_bytes=len(content), sha256="0")
+        (tmp_path / name / "result.json").write_text(result.model_dump_json())
     return {name: tmp_path / name for name in contents}
 
 
@@ -217,11 +224,22 @@ def test_a_core_that_is_not_there_is_refused_with_those_that_are(two: dict[str, 
 
 def test_samples_of_another_shape_are_refused(two: dict[str, Path], data: Path, context: StageContext) -> None:
     np.save(data / "x_test.npy", np.zeros((4, 5), np.float32))
-    with pytest.raises(StageError, match="wants samples of shape"):
+    with pytest.raises(StageError, match="do not fit"):
         benchmark.run(tflites=two, data=data, options=QUICK, context=context)
 
 
-@pytest.mark.parametrize("gone", ["int8/model.tflite", "data/x_test.npy"])
+def test_a_model_with_several_inputs_is_fed_every_one(tmp_path: Path, context: StageContext) -> None:
+    folder = artifacts(tmp_path, {"pair": two_by_two.convert(two_by_two.build(), two_by_two.stored(), "int8")})
+    (tmp_path / "data").mkdir()
+    np.save(tmp_path / "data" / "x_test.npy", two_by_two.stored())
+    write_preprocessing(tmp_path / "data", Preprocessing(inputs={
+        "image": TensorSpec(shape=(6, 6, 1), dtype="uint8"), "age": TensorSpec(shape=(2,), dtype="float32")}))
+    result = benchmark.run(tflites=folder, data=tmp_path / "data", options=QUICK, context=context)
+    assert {name: found.status for name, found in result.variants["pair"].items()} == dict.fromkeys(
+        registry.ENGINES, "ok")
+
+
+@pytest.mark.parametrize("gone", ["int8/model.tflite", "int8/result.json", "data/x_test.npy"])
 def test_an_artifact_without_its_file_is_named(gone: str, two: dict[str, Path], data: Path, context: StageContext,
                                                tmp_path: Path) -> None:
     (tmp_path / gone).unlink()

@@ -17,6 +17,8 @@ from device_profiles.errors import EngineCrash, EngineRefusal, EngineTimeout
 from stages.engines.client import TensorInfo
 from stages.engines.pool import Job, fitting_batch, predict_file
 from stages.engines.registry import ENGINES
+from stages.records import Normalization
+from tests.stages import two_by_two
 from tests.stages.engine_stubs import stub
 
 
@@ -47,14 +49,14 @@ def test_outputs_do_not_depend_on_the_number_of_workers(engine: str, tiny_tflite
     one, three = (predict_file(job(tmp_path, many, engine=engine, tflite=tiny_tflites["float32"], workers=workers),
                                ignore) for workers in (1, 3))
     assert (one.workers, three.workers) == (1, 3)
-    np.testing.assert_array_equal(one.outputs[0], three.outputs[0])
-    np.testing.assert_array_equal(one.outputs[0][:64], one.outputs[0][64:128])
+    np.testing.assert_array_equal(one.outputs, three.outputs)
+    np.testing.assert_array_equal(one.outputs[:64], one.outputs[64:128])
 
 
 def test_few_samples_are_run_by_one_worker(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).random((100, 4), dtype=np.float32)
     found = predict_file(job(tmp_path, samples, command=stub(tmp_path)), ignore)
-    np.testing.assert_array_equal(found.outputs[0], samples + 1)
+    np.testing.assert_array_equal(found.outputs, samples + 1)
     assert found.workers == 1
 
 
@@ -62,7 +64,7 @@ def test_a_slow_model_gets_a_second_worker_though_its_samples_are_few(tmp_path: 
     samples = np.random.default_rng(0).random((400, 4), dtype=np.float32)
     slow = stub(tmp_path, "def on_invoke(i): time.sleep(0.05)")
     found = predict_file(job(tmp_path, samples, command=slow), ignore)
-    np.testing.assert_array_equal(found.outputs[0], samples + 1)
+    np.testing.assert_array_equal(found.outputs, samples + 1)
     assert found.workers == 2
 
 
@@ -74,6 +76,16 @@ def test_progress_counts_samples_from_the_calling_thread(tmp_path: Path) -> None
     assert seen[-1] == (80, 80, threading.current_thread().name)
     assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
     assert {name for _, _, name in seen} == {threading.current_thread().name}
+
+
+def test_several_outputs_come_as_a_structured_array_by_name(tmp_path: Path) -> None:
+    content = two_by_two.convert(two_by_two.build(), two_by_two.stored(), "float32")
+    steps = {"image": Normalization(kind="fixed", scale=(255.0,)),
+             "age": Normalization(kind="fixed", offset=(40.0,), scale=(12.0,))}
+    found = predict_file(job(tmp_path, two_by_two.stored(30), tflite=content, normalization=steps), ignore)
+    assert found.outputs.dtype.names == found.output_names
+    assert {name: found.outputs[name].shape for name in found.output_names} == {"kind": (30, 3), "value": (30, 1)}
+    np.testing.assert_allclose(found.outputs["kind"].sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.usefixtures("no_process_left")
@@ -90,7 +102,7 @@ def test_a_runtime_that_dies_of_batches_alone_is_run_one_at_a_time(tmp_path: Pat
                 os.abort()
     """)
     samples = np.random.default_rng(0).random((20, 4), dtype=np.float32)
-    np.testing.assert_array_equal(predict_file(job(tmp_path, samples, command=command), ignore).outputs[0], samples + 1)
+    np.testing.assert_array_equal(predict_file(job(tmp_path, samples, command=command), ignore).outputs, samples + 1)
 
 
 def test_a_worker_that_somebody_kills_once_does_not_cost_the_result(tmp_path: Path) -> None:
@@ -107,7 +119,7 @@ def test_a_worker_that_somebody_kills_once_does_not_cost_the_result(tmp_path: Pa
     killer.start()
     found = predict_file(job(tmp_path, samples, command=stub(tmp_path)), ignore)
     killer.join()
-    np.testing.assert_array_equal(found.outputs[0], samples + 1)
+    np.testing.assert_array_equal(found.outputs, samples + 1)
 
 
 @pytest.mark.usefixtures("no_process_left")
@@ -149,4 +161,4 @@ def test_a_batch_of_zero_is_chosen_by_the_models_input(tiny_tflites: dict[str, b
                                                        tmp_path: Path) -> None:
     chosen, given = (predict_file(job(tmp_path, tiny_samples, tflite=tiny_tflites["int8"], batch=batch), ignore)
                      for batch in (0, 64))
-    np.testing.assert_array_equal(chosen.outputs[0], given.outputs[0])
+    np.testing.assert_array_equal(chosen.outputs, given.outputs)

@@ -75,6 +75,46 @@ def test_float_tensors_are_cast_and_not_scaled() -> None:
     assert worker.dequantize(np.array([1.5], np.float16), half).tolist() == [1.5]
 
 
+def test_normalize_divides_by_channel_in_float32() -> None:
+    found = worker.normalize(np.array([[10, 200]], np.uint8), [[10.0, 100.0], [2.0, 50.0]])
+    assert (found.dtype, found.tolist()) == (np.float32, [[0.0, 2.0]])
+    same = np.array([1.5], np.float32)
+    assert worker.normalize(same, [[0.0], [1.0]]) is same
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [
+    ("uint8", [0, 128, 255]), ("int8", [-128, 0, 127]), ("float32", [0.0, 128.0, 255.0])])
+def test_a_stored_byte_goes_in_as_the_same_byte(dtype: str, expected: list[float]) -> None:
+    tensor = worker.Tensor("x", [1, 3], dtype, scale=0.0 if dtype == "float32" else 0.25, zero_point=3)
+    found = worker.as_stored(np.array([0, 128, 255], np.uint8), tensor)
+    assert (found.dtype.name, found.tolist()) == (dtype, expected)
+
+
+def test_stored_rows_are_read_by_field_and_part(tmp_path: Path) -> None:
+    rows = np.array([(i, [i / 2, i]) for i in range(10)], [("a", "u1"), ("b", "f4", (2,))])
+    np.save(tmp_path / "x.npy", rows)
+    opened = worker.Stored(str(tmp_path / "x.npy"), ["b", "a"], [[[1.0], [2.0]], None])
+    floats, bytes_ = (worker.Tensor("x", [1], dtype, 0.0, 0) for dtype in ("float32", "uint8"))
+    part = opened.part(4, 8)
+    assert (opened.count, part.count, part.shapes) == (10, 4, [[2], []])
+    b, a = part.read(3, 5, [floats, bytes_])  # the last of the part
+    assert (a.tolist(), b.tolist()) == ([7], [[1.25, 3.0]])
+
+
+def test_arrays_in_fortran_order_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.asfortranarray(np.zeros((3, 4))))
+    with pytest.raises(worker.UsageError, match="C order"):
+        worker.Stored(str(tmp_path / "x.npy"), [None], [None])
+
+
+def test_fits_lets_open_axes_alone_differ() -> None:
+    tensor = worker.Tensor("x", [1, 1, 1, 3], "float32", 0.0, 0, free=(0, 1, 2))
+    assert worker.fits([[32, 24, 3]], [tensor])
+    assert not worker.fits([[32, 24, 1]], [tensor])
+    assert not worker.fits([[32, 3]], [tensor])
+    assert not worker.fits([[3], [3]], [tensor])
+
+
 def test_padded_adds_zero_rows_below() -> None:
     assert worker.padded(np.array([[1, 2]], np.int8), 3).tolist() == [[1, 2], [0, 0], [0, 0]]
 
@@ -110,7 +150,7 @@ def test_hello_names_engine_version_and_machine() -> None:
     answers, done = ask(real("litert"), ({"op": "hello"}, []))
     assert done.returncode == 0
     header = answers[0][0]
-    assert (header["engine"], header["version"], header["protocol"]) == ("litert", version("ai-edge-litert"), 1)
+    assert (header["engine"], header["version"], header["protocol"]) == ("litert", version("ai-edge-litert"), 2)
     assert header["machine"] == os.uname().machine
 
 
