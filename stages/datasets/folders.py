@@ -88,12 +88,12 @@ def list_folder(root: Path, rules: Rules) -> Listing:
     for split, top in _split_folders(root):
         for label, folder in _class_folders(top, rules):
             before = len(files)
-            for path in _walk(folder) if label is not None or rules.labels_from else ():
-                suffix = path.suffix.lower()
+            for name in _walk(folder, "" if folder == root else folder.relative_to(root).as_posix() + "/"):
+                suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - of a name, not of a path
                 if suffix in rules.extensions:
-                    files.append(_file(root, path, label, split, rules))
+                    files.append(_file(root, name, label, split, rules))
                 elif suffix in rules.related:
-                    others.append(_name(root, path))
+                    others.append(_text(name))
             if label is not None and len(files) == before:
                 raise DataError(f"the class folder {folder} holds no {_shown(rules.extensions)} file",
                                 "samples in every class folder", "add samples, or remove the folder")
@@ -175,13 +175,13 @@ def _class_folders(top: Path, rules: Rules) -> Iterator[tuple[str | None, Path]]
     yield from ((_text(folder.name), folder) for folder in folders)
 
 
-def _file(root: Path, path: Path, label: str | None, split: str, rules: Rules) -> FolderFile:
-    """A sample's file with what its path says."""
-    name = _name(root, path)
+def _file(root: Path, path: str, label: str | None, split: str, rules: Rules) -> FolderFile:
+    """A sample's file with what its path below the root says."""
+    name = _text(path)
     if label is None:
         label = _searched(rules.labels_from or "", "label", name)
     group = _searched(rules.group, "group", name) if rules.group else ""
-    return FolderFile(path, name, label, group, split)
+    return FolderFile(root / path, name, label, group, split)
 
 
 def _searched(pattern: str, part: str, name: str) -> str:
@@ -211,8 +211,8 @@ def _folders(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if path.is_dir() and path.name != "__MACOSX"]
 
 
-def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
-    """All files below a folder in the order of their paths; a link that leads back up is not followed."""
+def _walk(folder: Path, prefix: str, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[str]:
+    """Prefix and path of each file below a folder, in order of the paths; a link that leads back up is not followed."""
     state = folder.stat()
     if (state.st_dev, state.st_ino) in above:
         return
@@ -224,19 +224,14 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iter
         raise DataError(f"the data folder {folder} cannot be read: {error.strerror}") from error
     for entry in found:
         if entry.is_dir():
-            yield from _walk(folder / entry.name, here)
+            yield from _walk(folder / entry.name, f"{prefix}{entry.name}/", here)
         else:
-            yield folder / entry.name
-
-
-def _name(root: Path, path: Path) -> str:
-    """A path relative to the root, as text that can be written."""
-    return _text(path.relative_to(root).as_posix())
+            yield prefix + entry.name
 
 
 def _text(name: str) -> str:
     """A file name as text that can be written; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _shown(extensions: Collection[str]) -> str:
