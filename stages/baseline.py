@@ -1,4 +1,4 @@
-"""The float Keras model on the test split: what every accuracy drop is measured from."""
+"""The float model on the test split: what every drop is measured from."""
 
 from __future__ import annotations
 
@@ -6,22 +6,30 @@ from pathlib import Path
 
 import numpy as np
 
+from device_profiles.errors import StoreError
 from device_profiles.records import Record
+from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
-from stages.datasets.prepared import read_split
+from stages.datasets.prepared import Preprocessing, Split, read_preprocessing, read_split
 from stages.datasets.records import TEST
-from stages.metrics import classification_metrics
-from stages.models import check_input, check_output
-from stages.models.files import load_model
+from stages.datasets.rows import RowWriter
+from stages.engines import host
+from stages.engines.pool import Job
+from stages.models.files import MODEL_FILE, load_model
 from stages.models.framework import tensorflow_turn
 from stages.models.inference import make_predictor
+from stages.outputs import OUTPUTS_FILE, engine_outputs, overall_score, read_outputs
 from stages.records import BaselineResult
+from stages.tasks import Task, make_task, read_truth
+from stages.tasks.settings import TaskSettings, score_number
 
 NAME = "baseline"
-VERSION = 1
-LIBRARIES = ("tensorflow", "tf-keras", "numpy", "scikit-learn")
+VERSION = 2
+LIBRARIES = ("tensorflow", "tf-keras", "ai-edge-litert", "numpy", "scikit-learn")
 
-OUTPUTS_FILE = "outputs.npy"
+ENGINE = "litert"
+"""What runs a float model that is a tflite model."""
+TIMEOUT_S = 300.0
 
 
 class Settings(Record):
@@ -33,31 +41,65 @@ class Options(Settings):
 
     Attributes:
         seed: of the bootstrap behind the intervals.
+        task: what the outputs are scored by.
     """
 
     seed: int = 0
+    task: TaskSettings = TaskSettings()
 
 
 def run(*, model: Path, data: Path, options: Options, context: StageContext) -> BaselineResult:
-    """Write `outputs.npy`, (samples, classes) float32 in the order of the test split.
+    """Write `outputs.npy`: (samples, *shape) float32 in the order of the test split, structured for several outputs.
 
     Args:
-        model: a train artifact.
+        model: a train or model artifact: a Keras model, or a float32 tflite model, which litert runs.
         data: a prepare artifact.
         options: see `Options`.
         context: where to write.
 
     Raises:
-        ModelError: the model cannot be read, or does not fit the data.
+        ModelError: the model cannot be read, or does not fit the data or the task.
+        StageError: its outputs cannot be scored, or a metric of the user's fails.
+        DataError: labels that leave the score undefined, or outputs that are not finite.
+        EngineError: litert cannot run the tflite model.
     """
-    test = read_split(data, TEST)
-    classes = int(test.y.max()) + 1  # every split holds every class
-    with tensorflow_turn(options.seed, context.log):
+    test, preprocessing, task = read_split(data, TEST), read_preprocessing(data), make_task(options.task)
+    task.check_split(TEST, test.y)
+    if (model / MODEL_FILE).exists() or not (model / TFLITE_FILE).exists():
+        _run_keras(model, test, preprocessing, task, options.seed, context)
+    else:
+        _run_tflite(model, data, preprocessing, task, context)
+    outputs = read_outputs(context.out / OUTPUTS_FILE)
+    truth = task.with_logits(read_truth(test, preprocessing), outputs)
+    parts = task.outputs_metrics(outputs, truth, seed=options.seed)
+    metrics = next(iter(parts.values()), None) or task.metrics(outputs, truth, seed=options.seed)
+    score = score_number(task.score_name, overall_score(metrics, parts).value)
+    return BaselineResult(summary=f"{task.score_name} {score} on {metrics.samples:,} test samples", metrics=metrics,
+                          outputs=parts)
+
+
+def _run_keras(model: Path, test: Split, preprocessing: Preprocessing, task: Task, seed: int,
+               context: StageContext) -> None:
+    """Predict and write batch by batch, so that memory does not grow with the data."""
+    with tensorflow_turn(seed, context.log):
         keras_model = load_model(model)
-        check_input(keras_model, test.x.shape[1:])
-        check_output(keras_model, classes)
-        outputs = make_predictor(keras_model)(test.x)  # (samples, classes)
-    np.save(context.out / OUTPUTS_FILE, outputs)
-    metrics = classification_metrics(outputs, test.y, seed=options.seed)
-    return BaselineResult(summary=f"accuracy {100 * metrics.accuracy.value:.1f} % on {len(test.y)} test samples",
-                          metrics=metrics)
+        task.check_model(keras_model, preprocessing)
+        shapes = task.output_shapes(preprocessing)
+        predict = make_predictor(keras_model, tuple(shapes) if len(shapes) > 1 else ())
+        with RowWriter(context.out / OUTPUTS_FILE) as writer:
+            for outputs in predict.slices(test.x):
+                writer.append(outputs)
+                context.progress(writer.rows, len(test.y), "the float model")
+
+
+def _run_tflite(model: Path, data: Path, preprocessing: Preprocessing, task: Task, context: StageContext) -> None:
+    """Run the float32 tflite model itself."""
+    try:
+        content = (model / TFLITE_FILE).read_bytes()
+    except OSError as error:
+        raise StoreError(f"{model / TFLITE_FILE} cannot be read: {error.strerror}") from error
+    job = Job(engine=ENGINE, tflite=content, model="the float tflite model", samples=data / f"x_{TEST}.npy", batch=0,
+              workers=len(host.cores()), timeout_s=TIMEOUT_S, log=context.log,
+              normalization={name: spec.normalization for name, spec in preprocessing.inputs.items()})
+    np.save(context.out / OUTPUTS_FILE, engine_outputs(
+        job, task.output_shapes(preprocessing), lambda done, total: context.progress(done, total, "the float model")))

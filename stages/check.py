@@ -17,13 +17,14 @@ from stages.artifacts import TFLITE_FILE, read_result
 from stages.checking.fit import Fitting, Subject, fit
 from stages.checking.pick import Candidate, Choice, pick, picks, reason
 from stages.context import StageContext
+from stages.outputs import overall_score, score_name
 from stages.records import BenchmarkResult, CheckResult, EvaluateResult, ProfileCheck
 from stages.reporting.junit import junit_xml
 from stages.reporting.record import json_text
 from stages.reporting.text import plural
 
 NAME = "check"
-VERSION = 1
+VERSION = 2
 LIBRARIES: tuple[str, ...] = ()
 
 
@@ -118,14 +119,17 @@ def _check_profile(subjects: list[Subject], profile: Profile, choice: Choice, *,
 
 def _candidate(subject: Subject, profile: Profile, fitting: Fitting) -> Candidate:
     """What the pick looks at."""
+    score, name = _score(subject, profile)
     return Candidate(variant=subject.name, tflite_bytes=subject.tflite_bytes, latency=fitting.latency,
-                     accuracy=_accuracy(subject, profile), check=fitting.check)
+                     score=score, score_name=name, check=fitting.check)
 
 
-def _accuracy(subject: Subject, profile: Profile) -> Figure | None:
-    """Accuracy in the engine that the profile runs."""
-    evaluated = subject.evaluated.get(profile.engine.name)
-    return evaluated.metrics.accuracy if evaluated and evaluated.metrics else None
+def _score(subject: Subject, profile: Profile) -> tuple[Figure | None, str]:
+    """The task's score in the engine that the profile runs, and what it is called."""
+    found = subject.evaluated.get(profile.engine.name)
+    known = [one for one in (found, *subject.evaluated.values()) if one is not None and one.metrics is not None]
+    name = score_name(known[0].metrics, known[0].outputs) if known and known[0].metrics else "score"
+    return overall_score(found.metrics, found.outputs) if found and found.metrics else None, name
 
 
 def _summary(checks: Mapping[str, ProfileCheck]) -> str:

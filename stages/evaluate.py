@@ -1,4 +1,4 @@
-"""Measure the accuracy of a tflite model on the test split, in every engine, against the float Keras model."""
+"""Measure what a tflite model scores on the test split, in every engine, against the float model."""
 
 from __future__ import annotations
 
@@ -12,19 +12,24 @@ from pydantic import Field, field_validator
 
 from device_profiles.errors import EngineError, StageError, StoreError
 from device_profiles.records import Record
-from stages import metrics
 from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
+from stages.datasets.prepared import read_preprocessing, read_split
+from stages.datasets.records import TEST
 from stages.engines import host, registry
-from stages.engines.pool import Job, predict_file
-from stages.metrics import Array
+from stages.engines.inputs import normalization_of
+from stages.engines.pool import Job
+from stages.outputs import OUTPUTS_FILE, engine_outputs, largest_difference, overall_score, read_outputs, score_name
 from stages.records import Agreement, EngineEvaluation, EngineStatus, EvaluateResult
+from stages.tasks import make_task, read_truth
+from stages.tasks.base import Array
+from stages.tasks.matching import Shape
+from stages.tasks.settings import TaskSettings, score_text
 
 NAME = "evaluate"
-VERSION = 1
-LIBRARIES = ("numpy",)
+VERSION = 2
+LIBRARIES = ("numpy", "scipy")
 
-SAMPLES_FILE, LABELS_FILE, REFERENCE_FILE = "x_test.npy", "y_test.npy", "outputs.npy"
 _AGAIN: tuple[EngineStatus, ...] = ("crashed", "timeout")
 
 
@@ -53,119 +58,131 @@ class Options(Settings):
         variant: the variant's name, for messages.
         engine_versions: installed version by engine, None where it is not installed; part of the key, so that
             installing an engine runs the evaluation again.
+        task: what the outputs are scored by.
     """
 
     seed: int = 0
     variant: str = ""
     engine_versions: dict[str, str | None] = Field(default_factory=dict)
+    task: TaskSettings = TaskSettings()
 
 
 def run(*, tflite: Path, data: Path, baseline: Path, options: Options, context: StageContext) -> EvaluateResult:
-    """Run the test split in every engine; write `outputs_<engine>.npy`, (samples, classes) float32.
+    """Run the test split in every engine; write `outputs_<engine>.npy`, as the baseline's `outputs.npy`.
 
     Args:
         tflite: a convert artifact.
         data: a prepare artifact.
-        baseline: a baseline artifact: the float Keras model's outputs.
+        baseline: a baseline artifact: the float model's outputs.
         options: see `Options`.
         context: where to write.
 
     Raises:
-        StageError: the model's inputs or outputs do not fit the data.
-        DataError: outputs that are not finite.
+        StageError: the model's inputs or outputs do not fit the data, or a metric of the user's fails.
+        DataError: outputs that are not finite, or labels that leave the score undefined.
         StoreError: an artifact without its files.
     """
-    task = _Task(tflite, data, baseline, options, context)
-    engines: dict[str, EngineEvaluation] = {}
-    outputs: dict[str, Array] = {}
-    for name in options.engines:
-        engines[name] = task.evaluate(name, outputs)
-        if name in outputs:
-            np.save(context.out / f"outputs_{name}.npy", outputs[name])
+    trial = _Trial(tflite, data, baseline, options, context)
+    engines = {name: trial.evaluate(name) for name in options.engines}
     failed = [f"{e.engine}: {e.message}" for e in engines.values() if e.status in _AGAIN]
-    idle = () if outputs else (f"{task.name}: no engine could run it",)
+    idle = () if trial.outputs else (f"{trial.name}: no engine could run it",)
     return EvaluateResult(summary=_summary(engines.values()), provisional=tuple(failed), warnings=(*failed, *idle),
-                          engines=engines, agreements=_agreements(outputs))
+                          engines=engines, agreements=trial.agreements())
 
 
-class _Task:
-    """What all engines share: the tflite model, the samples, the labels and the reference."""
+class _Trial:
+    """What all engines share: the tflite model, the task, the labels and the reference.
+
+    Attributes:
+        name: of the variant.
+        outputs: by engine that could run it; mapped from the files that were written.
+    """
 
     def __init__(self, tflite: Path, data: Path, baseline: Path, options: Options, context: StageContext) -> None:
         self._options, self._context = options, context
         self.name = options.variant or tflite.name
-        self._samples = data / SAMPLES_FILE
-        self._labels = _load(data / LABELS_FILE)  # (samples,) int64
-        self._reference = _load(baseline / REFERENCE_FILE)  # (samples, classes) float32
+        self.outputs: dict[str, Array] = {}
         try:
             self._tflite = (tflite / TFLITE_FILE).read_bytes()
         except OSError as error:
             raise StoreError(f"{tflite / TFLITE_FILE} cannot be read: {error.strerror}") from error
-        metrics.check_outputs(self._reference, self._labels, self._reference.shape[-1], "the float Keras model")
-        self._from_logits = metrics.are_logits(self._reference)
+        self._samples, self._normalization = data / f"x_{TEST}.npy", normalization_of(tflite, data)
+        preprocessing = read_preprocessing(data)
+        self._reference = read_outputs(baseline / OUTPUTS_FILE)
+        self._task = make_task(options.task)
+        truth = read_truth(read_split(data, TEST, in_memory_bytes=0), preprocessing)
+        self._task.check_outputs(self._reference, truth, "the float model")
+        self._truth = self._task.with_logits(truth, self._reference)
+        self._wanted = self._output_shapes()
 
-    def evaluate(self, engine: str, outputs: dict[str, Array]) -> EngineEvaluation:
-        """One engine's figures, or why there are none; its outputs are added to `outputs`."""
+    def evaluate(self, engine: str) -> EngineEvaluation:
+        """One engine's figures, or why there are none; its outputs are written and kept."""
         info = registry.engine_info(engine)
         if not info.available:
             return EngineEvaluation(engine=engine, engine_version="", status="unavailable", message=info.reason)
         version = info.version or ""
         try:
-            outputs[engine] = self._predict(engine)
+            outputs = self._predict(engine)
         except EngineError as error:
             return EngineEvaluation(engine=engine, engine_version=version, message=error.found,
                                     status=cast(EngineStatus, error.status))
-        return self._score(engine, version, outputs[engine])
+        path = self._context.out / f"outputs_{engine}.npy"
+        np.save(path, outputs)
+        self.outputs[engine] = read_outputs(path)
+        return self._score(engine, version, self.outputs[engine])
+
+    def agreements(self) -> tuple[Agreement, ...]:
+        """Every pair of engines that ran the model."""
+        return tuple(self._agreement(one, other) for one, other in combinations(self.outputs, 2))
+
+    def _output_shapes(self) -> dict[str, Shape | None]:
+        """Shape by output name, as the float model gives them."""
+        names = self._reference.dtype.names
+        return {name: self._reference.dtype[name].shape for name in names} if names else {"output": None}
 
     def _predict(self, engine: str) -> Array:
-        """(samples, classes) float32 outputs of one engine."""
+        """Outputs of one engine, (samples, *shape) float32 or structured."""
         options = self._options
         job = Job(engine=engine, tflite=self._tflite, model=self.name, samples=self._samples,
-                  batch=options.batch_size,
-                  workers=options.workers or len(host.cores()), timeout_s=options.timeout_s, log=self._context.log)
-        found = predict_file(job, lambda done, total: self._context.progress(done, total, f"{self.name} in {engine}"))
-        if len(found.outputs) != 1:
-            raise StageError(f"{self.name} has {len(found.outputs)} outputs", "1: one value per class",
-                             "give a model with one output")
-        outputs = found.outputs[0]
-        metrics.check_outputs(outputs, self._labels, self._reference.shape[1], f"{self.name} in {engine}")
+                  normalization=self._normalization, batch=options.batch_size, log=self._context.log,
+                  workers=options.workers or len(host.cores()), timeout_s=options.timeout_s)
+        where = f"{self.name} in {engine}"
+        outputs = engine_outputs(job, self._wanted,
+                                 lambda done, total: self._context.progress(done, total, where))
+        if outputs.shape != self._reference.shape:
+            raise StageError(f"{where} gives outputs of shape {outputs.shape}",
+                             f"{self._reference.shape}, as the float model gives",
+                             "make the tflite model from the model that the run file names")
+        self._task.check_outputs(outputs, self._truth, where)
         return outputs
 
     def _score(self, engine: str, version: str, outputs: Array) -> EngineEvaluation:
-        """Metrics, and the distance from the float Keras model."""
-        options, labels = self._options, self._labels
-        scores = metrics.classification_metrics(outputs, labels, from_logits=self._from_logits, seed=options.seed,
-                                                resamples=options.resamples)
-        drop = metrics.drop_figure(self._reference, outputs, labels, seed=options.seed, resamples=options.resamples)
+        """Metrics, and the distance from the float model."""
+        task, truth, seed, resamples = self._task, self._truth, self._options.seed, self._options.resamples
+        parts = task.outputs_metrics(outputs, truth, seed=seed, resamples=resamples)
+        metrics = next(iter(parts.values()), None) or task.metrics(outputs, truth, seed=seed, resamples=resamples)
         return EngineEvaluation(
-            engine=engine, engine_version=version, status="ok", metrics=scores, drop=drop,
-            changed=metrics.changed_labels(self._reference, outputs),
-            largest_difference=float(abs(self._reference - outputs).max()))
+            engine=engine, engine_version=version, status="ok", metrics=metrics, outputs=parts,
+            drop=task.drop(self._reference, outputs, truth, seed=seed, resamples=resamples),
+            changed=task.changed(self._reference, outputs, truth),
+            largest_difference=largest_difference(self._reference, outputs))
 
-
-def _load(path: Path) -> Array:
-    """An array of an artifact.
-
-    Raises:
-        StoreError: it is missing or damaged.
-    """
-    try:
-        loaded: Array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise StoreError(f"{path} cannot be read: {error}", "", "run again: what is missing is built anew") from error
-    return loaded
-
-
-def _agreements(outputs: dict[str, Array]) -> tuple[Agreement, ...]:
-    """Every pair of engines that ran the model."""
-    return tuple(
-        Agreement(engines=(one, other), largest_difference=float(abs(outputs[one] - outputs[other]).max()),
-                  equal_labels=1.0 - metrics.changed_labels(outputs[one], outputs[other]) / len(outputs[one]))
-        for one, other in combinations(outputs, 2))
+    def _agreement(self, one: str, other: str) -> Agreement:
+        """How far two engines agree."""
+        left, right = self.outputs[one], self.outputs[other]
+        changed = self._task.changed(left, right, self._truth)
+        return Agreement(engines=(one, other), largest_difference=largest_difference(left, right),
+                         equal_labels=None if changed is None else 1.0 - changed / len(left))
 
 
 def _summary(engines: Iterable[EngineEvaluation]) -> str:
     """One line: "litert 97.5 % (drop 0.3), tflm refused"."""
-    parts = [f"{e.engine} {100 * e.metrics.accuracy.value:.1f} % (drop {e.drop.value:.1f})" if e.metrics and e.drop
-             else f"{e.engine} {e.status}" for e in engines]
-    return ", ".join(parts)
+    return ", ".join(f"{each.engine} {_score_text(each) or each.status}" for each in engines)
+
+
+def _score_text(found: EngineEvaluation) -> str:
+    """`97.5 % (drop 0.3)`, `R2 0.871 (drop 0.3)`; "" without a score."""
+    if found.metrics is None or found.drop is None:
+        return ""
+    score = overall_score(found.metrics, found.outputs).value
+    return f"{score_text(score_name(found.metrics, found.outputs), score)} (drop {found.drop.value:.1f})"

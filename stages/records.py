@@ -408,11 +408,15 @@ class EngineEvaluation(Record):
 
 
 class Agreement(Record):
-    """How far two engines agree on the same tflite model and inputs."""
+    """How far two engines agree on the same tflite model and inputs.
+
+    Attributes:
+        equal_labels: share of samples that both decide alike; None for tasks that decide nothing.
+    """
 
     engines: tuple[str, str]
     largest_difference: float
-    equal_labels: float
+    equal_labels: float | None = None
 
 
 class EvaluateResult(StageResult):

@@ -167,7 +167,7 @@ def _limits(subject: Subject, profile: Profile, latency: _Latency) -> Iterator[L
 
 
 def _drop(subject: Subject, engine: str, bound: float) -> LimitVerdict:
-    """The accuracy drop in the engine that the profile runs."""
+    """How far the task's score falls in the engine that the profile runs: points of accuracy, of R2, ..."""
     found = subject.evaluated.get(engine)
     missing = f"the drop was not evaluated in {engine}"
     if found is not None and found.status != "ok":

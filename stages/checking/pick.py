@@ -9,6 +9,7 @@ from device_profiles.records import Figure, Record
 from stages.checking.judge import WORST_FIRST, overshoot
 from stages.records import LimitVerdict, VariantCheck
 from stages.reporting.text import listing, plural, quantity
+from stages.tasks.settings import score_text
 
 Choice = Literal["smallest", "fastest", "most-accurate"]
 CHOICES: tuple[Choice, ...] = ("smallest", "fastest", "most-accurate")
@@ -20,14 +21,16 @@ class Candidate(Record):
     Attributes:
         tflite_bytes: size of the file.
         latency: median on the profile, or None.
-        accuracy: in the profile's engine, or None.
+        score: of the task (accuracy, R2, ...) in the profile's engine, or None.
+        score_name: what the score is called.
         check: the verdicts on the profile.
     """
 
     variant: str
     tflite_bytes: int
     latency: Figure | None
-    accuracy: Figure | None
+    score: Figure | None
+    score_name: str = "accuracy"
     check: VariantCheck
 
 
@@ -53,8 +56,8 @@ def _fastest(ones: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _most_accurate(ones: Sequence[Candidate]) -> list[Candidate]:
-    """Those with the highest accuracy; all, where none has one."""
-    known = [(one, one.accuracy.value) for one in ones if one.accuracy is not None]
+    """Those with the highest score; all, where none has one."""
+    known = [(one, one.score.value) for one in ones if one.score is not None]
     highest = max((value for _, value in known), default=None)
     return [one for one, value in known if value == highest] or list(ones)
 
@@ -70,12 +73,12 @@ def _first_by_name(ones: Sequence[Candidate]) -> list[Candidate]:
 
 
 Narrow = Callable[[Sequence[Candidate]], list[Candidate]]
-_BYTES, _LATENCY, _ACCURACY = ("bytes", _smallest), ("latency", _fastest), ("accuracy", _most_accurate)
+_BYTES, _LATENCY, _SCORE = ("bytes", _smallest), ("latency", _fastest), ("score", _most_accurate)
 _LAST = (("fewer steps", _simplest), ("name", _first_by_name))
 _ORDER: dict[Choice, tuple[tuple[str, Narrow], ...]] = {
-    "smallest": (_BYTES, _LATENCY, _ACCURACY, *_LAST),
-    "fastest": (_LATENCY, _BYTES, _ACCURACY, *_LAST),
-    "most-accurate": (_ACCURACY, _BYTES, _LATENCY, *_LAST),
+    "smallest": (_BYTES, _LATENCY, _SCORE, *_LAST),
+    "fastest": (_LATENCY, _BYTES, _SCORE, *_LAST),
+    "most-accurate": (_SCORE, _BYTES, _LATENCY, *_LAST),
 }
 """By choice, what decides, and what decides between those that tie in it."""
 
@@ -96,7 +99,7 @@ def _decide(passing: Sequence[Candidate], choice: Choice) -> _Decision:
     for word, narrow in rest:
         fewer = narrow(left)
         if len(fewer) < len(left):
-            by.append(word)
+            by.append(left[0].score_name if word == "score" else word)
         left = fewer
     return _Decision(winner=left[0], by=tuple(by), tied=tuple(one.variant for one in tied if one != left[0]))
 
@@ -106,7 +109,7 @@ def _eligible(candidates: Sequence[Candidate], choice: Choice) -> list[Candidate
     passing = [one for one in candidates if one.check.verdict == "pass"]
     if choice == "fastest":
         return [one for one in passing if one.latency is not None]
-    return [one for one in passing if one.accuracy is not None] if choice == "most-accurate" else passing
+    return [one for one in passing if one.score is not None] if choice == "most-accurate" else passing
 
 
 def pick(candidates: Sequence[Candidate], choice: Choice) -> Candidate | None:
@@ -136,22 +139,26 @@ def _figure(winner: Candidate, choice: Choice) -> str:
     """The figure that the choice looks at."""
     if choice == "smallest":
         return f"{winner.tflite_bytes:,} bytes"
-    found = winner.latency if choice == "fastest" else winner.accuracy
-    return f"{quantity(found.value, found.unit)} ({found.provenance})" if found else "no figure"
+    found = winner.latency if choice == "fastest" else winner.score
+    if found is None:
+        return "no figure"
+    if choice == "fastest":
+        return f"{quantity(found.value, found.unit)} ({found.provenance})"
+    return f"{score_text(winner.score_name, found.value)} ({found.provenance})"
 
 
 def _beside(decision: _Decision, choice: Choice) -> str:
     """The clause about those that tie with the winner, and by what it was preferred."""
     if not decision.tied:
         return ""
-    figure = {"smallest": "bytes", "fastest": "latency", "most-accurate": "accuracy"}[choice]
+    figure = {"smallest": "bytes", "fastest": "latency", "most-accurate": decision.winner.score_name}[choice]
     verb = "ties" if len(decision.tied) == 1 else "tie"
     return f"; {listing(decision.tied)} {verb} with it in {figure}, decided by {listing(decision.by)}"
 
 
 def _no_figure(passing: Sequence[Candidate], choice: Choice) -> str:
     """The choice asks for a figure that none of the passing variants has."""
-    figure = "latency" if choice == "fastest" else "accuracy"
+    figure = "latency" if choice == "fastest" else passing[0].score_name
     return (f"Of {plural(len(passing), 'variant')} that would pass none has a figure of {figure}, by which '{choice}' "
             "picks.")
 

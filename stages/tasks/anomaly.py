@@ -21,7 +21,7 @@ from stages.tasks import losses, roc
 from stages.tasks.base import ONLY_OUTPUT, POINTS, Task, Truth
 from stages.tasks.classification import class_labels
 from stages.tasks.matching import Shape
-from stages.tasks.settings import TaskSettings
+from stages.tasks.settings import SCORE_NAMES, TaskSettings
 
 ERROR_UNIT = "mse"
 NORMAL, ANOMALOUS = 0, 1
@@ -34,7 +34,7 @@ class Anomaly(Task):
 
     kind = "anomaly"
     score = "auc"
-    score_name = "ROC AUC"
+    score_name = SCORE_NAMES["anomaly"]
     label_kind = "classes"
     output = "linear"
 

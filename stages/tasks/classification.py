@@ -21,6 +21,7 @@ from stages.statistics import LEVEL, Interval, mean_figure, percentiles, share_f
 from stages.tasks import losses
 from stages.tasks.base import ONLY_OUTPUT, POINTS, Array, Task, Truth
 from stages.tasks.matching import Shape
+from stages.tasks.settings import SCORE_NAMES
 
 TOP = 5
 TOP_FROM_CLASSES = 11
@@ -34,7 +35,7 @@ class Classification(Task):
 
     kind = "classification"
     score = "accuracy"
-    score_name = "accuracy"
+    score_name = SCORE_NAMES["classification"]
     label_kind = "classes"
     output = "softmax"
 

@@ -19,6 +19,7 @@ from stages.statistics import LEVEL, Z, mean_figure, percentiles, resampled_sums
 from stages.tasks import losses
 from stages.tasks.base import ONLY_OUTPUT, POINTS, Array, Task, Truth
 from stages.tasks.matching import Shape
+from stages.tasks.settings import SCORE_NAMES
 
 _MOST_NAMED = 5  # labels without a sample that the figures' method names
 
@@ -28,7 +29,7 @@ class Multilabel(Task):
 
     kind = "multilabel"
     score = "f1"
-    score_name = "macro F1"
+    score_name = SCORE_NAMES["multilabel"]
     label_kind = "multilabel"
     output = "sigmoid"
 

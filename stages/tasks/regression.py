@@ -20,6 +20,7 @@ from stages.statistics import LEVEL, Interval, mean_figure, percentiles, resampl
 from stages.tasks import losses
 from stages.tasks.base import ONLY_OUTPUT, POINTS, Array, Task, Truth
 from stages.tasks.matching import Shape
+from stages.tasks.settings import SCORE_NAMES
 
 UNIT = "target"
 """Unit of an error: that of the targets, which only the user knows."""
@@ -30,7 +31,7 @@ class Regression(Task):
 
     kind = "regression"
     score = "r2"
-    score_name = "R2"
+    score_name = SCORE_NAMES["regression"]
     label_kind = "values"
     output = "linear"
 

@@ -21,6 +21,24 @@ LOSSES: dict[TaskKind, tuple[str, ...]] = {
 """Losses by task; the first one is the default ("auto")."""
 
 
+SCORE_NAMES: dict[str, str] = {
+    "classification": "accuracy", "multilabel": "macro F1", "regression": "R2", "anomaly": "ROC AUC"}
+"""What a task's score is called; its fall is the drop."""
+MEAN_SCORE = "mean score"
+"""The score of a model whose outputs have several kinds."""
+
+
+def score_number(name: str, value: float) -> str:
+    """A score for people: shares of right answers in percent, other scores as they are: `98.3 %`, `0.871`."""
+    return f"{100 * value:.1f} %" if name == SCORE_NAMES["classification"] else f"{value:.3f}"
+
+
+def score_text(name: str, value: float) -> str:
+    """The same with its name where the number alone does not tell: `98.3 %`, `R2 0.871`."""
+    number = score_number(name, value)
+    return number if name == SCORE_NAMES["classification"] else f"{name} {number}"
+
+
 class _Judged(Record):
     """What one output is trained and scored by."""
 

@@ -19,7 +19,7 @@ from stages.records import Metrics
 from stages.tasks.base import ONLY_OUTPUT, Array, Logits, Loss, Task, Truth
 from stages.tasks.last_layer import gives_logits
 from stages.tasks.matching import Shape, check_inputs, model_outputs, shapes_text
-from stages.tasks.settings import TaskSettings
+from stages.tasks.settings import MEAN_SCORE, TaskSettings
 
 
 class Several(Task):
@@ -37,7 +37,7 @@ class Several(Task):
         first = next(iter(self.tasks.values()))
         self.kind, self.score, self.label_kind, self.output = first.kind, first.score, first.label_kind, first.output
         names = {task.score_name for task in self.tasks.values()}
-        self.score_name = names.pop() if len(names) == 1 else "mean score"
+        self.score_name = names.pop() if len(names) == 1 else MEAN_SCORE
 
     # -- labels
 

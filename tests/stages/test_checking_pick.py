@@ -17,7 +17,7 @@ def _candidate(name: str, size: int, latency: Figure | None, accuracy: float | N
                limits: tuple[LimitVerdict, ...] = ()) -> Candidate:
     check = VariantCheck(variant=name, limits=limits, verdict=worst(limit.verdict for limit in limits))
     share = None if accuracy is None else figure(accuracy, "fraction", samples=100, spread=0.01)
-    return Candidate(variant=name, tflite_bytes=size, latency=latency, accuracy=share, check=check)
+    return Candidate(variant=name, tflite_bytes=size, latency=latency, score=share, check=check)
 
 
 THREE = [_candidate("float32", 300, _ms(1.0), 0.99), _candidate("int8", 100, _ms(2.0), 0.97),
