@@ -261,7 +261,7 @@ class ModelResult(StageResult):
         trained: whether it came with trained weights.
         parameters: how many; 0 where it is not known.
         layers: how many; operators for a tflite model.
-        changed: what the bridge from Keras 3 wrote differently, in words.
+        changed: by layer, what the bridge from Keras 3 wrote differently, in words.
         proof: largest difference of any output between the model as given and as taken in, on `proof_samples`
             samples (`proof_on` says which); None where nothing was translated.
         trusted: what was found in the file and let through because the user said so.
@@ -272,7 +272,7 @@ class ModelResult(StageResult):
     trained: bool
     parameters: int = 0
     layers: int = 0
-    changed: tuple[str, ...] = ()
+    changed: dict[str, str] = Field(default_factory=dict)
     proof: float | None = None
     proof_samples: int = 0
     proof_on: str = ""

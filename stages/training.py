@@ -23,7 +23,7 @@ from pydantic import Field
 
 from device_profiles.errors import StageError
 from device_profiles.records import Record
-from stages.augmentation import Augmentation, augment, layout_of
+from stages.augmentation import Augmentation, Layout, augment, check_augmentation
 from stages.context import StageContext
 from stages.datasets.labels import are_classes
 from stages.datasets.prepared import Preprocessing, Split, read_preprocessing, read_split
@@ -249,12 +249,32 @@ def _batches(train: Split, weights: NDArray[np.float32], settings: FitSettings, 
     order = np.random.default_rng((seed, epoch)).permutation(samples)[:count * size].reshape(count, size)
     step_bytes = size * train.x.dtype.itemsize * math.prod(train.x.shape[1:])
     together = min(STEPS_PER_CALL, max(1, CALL_BYTES // max(1, step_bytes)))
+    layout = _layout(train, settings.augment)
     for start in range(0, count, together):
         rows = order[start:start + together]
         x = train.x[rows.reshape(-1)]  # (steps * batch, *shape)
-        if settings.augment.is_on:
-            x = augment(x, settings.augment, np.random.default_rng((seed, epoch, start)), layout_of(train.x.shape[1:]))
+        if settings.augment.enabled():
+            x = augment(x, settings.augment, np.random.default_rng((seed, epoch, start)), layout)
         yield x.reshape(*rows.shape, *x.shape[1:]), train.y[rows], weights[rows]
+
+
+def _layout(train: Split, settings: Augmentation) -> Layout:
+    """What the axes of a sample are, as far as the augmentation wants to know.
+
+    Raises:
+        StageError: an augmentation that the samples cannot have.
+    """
+    if not settings.enabled():
+        return "vector"
+    if train.x.dtype.names is not None:
+        raise StageError(f"augment asks for {', '.join(settings.enabled())}, but the samples have several inputs",
+                         "samples with one input", "leave augment out")
+    shape = train.x.shape[1:]
+    layout: Layout = "vector"
+    if len(shape) == 3:
+        layout = "spectrogram" if {"time_shift", "spec_augment"} & set(settings.enabled()) else "image"
+    check_augmentation(settings, layout, shape)
+    return layout
 
 
 def _sample_weights(y: Array, settings: FitSettings) -> NDArray[np.float32]:
