@@ -62,18 +62,20 @@ class FrontEnd(Record):
 
     @model_validator(mode="after")
     def _fit_together(self) -> FrontEnd:
-        fault = next((text for wrong, text in self._faults() if wrong), "")
+        faults = [(self.clip_samples < 1, "clip_s is shorter than one sample")]
+        if self.feature == "waveform":
+            faults.append((self.stack_frames > 0, "stack_frames needs frames; a waveform has none"))
+        else:
+            faults += [*self._framing_faults(), *self._bin_faults()]
+        fault = next((text for wrong, text in faults if wrong), "")
         if fault:
             raise ValueError(fault)
         return self
 
-    def _faults(self) -> list[tuple[bool, str]]:
-        """What does not fit together, each with a sentence."""
-        nyquist = self.sample_rate / 2
+    def _framing_faults(self) -> list[tuple[bool, str]]:
+        """What does not fit together in time, each with a sentence."""
         begin, end = self.kept
-        stacked = self.stack_frames > 0 and self.feature != "waveform"
         return [
-            (self.clip_samples < 1, "clip_s is shorter than one sample"),
             (self.window_samples < 1 or self.hop_samples < 1, "window_ms or hop_ms is shorter than one sample"),
             (self.fft_size & (self.fft_size - 1) != 0, f"fft is {self.fft_size}; it must be a power of two"),
             (self.fft_size < self.window_samples,
@@ -82,21 +84,26 @@ class FrontEnd(Record):
              f"a clip has {self.clip_samples} samples, less than one window of {self.window_samples}"),
             (self.edge == "reflect" and self.clip_samples <= self.fft_size // 2,
              f"a clip has {self.clip_samples} samples; to reflect them takes more than {self.fft_size // 2}"),
+            (not 0 <= begin < end <= self.all_frames,
+             f"keep_frames is {begin} to {end}; a clip has {self.all_frames} frames"),
+            (self.stack_frames > end - begin,
+             f"stack_frames is {self.stack_frames}; a clip has {end - begin} frames"),
+        ]
+
+    def _bin_faults(self) -> list[tuple[bool, str]]:
+        """What does not fit together in frequency, each with a sentence."""
+        nyquist = self.sample_rate / 2
+        return [
             (self.top_hz > nyquist, f"high_hz is {self.top_hz:g}; half of the sample rate is {nyquist:g}"),
             (self.low_hz >= self.top_hz, f"low_hz is {self.low_hz:g}, high_hz {self.top_hz:g}; low_hz must be below"),
             (self.log_floor + self.log_offset <= 0, "log_floor and log_offset are both 0: silence has no logarithm"),
             (self.feature == "mfcc" and self.coefficients > self.mel_bins,
              f"coefficients is {self.coefficients}; there are {self.mel_bins} mel_bins"),
-            (not 0 <= begin < end <= self.all_frames,
-             f"keep_frames is {begin} to {end}; a clip has {self.all_frames} frames"),
-            (stacked and self.stack_frames > end - begin,
-             f"stack_frames is {self.stack_frames}; a clip has {end - begin} frames"),
-            (self.stack_frames > 0 and self.feature == "waveform", "stack_frames needs frames; a waveform has none"),
         ]
 
     @property
     def clip_samples(self) -> int:
-        """Length of a clip."""
+        """Length of a clip, halves to even."""
         return round(self.clip_s * self.sample_rate)
 
     @property

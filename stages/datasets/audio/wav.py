@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 _KNOWN = {(PCM, 8), (PCM, 16), (PCM, 24), (PCM, 32), (FLOAT, 32), (FLOAT, 64)}
 _OTHERS = {2: "Microsoft ADPCM", 6: "A-law", 7: "mu-law", 17: "IMA ADPCM", 49: "GSM 6.10", 85: "MP3"}
-_OPEN_END = 0x7FFFF000
-"""A data size from here on is what programs write that do not know the length (ffmpeg, sox into a pipe)."""
+_OPEN_ENDS = frozenset(range(0x7FFFF000, 0x80000000)) | {0xFFFFFFFF}
+"""Data sizes that programs write where they do not know the length (sox and ffmpeg into a pipe)."""
 _CHUNKS = 4096
 """More chunks before the samples than this, and the file is taken for damaged."""
 _HIGHEST_RATE = 1_000_000
@@ -145,7 +145,7 @@ def _finish(found: tuple[int, int, int, int], order: str, start: int, size: int,
     """The header, once the size of the samples is held against what the file has."""
     encoding, channels, rate, frame_bytes = found
     there = length - start
-    if size > there and size < _OPEN_END:
+    if size > there and size not in _OPEN_ENDS:
         raise WavError(f"is truncated: {size:,} bytes of samples are announced, {there:,} are there")
     frames = min(size, there) // frame_bytes
     if not frames:
