@@ -1,7 +1,7 @@
 """Activation functions. Keras 2 has the older ones; the others are written with layers and TensorFlow functions.
 
 Formulas are those of `keras.ops.nn` (TensorFlow backend, Keras 3.15). Forms that TFMOT's 8-bit scheme knows are preferred:
-`ReLU(6.0)` rather than a function, `Multiply` rather than `*`.
+`ReLU(6.0)` rather than a function, `Multiply` and `Rescaling` rather than `*` and `+`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from device_profiles.errors import ModelError
 from stages.models.bridge.builder import Builder
 from stages.models.bridge.records import refusal
 
@@ -77,11 +78,8 @@ def leaky_relu(b: Builder, x: Any, name: str, negative_slope: float = 0.2) -> An
 
 def hard_sigmoid(b: Builder, x: Any, name: str) -> Any:
     """`relu6(x + 3) / 6`."""
-    import tensorflow as tf
-
-    x = b.op(tf.math.add, f"{name}_add", x, y=3.0)
-    x = b.add_layer("ReLU", f"{name}_relu6", max_value=6.0)(x)
-    return b.op(tf.math.multiply, f"{name}_sixth", x, y=1.0 / 6.0)
+    x = b.add_layer("ReLU", f"{name}_relu6", max_value=6.0)(b.scaled(x, f"{name}_plus3", offset=3.0))
+    return b.scaled(x, f"{name}_sixth", 1.0 / 6.0)
 
 
 def hard_silu(b: Builder, x: Any, name: str) -> Any:
@@ -100,12 +98,10 @@ def gelu(b: Builder, x: Any, name: str, approximate: bool = False) -> Any:
 
 def celu(b: Builder, x: Any, name: str, alpha: float = 1.0) -> Any:
     """`max(x, 0) + min(0, alpha * (exp(x / alpha) - 1))` = `alpha * elu(x / alpha)`."""
-    import tensorflow as tf
-
     if alpha == 1.0:
         return b.add_layer("ELU", name)(x)
-    x = b.op(tf.math.multiply, f"{name}_scaled", x, y=1.0 / alpha)
-    return b.op(tf.math.multiply, name, b.add_layer("ELU", f"{name}_elu")(x), y=float(alpha))
+    x = b.add_layer("ELU", f"{name}_elu")(b.scaled(x, f"{name}_divided", 1.0 / alpha))
+    return b.scaled(x, name, float(alpha))
 
 
 def elu(b: Builder, x: Any, name: str, alpha: float = 1.0) -> Any:
@@ -131,17 +127,14 @@ def log_softmax(b: Builder, x: Any, name: str, axis: int = -1) -> Any:
 
 def log_sigmoid(b: Builder, x: Any, name: str) -> Any:
     """`-softplus(-x)`."""
-    import tensorflow as tf
-
-    x = b.add_layer("Activation", f"{name}_softplus", activation="softplus")(b.op(tf.negative, f"{name}_minus", x))
-    return b.op(tf.negative, name, x)
+    x = b.add_layer("Activation", f"{name}_softplus", activation="softplus")(b.scaled(x, f"{name}_minus", -1.0))
+    return b.scaled(x, name, -1.0)
 
 
 def hard_tanh(b: Builder, x: Any, name: str) -> Any:
-    """`x` kept within -1 and 1."""
-    import tensorflow as tf
-
-    return b.op(tf.clip_by_value, name, x, clip_value_min=-1.0, clip_value_max=1.0)
+    """`x` kept within -1 and 1; = `min(relu(x + 1), 2) - 1`."""
+    x = b.add_layer("ReLU", f"{name}_relu2", max_value=2.0)(b.scaled(x, f"{name}_plus1", offset=1.0))
+    return b.scaled(x, name, offset=-1.0)
 
 
 def hard_shrink(b: Builder, x: Any, name: str, threshold: float = 0.5) -> Any:
@@ -154,11 +147,10 @@ def hard_shrink(b: Builder, x: Any, name: str, threshold: float = 0.5) -> Any:
 
 
 def soft_shrink(b: Builder, x: Any, name: str, threshold: float = 0.5) -> Any:
-    """`x - threshold` above it, `x + threshold` below its negative, else 0; = `x - clip(x, -threshold, threshold)`."""
-    import tensorflow as tf
-
-    inside = b.op(tf.clip_by_value, f"{name}_clip", x, clip_value_min=-threshold, clip_value_max=threshold)
-    return b.add_layer("Subtract", name)([x, inside])
+    """`x - threshold` above it, `x + threshold` below its negative, else 0; = `relu(x - t) - relu(-x - t)`."""
+    above = b.add_layer("ReLU", f"{name}_above")(b.scaled(x, f"{name}_down", offset=-threshold))
+    below = b.add_layer("ReLU", f"{name}_below")(b.scaled(x, f"{name}_mirrored", -1.0, -threshold))
+    return b.add_layer("Subtract", name)([above, below])
 
 
 def tanh_shrink(b: Builder, x: Any, name: str) -> Any:
@@ -175,52 +167,48 @@ def threshold_at(b: Builder, x: Any, name: str, threshold: float, default_value:
 
 
 def sparse_plus(b: Builder, x: Any, name: str) -> Any:
-    """0 below -1, `(x + 1)^2 / 4` to 1, then `x`; = `(clip(x, -1, 1) + 1)^2 / 4 + relu(x - 1)`."""
-    import tensorflow as tf
-
-    middle = b.op(tf.clip_by_value, f"{name}_clip", x, clip_value_min=-1.0, clip_value_max=1.0)
-    middle = b.op(tf.square, f"{name}_square", b.op(tf.math.add, f"{name}_add", middle, y=1.0))
-    middle = b.op(tf.math.multiply, f"{name}_quarter", middle, y=0.25)
-    above = b.add_layer("ReLU", f"{name}_above")(b.op(tf.math.subtract, f"{name}_less", x, y=1.0))
+    """0 below -1, `(x + 1)^2 / 4` to 1, then `x`; = `min(relu(x + 1), 2)^2 / 4 + relu(x - 1)`."""
+    middle = b.add_layer("ReLU", f"{name}_relu2", max_value=2.0)(b.scaled(x, f"{name}_plus1", offset=1.0))
+    middle = b.scaled(b.add_layer("Multiply", f"{name}_square")([middle, middle]), f"{name}_quarter", 0.25)
+    above = b.add_layer("ReLU", f"{name}_above")(b.scaled(x, f"{name}_minus1", offset=-1.0))
     return b.add_layer("Add", name)([middle, above])
 
 
 def sparse_sigmoid(b: Builder, x: Any, name: str) -> Any:
     """`(x + 1) / 2` kept within 0 and 1."""
-    import tensorflow as tf
-
-    x = b.op(tf.math.multiply, f"{name}_half", b.op(tf.math.add, f"{name}_add", x, y=1.0), y=0.5)
-    return b.op(tf.clip_by_value, name, x, clip_value_min=0.0, clip_value_max=1.0)
+    return b.add_layer("ReLU", name, max_value=1.0)(b.scaled(x, f"{name}_half", 0.5, 0.5))
 
 
-def squareplus(b: Builder, x: Any, name: str, b_: float = 4.0) -> Any:
+def squareplus(b: Builder, x: Any, name: str, constant: float = 4.0) -> Any:
     """`(x + sqrt(x^2 + b)) / 2`."""
     import tensorflow as tf
 
-    root = b.op(tf.math.add, f"{name}_add", b.op(tf.square, f"{name}_square", x), y=float(b_))
-    root = b.op(tf.sqrt, f"{name}_sqrt", root)
-    return b.op(tf.math.multiply, name, b.add_layer("Add", f"{name}_sum")([x, root]), y=0.5)
+    square = b.scaled(b.add_layer("Multiply", f"{name}_square")([x, x]), f"{name}_plus", offset=float(constant))
+    root = b.op(tf.sqrt, f"{name}_sqrt", square)
+    return b.scaled(b.add_layer("Add", f"{name}_sum")([x, root]), name, 0.5)
 
 
 def sparsemax(b: Builder, x: Any, name: str, axis: int = -1) -> Any:
-    """`max(x - tau, 0)` with tau such that the sum is 1 (Martins and Astudillo 2016, algorithm 1); over the last axis.
+    """`max(x - tau, 0)` over the last axis, with tau as Keras 3.15 computes it on TensorFlow.
 
-    With z sorted from the largest: k = how many r have `1 + r * z_r > z_1 + ... + z_r`; tau = (z_1 + ... + z_k - 1) / k.
+    With z sorted from the largest and s_r = z_1 + ... + z_r: k = how many r have `1 + r * z_r > s_r`, and
+    tau = (s_1 + ... + s_k - 1) / k. (Martins and Astudillo 2016 have s_k alone there; the two are equal for k = 1.)
     """
     import tensorflow as tf
 
     size = x.shape[-1]
     if axis not in (-1, len(x.shape) - 1) or size is None:
-        raise ValueError("sparsemax over an axis other than the last, or of unknown size")
+        raise ModelError(f"'{name}' is a sparsemax over the axis {axis} of {tuple(x.shape)}",
+                         "the last axis, of a fixed size", "move the axis to the end first")
     z, _ = b.op(tf.math.top_k, f"{name}_sorted", x, k=size)
     sums = b.op(tf.cumsum, f"{name}_cumsum", z, axis=-1)
-    ranked = b.op(tf.math.multiply, f"{name}_ranked", z, y=[float(r) for r in range(1, size + 1)])
-    inside = b.op(tf.math.greater, f"{name}_inside", b.op(tf.math.add, f"{name}_plus1", ranked, y=1.0), y=sums)
+    ranked = b.scaled(z, f"{name}_ranked", [float(r) for r in range(1, size + 1)], 1.0)
+    inside = b.op(tf.math.greater, f"{name}_inside", ranked, y=sums)
     inside = b.op(tf.cast, f"{name}_support", inside, dtype="float32")
     count = b.op(tf.reduce_sum, f"{name}_count", inside, axis=-1, keepdims=True)
-    kept = b.add_layer("Multiply", f"{name}_kept")([z, inside])
+    kept = b.add_layer("Multiply", f"{name}_kept")([sums, inside])
     total = b.op(tf.reduce_sum, f"{name}_total", kept, axis=-1, keepdims=True)
-    tau = b.op(tf.math.divide, f"{name}_tau", b.op(tf.math.subtract, f"{name}_minus1", total, y=1.0), y=count)
+    tau = b.op(tf.math.divide, f"{name}_tau", b.scaled(total, f"{name}_minus1", offset=-1.0), y=count)
     return b.add_layer("ReLU", name)(b.add_layer("Subtract", f"{name}_shifted")([x, tau]))
 
 
@@ -234,8 +222,8 @@ WRITTEN = frozenset(WRITE)
 WORDS: Mapping[str, str] = {
     "relu6": "ReLU(6.0)", "leaky_relu": "LeakyReLU(0.2)", "hard_sigmoid": "relu6(x + 3) / 6",
     "hard_silu": "x * relu6(x + 3) / 6", "celu": "elu(x)", "glu": "first half * sigmoid(second half)",
-    "log_sigmoid": "-softplus(-x)", "hard_tanh": "clip(x, -1, 1)", "hard_shrink": "x * (|x| > 0.5)",
-    "log_softmax": "tf.nn.log_softmax", "soft_shrink": "x - clip(x, -0.5, 0.5)", "tanh_shrink": "x - tanh(x)",
-    "sparse_plus": "(clip(x, -1, 1) + 1)^2 / 4 + relu(x - 1)", "sparse_sigmoid": "clip((x + 1) / 2, 0, 1)",
+    "log_sigmoid": "-softplus(-x)", "hard_tanh": "min(relu(x + 1), 2) - 1", "hard_shrink": "x * (|x| > 0.5)",
+    "log_softmax": "tf.nn.log_softmax", "soft_shrink": "relu(x - 0.5) - relu(-x - 0.5)", "tanh_shrink": "x - tanh(x)",
+    "sparse_plus": "min(relu(x + 1), 2)^2 / 4 + relu(x - 1)", "sparse_sigmoid": "min(relu((x + 1) / 2), 1)",
     "squareplus": "(x + sqrt(x^2 + 4)) / 2", "sparsemax": "relu(x - tau), tau from the sorted values",
 }

@@ -70,6 +70,8 @@ def trace(model: Any, trust: bool = False) -> Traced:
     outputs = [_not_an_input(builder, value, inputs) for value in outputs]
     twin = tf_keras.Model(inputs, _structured(graph, outputs), name=fit_name(model.name))
     copy_weights(builder.pairs)
+    for layer, arrays in builder.values:
+        layer.set_weights(arrays)
     _note_precision(model, names, builder)
     return Traced(Bridged(twin, len(twin.layers), dict(builder.changed)), places)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,10 @@ MakeTwin = Callable[["Builder", Any, str], Twin]
 RunOperation = Callable[["Builder", Step], Any]
 
 
+_APPLICATIONS = "keras.src.applications"
+_APPLICATION_FILES = {"LayerScale": "convnext", "StochasticDepth": "convnext", "CustomScaleLayer": "inception_resnet_v2"}
+
+
 @dataclass
 class Builder:
     """A Keras 2 model in the making.
@@ -28,6 +33,7 @@ class Builder:
         reserved: names of steps that no layer has yet.
         twins: what was made, by the Keras 3 layer's `id`; a shared layer is made once.
         pairs: (Keras 3 layer, `tf_keras` layer) whose weights are to be copied.
+        values: (`tf_keras` layer, arrays for its weights) where the weights are not copied one to one.
         changed: by layer name, what was written another way.
     """
 
@@ -38,6 +44,7 @@ class Builder:
     reserved: set[str] = field(default_factory=set)
     twins: dict[int, Twin] = field(default_factory=dict)
     pairs: list[tuple[Any, Any]] = field(default_factory=list)
+    values: list[tuple[Any, list[Any]]] = field(default_factory=list)
     changed: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -97,6 +104,17 @@ class Builder:
         """
         return getattr(self.kl, kind)(name=self.fresh(name), **config)
 
+    def scaled(self, x: Any, name: str, scale: Any = 1.0, offset: Any = 0.0) -> Any:
+        """`x * scale + offset` as a `Rescaling` layer: TFMOT copies layers, but not functions with a constant.
+
+        Args:
+            x: a float tensor.
+            name: of the layer.
+            scale: a number, or nested lists of numbers that broadcast to `x`.
+            offset: the same.
+        """
+        return self.add_layer("Rescaling", name, scale=scale, offset=offset)(x)
+
     def twin(self, layer: Any, name: str) -> Twin:
         """The twin of a Keras 3 layer; made on the first request.
 
@@ -109,8 +127,9 @@ class Builder:
         if known is not None:
             return known
         kind = type(layer).__name__
-        if kind not in self.layers or getattr(keras.layers, kind, None) is not type(layer):
-            raise refusal(layer, name, "has no twin in Keras 2" if getattr(keras.layers, kind, None) is type(layer)
+        built_in = getattr(keras.layers, kind, None) is type(layer)
+        if kind not in self.layers or not (built_in or _is_of_applications(layer)):
+            raise refusal(layer, name, "has no twin in Keras 2" if built_in
                           else "is a custom layer, whose code the bridge does not read")
         made = self.twins[id(layer)] = self.layers[kind](self, layer, name)
         return made
@@ -164,6 +183,14 @@ class Builder:
         import tensorflow as tf
 
         return self.op(tf.cast, name, value, dtype=narrow(dtype))
+
+
+def _is_of_applications(layer: Any) -> bool:
+    """Whether a layer is a class that `keras.applications` brings along, and not another of the same name."""
+    kind = type(layer).__name__
+    if kind not in _APPLICATION_FILES or type(layer).__module__ != f"{_APPLICATIONS}.{_APPLICATION_FILES[kind]}":
+        return False
+    return getattr(importlib.import_module(f"{_APPLICATIONS}.{_APPLICATION_FILES[kind]}"), kind, None) is type(layer)
 
 
 def narrow(dtype: str) -> str:

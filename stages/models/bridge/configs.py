@@ -16,7 +16,7 @@ _IMMATERIAL = frozenset({
     "seed",  # of dropout; training is seeded as a whole
 })
 _RENAMED = {("LeakyReLU", "negative_slope"): "alpha"}
-_SEED_TOO = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+_UNDECLARED = {"rms_scaling": False, "zero_output_for_mask": False}  # taken through **kwargs
 
 
 def translate(builder: Any, layer: Any, name: str, target: type, skip: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -46,9 +46,9 @@ def translate(builder: Any, layer: Any, name: str, target: type, skip: tuple[str
             result |= {} if carried is None else {key: carried}
             continue
         key = _RENAMED.get((type(layer).__name__, key), key)
-        if key in accepted:
+        if key in accepted or (key == "zero_output_for_mask" and value):
             result[key] = value
-        elif not _is_default(value, defaults.get(key, inspect.Parameter.empty)):
+        elif not _is_default(value, defaults.get(key, _UNDECLARED.get(key))):
             raise refusal(layer, name, f"has {key}={value!r}, which Keras 2 does not know",
                           f"leave {key} at its default")
     return result

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stages.models.bridge.activations import FUSED, SAME, activation_of, apply_activation
+from stages.models.bridge.applications import APPLICATIONS
 from stages.models.bridge.builder import Builder, MakeTwin, Twin
 from stages.models.bridge.configs import translate
 from stages.models.bridge.preprocessing import PREPROCESSING
@@ -78,12 +79,11 @@ def rms_normalization(builder: Builder, layer: Any, name: str) -> Twin:
         """As the layer."""
         if axis not in (-1, [-1], len(x.shape) - 1, [len(x.shape) - 1]):
             raise refusal(layer, name, f"normalizes axis {axis}", "normalize the last axis", "axis=-1")
-        power = builder.op(tf.reduce_mean, f"{name}_power", builder.op(tf.square, f"{name}_square", x), axis=-1,
-                           keepdims=True)
-        root = builder.op(tf.math.rsqrt, f"{name}_rsqrt", builder.op(tf.math.add, f"{name}_add", power,
-                                                                     y=float(layer.epsilon)))
-        x = builder.add_layer("Multiply", f"{name}_unit")([x, root])
-        return builder.op(tf.math.multiply, f"{name}_scaled", x, y=scale.tolist())
+        square = builder.add_layer("Multiply", f"{name}_square")([x, x])
+        power = builder.op(tf.reduce_mean, f"{name}_power", square, axis=-1, keepdims=True)
+        root = builder.op(tf.math.rsqrt, f"{name}_rsqrt", builder.scaled(power, f"{name}_add",
+                                                                         offset=float(layer.epsilon)))
+        return builder.scaled(builder.add_layer("Multiply", f"{name}_unit")([x, root]), f"{name}_scaled", scale.tolist())
 
     return normalize
 
@@ -142,7 +142,7 @@ def _traced(builder: Builder, layer: Any, name: str, x: Any) -> Any:
 
 
 LAYERS: Mapping[str, MakeTwin] = {
-    **dict.fromkeys(_PLAIN, plain), **dict.fromkeys(_WITH_KERNEL, with_kernel), **WRAPPERS, **PREPROCESSING,
+    **dict.fromkeys(_PLAIN, plain), **dict.fromkeys(_WITH_KERNEL, with_kernel), **WRAPPERS, **PREPROCESSING, **APPLICATIONS,
     "Activation": activation_layer, "Identity": identity, "RMSNormalization": rms_normalization,
     "SpectralNormalization": spectral_normalization, "Lambda": lambda_layer,
     **{f"Adaptive{kind}Pooling{rank}D": adaptive_pooling for kind in ("Average", "Max") for rank in (1, 2, 3)},

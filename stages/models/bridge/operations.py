@@ -6,7 +6,6 @@ TensorFlow function as a layer. Types follow Keras 3, which promotes `int32 + fl
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,15 +46,31 @@ def binary(builder: Builder, step: Step) -> Any:
     first, second = (typed(builder, step, value, dtype) for value in arguments(step).values())
     if is_tensor(first) and is_tensor(second) and _can_merge(kind, first, second):
         return builder.add_layer_as(kind, step.name)([first, second])
+    if dtype == "float32" and is_tensor(first) != is_tensor(second):
+        linear = _as_rescaling(kind, first, second)
+        if linear:
+            return builder.scaled(first if is_tensor(first) else second, builder.rename(step.name), *linear)
     if not is_tensor(first):
         return _constant_first(builder, step, kind, first, second)
-    return builder.op_as(getattr(tf.math, _BINARY[kind]), step.name, first, y=second)
+    other = {"x" if kind == "Arctan2" else "y": second}
+    return builder.op_as(getattr(tf.math, _BINARY[kind]), step.name, first, **other)
 
 
 def _can_merge(kind: str, first: Any, second: Any) -> bool:
     """Whether a merging layer computes it: they broadcast as numpy does only between equal ranks of two or more."""
     return kind in _MERGE and len(first.shape) == len(second.shape) > 1 and first.dtype.name == "float32" \
         and first.shape[0] == second.shape[0] and first is not second
+
+
+def _as_rescaling(kind: str, first: Any, second: Any) -> tuple[Any, Any] | None:
+    """(scale, offset) where a float tensor and a constant give `x * scale + offset`, else None."""
+    value, constant_first = (second, False) if is_tensor(first) else (first, True)
+    array = np.asarray(value, np.float64)
+    if kind in ("Divide", "TrueDivide"):
+        return None if constant_first or not array.all() else ((1.0 / array).tolist(), 0.0)
+    table = {"Add": (1.0, value), "Multiply": (value, 0.0),
+             "Subtract": (-1.0, value) if constant_first else (1.0, (-array).tolist())}
+    return table.get(kind)
 
 
 def _constant_first(builder: Builder, step: Step, kind: str, value: Any, x: Any) -> Any:
@@ -67,15 +82,14 @@ def _constant_first(builder: Builder, step: Step, kind: str, value: Any, x: Any)
     if kind == "Subtract":
         return builder.op_as(tf.math.add, step.name, builder.op(tf.negative, f"{step.name}_minus", x), y=value)
     if kind in ("Divide", "TrueDivide"):
-        x = builder.op(tf.math.reciprocal, f"{step.name}_reciprocal", x)
-        return builder.op_as(tf.math.multiply, step.name, x, y=value)
+        return builder.scaled(builder.op(tf.math.reciprocal, f"{step.name}_reciprocal", x), builder.rename(step.name), value)
     if kind == "Power" and np.all(np.asarray(value) > 0):
         builder.note(step.name, "written as exp(x * log(base))")
-        x = builder.op(tf.math.multiply, f"{step.name}_log", x, y=np.log(np.asarray(value, np.float64)).tolist())
-        return builder.op_as(tf.math.exp, step.name, x)
+        x = builder.scaled(x, f"{step.name}_log", np.log(np.asarray(value, np.float64)).tolist())
+        return builder.add_layer_as("Activation", step.name, activation="exponential")(x)
     base = builder.op(tf.ones_like, f"{step.name}_ones", x)
     base = builder.op(tf.math.multiply, f"{step.name}_constant", base, y=value)
-    return builder.op_as(getattr(tf.math, _BINARY[kind]), step.name, base, y=x)
+    return builder.op_as(getattr(tf.math, _BINARY[kind]), step.name, base, **{"x" if kind == "Arctan2" else "y": x})
 
 
 def compare(builder: Builder, step: Step) -> Any:
@@ -114,7 +128,19 @@ def unary(builder: Builder, step: Step) -> Any:
 
     dtype = narrow(step.outputs[0].dtype)
     x = typed(builder, step, _only(step), dtype)
-    return builder.op_as(getattr(tf.math, _UNARY[type(step.operation).__name__]), step.name, x)
+    kind = type(step.operation).__name__
+    if dtype == "float32" and kind in ("Negative", "Square", "Exp"):
+        return _as_layer(builder, kind, x, builder.rename(step.name))
+    return builder.op_as(getattr(tf.math, _UNARY[kind]), step.name, x)
+
+
+def _as_layer(builder: Builder, kind: str, x: Any, name: str) -> Any:
+    """A function of one tensor that a layer computes."""
+    if kind == "Negative":
+        return builder.scaled(x, name, -1.0)
+    if kind == "Square":
+        return builder.add_layer("Multiply", name)([x, x])
+    return builder.add_layer("Activation", name, activation="exponential")(x)
 
 
 def reduce(builder: Builder, step: Step) -> Any:
@@ -268,7 +294,7 @@ _WRITTEN: Mapping[str, RunOperation] = {
     "HardShrink": written(activations.hard_shrink, threshold="threshold"),
     "SoftShrink": written(activations.soft_shrink, threshold="threshold"),
     "Threshold": written(activations.threshold_at, threshold="threshold", default_value="default_value"),
-    "Squareplus": written(activations.squareplus, b_="b"),
+    "Squareplus": written(activations.squareplus, constant="b"),
 }
 OPERATIONS: Mapping[str, RunOperation] = {
     **dict.fromkeys(_BINARY, binary), **dict.fromkeys(_COMPARE, compare), **dict.fromkeys(_LOGICAL, logical),

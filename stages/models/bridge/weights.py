@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from stages.models.bridge.records import refusal
 
+_RENAMED = {("DepthwiseConv1D", "kernel"): "depthwise_kernel", ("DepthwiseConv2D", "kernel"): "depthwise_kernel"}
 _LORA = ("lora_kernel_a", "lora_kernel_b", "lora_embeddings_a", "lora_embeddings_b")
 
 
@@ -37,7 +38,9 @@ def _matched(layer: Any, twin: Any) -> list[tuple[Any, NDArray[Any]]]:
     Both libraries call a weight by the same last word (`kernel`), but list frozen and trained ones in another order; so the
     n-th `kernel` of the one belongs to the n-th of the other.
     """
-    sources = _by_name((weight.path.split("/")[-1], weight) for weight in layer.weights)
+    kind = type(layer).__name__
+    names = [weight.path.split("/")[-1] for weight in layer.weights]
+    sources = _by_name(zip([_RENAMED.get((kind, name), name) for name in names], layer.weights, strict=True))
     targets = _by_name((weight.name.split("/")[-1].split(":")[0], weight) for weight in twin.weights)
     sources = {key: weight for key, weight in sources.items() if key[0] not in _LORA}
     if sources.keys() != targets.keys():

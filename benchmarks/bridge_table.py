@@ -1,0 +1,191 @@
+"""Every architecture of `keras.applications` over the bridge: is it bridged, proven, taken by TFMOT's QAT, converted?
+
+    python benchmarks/bridge_table.py [NAME ...] [--again] [--minutes 30] [--markdown]
+
+Each is built in Keras 3 for 96x96x3 inputs and 10 classes (logits), with random weights: biases, scales and batch
+normalization statistics are drawn, too, so that no layer is a neutral one. One process each; what is in
+`benchmarks/results/bridge_table.json` is not done again. `--markdown` prints the table for docs/bridge.md and stops.
+
+QAT is asked as `stages.models.qat.quantize_aware` asks TFMOT, but the layers whose class TFMOT's registry does not have
+are left in float from the start instead of one by one: the large models would take hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "bridge_table.json"
+SIZE, CLASSES, SAMPLES, SEED = 96, 10, 4, 3
+SCALED_INSIDE = ("ConvNeXt", "EfficientNet", "MobileNetV3")  # these take 0..255; the others -1..1
+NEIGHBOURS_DECIDE = ("BatchNormalization", "SeparableConv1D", "SeparableConv2D")
+HEAD = """\
+| architecture | parameters | layers | bridged | largest difference | on outputs up to | seconds | QAT | tflite |
+|---|---|---|---|---|---|---|---|---|"""
+
+
+def names() -> list[str]:
+    """All architectures, by name."""
+    import keras
+
+    return sorted(name for name in dir(keras.applications)
+                  if name[0].isupper() and callable(getattr(keras.applications, name)))
+
+
+def randomized(model: Any, x: Any) -> None:
+    """Draw every weight; batch normalization's statistics are those of `x`, each up to a fifth off."""
+    import keras
+
+    rng = np.random.default_rng(SEED)
+    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    for weight in model.trainable_variables:
+        kind = weight.path.split("/")[-1]
+        if kind in ("gamma", "beta", "bias") or len(weight.shape) == 1:
+            middle = 0.0 if kind in ("beta", "bias") else 1.0
+            weight.assign(rng.normal(middle, 0.1, weight.shape).astype(np.float32))
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    model(x, training=True)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+        for statistic in (norm.moving_mean, norm.moving_variance):
+            statistic.assign(statistic * rng.uniform(0.8, 1.2, statistic.shape).astype(np.float32))
+
+
+def built(name: str) -> tuple[Any, Any]:
+    """(model, samples) of an architecture."""
+    import keras
+
+    keras.utils.set_random_seed(SEED)
+    model = getattr(keras.applications, name)(weights=None, input_shape=(SIZE, SIZE, 3), classes=CLASSES,
+                                              classifier_activation=None)
+    x = np.random.default_rng(SEED).random((SAMPLES, SIZE, SIZE, 3), dtype=np.float32)
+    return model, x * 255 if name.startswith(SCALED_INSIDE) else x * 2 - 1
+
+
+def measure(name: str) -> dict[str, Any]:
+    """Bridge, proof and conversion of one architecture."""
+    from device_profiles.errors import ModelError
+    from stages.models.bridge import bridge, prove
+
+    model, x = built(name)
+    randomized(model, x)
+    row: dict[str, Any] = {"parameters": model.count_params(), "input": SIZE}
+    start = time.perf_counter()
+    try:
+        bridged = bridge(model)
+        row |= {"bridge_s": round(time.perf_counter() - start, 1), "layers": bridged.layers,
+                "rewritten_layers": len(bridged.changed)}
+        start = time.perf_counter()
+        proof = prove(model, bridged.model, x)
+    except ModelError as error:
+        return row | {"bridged": False, "bridged_why": str(error)}
+    row |= {"bridged": True, "largest_difference": proof.largest_difference, "scale": proof.scale,
+            "samples": proof.samples, "prove_s": round(time.perf_counter() - start, 1)}
+    return row | {"tflite": converted(bridged.model)}
+
+
+def converted(model: Any) -> str:
+    """`yes`, or the converter's reason."""
+    import tensorflow as tf
+    from tensorflow.lite.python.convert_phase import ConverterError
+
+    try:
+        return "yes" if tf.lite.TFLiteConverter.from_keras_model(model).convert() else "empty"
+    except (ConverterError, ValueError, RuntimeError) as error:
+        return str(error).split("\n", 1)[0]
+
+
+def quantized(name: str) -> dict[str, Any]:
+    """Whether TFMOT takes the bridged model, and which kinds of layers it leaves in float."""
+    from stages.models import qat
+    from stages.models.bridge import bridge
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+        default_8bit_quantize_registry as registry,
+    )
+
+    model = bridge(built(name)[0]).model
+    kinds = {layer.name: type(layer).__name__ for layer in model.layers}
+    known = registry.Default8BitQuantizeRegistry()
+    floats = {layer.name: "unknown to TFMOT" for layer in model.layers if not known.supports(layer)
+              and kinds[layer.name] not in (*NEIGHBOURS_DECIDE, "InputLayer")}
+    while True:
+        try:
+            qat._apply(model, "qat", floats)
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+            name, reason = qat._refused(model, "qat", str(error))
+            more = qat._leave_in_float(model, name, reason, floats) if name else {}
+            if not more:
+                return {"qat": "no", "qat_why": reason or str(error).split("\n", 1)[0]}
+            floats |= more
+        else:
+            left = sorted({kinds[name] for name in floats})
+            return {"qat": "partly" if floats else "yes", "qat_float_layers": len(floats), "qat_float_kinds": left}
+
+
+def run_one(name: str, phase: str, minutes: float) -> dict[str, Any]:
+    """One phase of one architecture in a process of its own."""
+    command = [sys.executable, __file__, name, "--phase", phase]
+    root = str(Path(__file__).parent.parent)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=minutes * 60, check=False,
+                              env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": root})
+    except subprocess.TimeoutExpired:
+        return {phase: None, f"{phase}_why": f"not done within {minutes:g} minutes"}
+    lines = done.stdout.strip().splitlines()
+    if done.returncode or not lines:
+        return {phase: None, f"{phase}_why": f"exit {done.returncode}: {done.stderr.strip().splitlines()[-1:]}"}
+    return dict(json.loads(lines[-1]))
+
+
+def shown(name: str, row: dict[str, Any]) -> str:
+    """One line of the table."""
+    if not row.get("bridged"):
+        why = " ".join(str(row.get("bridged_why", "")).split())
+        return f"| `{name}` | {row.get('parameters', 0):,} | | no: {why} | | | | | |"
+    return (f"| `{name}` | {row['parameters']:,} | {row['layers']:,} | yes | {row['largest_difference']:.1e} | "
+            f"{row['scale']:.2f} | {row['bridge_s']:.1f} | {shown_qat(row)} | {row['tflite']} |")
+
+
+def shown_qat(row: dict[str, Any]) -> str:
+    """The column on quantization-aware training."""
+    if row.get("qat") == "partly":
+        return f"{row['qat_float_layers']} layers in float: {', '.join(row['qat_float_kinds'])}"
+    return "yes" if row.get("qat") == "yes" else str(row.get("qat_why", "not tried"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--phase", choices=("bridged", "qat"), default="")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--markdown", action="store_true")
+    words = parser.parse_args()
+    if words.phase:
+        print(json.dumps((measure if words.phase == "bridged" else quantized)(words.names[0])))
+        return
+    rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if words.markdown:
+        print("\n".join([HEAD, *(shown(name, rows[name]) for name in sorted(rows))]))
+        return
+    for phase in ("bridged", "qat"):
+        chosen = words.names or names()
+        for name in chosen if phase == "bridged" else sorted(chosen, key=lambda name: rows[name].get("layers", 0)):
+            if words.again or rows.get(name, {}).get(phase) is None and (phase == "bridged" or rows[name]["bridged"]):
+                rows[name] = rows.get(name, {}) | run_one(name, phase, words.minutes)
+                RESULTS.write_text(json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
+                print(shown(name, rows[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
