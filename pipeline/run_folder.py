@@ -5,6 +5,7 @@
       litesmith.yaml         the whole config, defaults included
       log.txt                what TensorFlow and the runtimes had to say
       models/                <variant>.tflite, and each Keras model under its label
+      data/                  preprocessing.json: what a device must do before the model; a front end with its test vectors
       figures/<stage>/       each stage's result as JSON
       check/                 junit.xml, verdicts.json
       report/                report.html, report.md, report.json
@@ -29,6 +30,8 @@ from pipeline.store import RESULT, Artifact, copy_file, explained, write_text
 from pipeline.version import VERSION
 
 MANIFEST = "manifest.json"
+_SHOWN = ("check", "report", "calibrate")
+_SAMPLES = ("x_", "y_", "about_")
 SCHEMA_VERSION = 1
 
 
@@ -115,13 +118,17 @@ def _outcome_record(outcome: Outcome) -> dict[str, Any]:
 
 def _places(plan: Plan, call: Call, artifact: Artifact) -> list[tuple[str, str]]:
     """(file in the artifact, place in the run folder) of what people look for."""
+    baseline = plan.calls.get("baseline")
+    is_float = call.stage == "train" or (baseline is not None and baseline.inputs["model"] == call.label)
     name = call.name or ("float" if call.stage == "train" else call.stage)
     places = [(RESULT, f"figures/{call.stage}/{name}.json")]
     for file in artifact.digests:
-        if call.stage in ("check", "report") and file != RESULT:
+        if call.stage in _SHOWN and file != RESULT:
             places.append((file, f"{call.stage}/{file}"))
-        elif file == "model.keras" and call.stage != "quantize":  # there it is the float structure, not the trained one
-            places.append((file, f"models/{name}.keras"))
+        elif call.stage == "prepare" and not file.startswith(_SAMPLES) and file != RESULT:
+            places.append((file, f"data/{file}"))
+        elif file == "model.keras" and (is_float or call.stage == "prune"):  # a QAT one is the float structure
+            places.append((file, f"models/{'float' if is_float else name}.keras"))
         elif file == "model.tflite":
             places += [(file, f"models/{variant}.tflite") for variant, label in plan.variants.items()
                        if label == call.label]

@@ -34,7 +34,7 @@ from stages.models.inference import Predictor, make_predictor
 from stages.records import History
 from stages.tasks import Task, make_task
 from stages.tasks.base import Truth, read_truth
-from stages.tasks.settings import TaskSettings
+from stages.tasks.settings import TaskSettings, score_number
 
 STEPS_PER_CALL = 16
 CALL_BYTES = 64 << 20
@@ -224,8 +224,8 @@ def _run_epoch(steps: Any, lesson: Lesson, weights: NDArray[np.float32], setting
 
 
 def score_text(name: str, value: float) -> str:
-    """A task's score for people: shares of right answers in percent, other scores as they are."""
-    return f"{name} {100 * value:.1f} %" if name == "accuracy" else f"{name} {value:.3f}"
+    """A task's score for people: "accuracy 98.3 %", "R2 0.953"."""
+    return f"{name} {score_number(name, value)}"
 
 
 def summarize(history: History, validation_samples: int) -> str:

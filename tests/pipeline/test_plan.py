@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from device_profiles.errors import ModelError
+
 from pipeline import plan as plans
 from pipeline.config import RunConfig, from_mapping
 from pipeline.plan import Surroundings, build
@@ -116,14 +118,63 @@ def test_a_variant_left_out_takes_its_calls_with_it(default):
 
 def test_without_any_variant_left_nothing_over_all_is_planned():
     plan = build(RunConfig().only(["int8"]), AROUND, without={"int8"})
-    assert set(plan.calls) == {"prepare", "train", "baseline"}
+    assert set(plan.calls) == {"prepare", "model", "examine", "train", "baseline"}
 
 
 def test_only_keeps_what_a_stage_needs(default):
     kept = default.only(default.of_stage("prune"))
-    assert set(kept.calls) == {"prepare", "train", "prune:pruned75", "prune:clustered16"}
+    assert set(kept.calls) == {"prepare", "model", "train", "prune:pruned75", "prune:clustered16"}
 
 
 def test_a_seed_or_profile_in_the_options_is_a_record_again_not_a_mapping(default):
     assert default.calls["check"].options.profiles[0].name == "cpu"
     assert default.calls["prepare"].options.source.kind == "digits"
+
+
+@pytest.fixture
+def tflite(tmp_path, tiny_tflites):
+    path = tmp_path / "given.tflite"
+    path.write_bytes(tiny_tflites["float32"])
+    return path
+
+
+def test_a_finished_tflite_model_goes_through_post_training_formats_and_says_what_it_cannot(tflite):
+    plan = build(from_mapping({"model": str(tflite)}), AROUND)
+    assert list(plan.variants) == ["float32", "float16", "dynamic", "int8", "int16x8"]
+    assert set(plan.left_out) == {"int8qat", "pruned75-int8", "pruned75-int8qat", "clustered16-int8"}
+    assert "needs a Keras model" in plan.left_out["int8qat"]
+    assert not plan.of_stage("train")
+    assert plan.calls["baseline"].inputs["model"] == plan.calls["convert:float32"].inputs["source"] == "model"
+
+
+def test_a_tflite_model_of_which_no_variant_can_be_made_is_refused(tflite):
+    with pytest.raises(ModelError, match="none of the variants can be made: int8qat"):
+        build(from_mapping({"model": str(tflite), "variants": ["int8qat"]}), AROUND)
+
+
+def test_a_model_that_comes_trained_is_the_float_model_unless_it_is_to_be_trained(tmp_path, tiny_keras):
+    path = tmp_path / "given.keras"
+    tiny_keras.save(path)
+    plan = build(from_mapping({"model": str(path)}), AROUND)
+    assert not plan.of_stage("train")
+    assert plan.calls["prune:pruned75"].inputs["model"] == plan.calls["baseline"].inputs["model"] == "model"
+    assert plan.calls["prepare"].options.given_model
+    again = build(from_mapping({"model": {"source": str(path), "retrain": True}}), AROUND)
+    assert again.calls["train"].inputs == {"model": "model", "data": "prepare"}
+    assert again.calls["baseline"].inputs["model"] == "train"
+
+
+def test_another_model_file_is_taken_in_again_and_the_data_is_not(tmp_path, tiny_keras):
+    path = tmp_path / "given.keras"
+    tiny_keras.save(path)
+    before = build(from_mapping({"model": str(path)}), AROUND)
+    path.write_bytes(path.read_bytes() + b"\0")
+    changed = changed_calls(before, build(from_mapping({"model": str(path)}), AROUND))
+    assert "model" in changed
+    assert {"prepare", "examine"} & changed == set()
+
+
+def test_the_task_reaches_every_stage_that_asks_for_it():
+    plan = build(from_mapping({"task": {"kind": "classification", "loss": "focal"}}), AROUND)
+    for label in ("prepare", "model", "train", "baseline", "prune:pruned75", "quantize:int8", "evaluate:int8"):
+        assert plan.calls[label].options.task.loss == "focal", label
