@@ -21,13 +21,26 @@ from typing import Annotated, Any, Protocol
 from pydantic import BeforeValidator, Field
 
 from device_profiles.strictyaml import refusal
-from stages.datasets import digits, image_folder, npz
+from stages.datasets import (
+    audio_folder,
+    digits,
+    function,
+    image_folder,
+    keras_datasets,
+    npz,
+    tabular,
+    tfds,
+    tfrecord,
+)
 from stages.datasets.records import LabelKind, Reader
 from stages.datasets.words import spelled_out
 
-SOURCES: dict[str, ModuleType] = {"digits": digits, "npz": npz, "image_folder": image_folder}
+SOURCES: dict[str, ModuleType] = {
+    "digits": digits, "npz": npz, "image_folder": image_folder, "audio_folder": audio_folder, "csv": tabular,
+    "parquet": tabular, "tfrecord": tfrecord, "tfds": tfds, "keras": keras_datasets, "function": function}
 
-AnySettings = digits.Settings | npz.Settings | image_folder.Settings
+AnySettings = (digits.Settings | npz.Settings | image_folder.Settings | audio_folder.Settings | tabular.Settings
+               | tfrecord.Settings | tfds.Settings | keras_datasets.Settings | function.Settings)
 
 
 def _spell_out(value: Any) -> Any:

@@ -50,10 +50,10 @@ def file_digests(paths: Iterable[Path], cache: Path | None = None) -> list[str]:
     known = _read(cache) if cache else {}
     found, new = [], {}
     for path in paths:
-        key = os.path.abspath(path)  # noqa: PTH100 - ten times as fast as Path.absolute, and there may be 100,000 files
+        key = os.path.abspath(path)  # noqa: PTH100 - faster than Path.absolute, for 100,000 files
         now = time.time_ns()
         try:
-            state = path.stat()
+            state = os.stat(path)  # noqa: PTH116
             entry = known.get(key)
             if entry is None or entry[:2] != (state.st_size, state.st_mtime_ns):
                 entry = (state.st_size, state.st_mtime_ns, _digest(path))

@@ -46,7 +46,7 @@ class Settings(Record):
     fit: Fit = Field(default="stretch", description="stretch, crop (the middle) or pad (with black)")
     extensions: tuple[str, ...] = Field(default=EXTENSIONS, min_length=1, description="of files that are samples")
     labels_from: str | None = Field(
-        default=None, description="regular expression on the relative path; its part 'label' is the class, or the value")
+        default=None, description="regular expression on the relative path; its part 'label' is the class or value")
     group: str | None = Field(
         default=None, description="regular expression on the relative path; its part 'group' is the group")
 
@@ -152,11 +152,13 @@ class ImageReader(Reader):
                     yield self._chunk(x, y)
 
     def _portions(self) -> Iterator[range]:
-        """Places of each chunk's files; images of unknown size are taken 64 at a time."""
-        channels = 3 if self.target.color == "rgb" else 1
-        step = max(1, CHUNK_BYTES // (prod(self.target.size) * channels)) if self.target.size else 64
-        for start in range(0, len(self.listing.files), step):
-            yield range(start, min(start + step, len(self.listing.files)))
+        """Places of each chunk's files; as long as the images' size is not known, few at a time."""
+        channels, start, stop = 3 if self.target.color == "rgb" else 1, 0, len(self.listing.files)
+        while start < stop:
+            size = self.target.size or (self._first[1][:2] if self._first else None)
+            step = max(1, CHUNK_BYTES // (prod(size) * channels)) if size else BLOCK
+            yield range(start, min(start + step, stop))
+            start += step
 
     def _decoded(self, pool: Executor, places: range) -> dict[int, Image]:
         """By place, the images that can be read; the others are noted as skipped."""
