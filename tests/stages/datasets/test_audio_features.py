@@ -15,8 +15,8 @@ EIGHT: dict[str, Any] = {"sample_rate": 1000, "clip_s": 0.016, "window_ms": 8, "
                          "feature": "log_mel", "mel_bins": 2, "low_hz": 0, "high_hz": 500}
 MLPERF_ANOMALY = FrontEnd(
     sample_rate=16000, clip_s=10, window_ms=64, hop_ms=32, fft=1024, edge="reflect", power=2, feature="log_mel",
-    mel_bins=128, low_hz=0, high_hz=8000, mel_scale="slaney", mel_slopes="hz", mel_norm="slaney", log="decibel", log_offset=0,
-    log_floor=float(np.finfo(float).eps), keep_frames=(50, 250), stack_frames=5)
+    mel_bins=128, low_hz=0, high_hz=8000, mel_scale="slaney", mel_slopes="hz", mel_norm="slaney", log="decibel",
+    log_offset=0, log_floor=float(np.finfo(float).eps), keep_frames=(50, 250), stack_frames=5)
 
 
 def pseudo_random(count: int) -> np.ndarray:
