@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from device_profiles.errors import ModelError
 from device_profiles.tflite import Model as Tflite
 from device_profiles.tflite import Tensor, read_tflite
-from stages.imports import load_function
+from stages.imports import find_source, load_function
 from stages.models.importing import PROOF_SAMPLES, Imported, ImportProof, ImportSettings
 from stages.models.origin import Origin
 from stages.models.untrusted import refuse, scan, scan_hdf5_head
@@ -66,11 +66,11 @@ def take_in(work: Work) -> Imported:
 
 def _take_keras3(work: Work, library: str = "") -> Imported:
     """A file that Keras 3 wrote, bridged to Keras 2."""
+    custom_objects = _custom_objects(work)
     import keras
 
     keras.utils.set_random_seed(work.settings.seed)
-    # Keras 3 takes only absolute trust: `safe_mode` is about code inside the file, which the scan has looked for.
-    model = keras.saving.load_model(str(work.path), custom_objects=_custom_objects(work), compile=False,
+    model = keras.saving.load_model(str(work.path), custom_objects=custom_objects, compile=False,
                                     safe_mode=not work.settings.trust)
     return _bridged(work, model, library or f"Keras {work.origin.version}")
 
@@ -79,9 +79,10 @@ def _take_keras2(work: Work, library: str = "") -> Imported:
     """A file that Keras 2 wrote, saved again with fixed bytes."""
     from stages.models.framework import prepare_tensorflow
 
+    custom_objects = _custom_objects(work)
     keras = prepare_tensorflow(work.settings.seed)
     options = {} if work.origin.kind == "h5" else {"safe_mode": not work.settings.trust}
-    model = keras.models.load_model(str(work.path), custom_objects=_custom_objects(work), compile=False, **options)
+    model = keras.models.load_model(str(work.path), custom_objects=custom_objects, compile=False, **options)
     return _saved(work, model, library or f"Keras {work.origin.version}")
 
 
@@ -100,6 +101,7 @@ def _take_function(work: Work) -> Imported:
     """What a user's builder returns."""
     from stages.models.framework import prepare_tensorflow
 
+    find_source(work.origin.text.partition(":")[0])  # before TensorFlow's seconds
     if not work.input_shape or work.classes is None:
         raise ModelError(f"{work.origin.text} is a builder: it needs the shape of a sample and the number of classes")
     keras2 = prepare_tensorflow(work.settings.seed)

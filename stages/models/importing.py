@@ -202,7 +202,7 @@ def _environment(origin: Origin, folder: Path) -> dict[str, str]:
     path = os.pathsep.join([str(ROOT), *theirs])
     return kept | {"PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2",
                    "KERAS_BACKEND": "tensorflow", "PYTHONDONTWRITEBYTECODE": "1",
-                   "HDF5_PLUGIN_PATH": str(folder), "KERAS_HOME": str(folder / "keras")}
+                   "HDF5_PLUGIN_PRELOAD": "::", "KERAS_HOME": str(folder / "keras")}
 
 
 # -- running the child --------------------------------------------------------------------------------------------

@@ -6,19 +6,20 @@ import io
 import struct
 import zipfile
 import zlib
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from stages.models.untrusted.records import Finding, ScanLimits
 
-_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_FORMAT: Any = np.lib.format  # numpy does not type these functions
+_READERS = {(1, 0): _FORMAT.read_array_header_1_0, (2, 0): _FORMAT.read_array_header_2_0}
 
 
 def scan_npy(file: IO[bytes], where: str) -> list[Finding]:
     """Findings in an `.npy` file; its header alone is read."""
     try:
-        version = np.lib.format.read_magic(file)
+        version = _FORMAT.read_magic(file)
         _, _, dtype = _READERS[version](file)
     except (ValueError, KeyError, EOFError, struct.error, SyntaxError) as error:
         return [Finding(what="a numpy array that is damaged or a Python pickle", where=where,

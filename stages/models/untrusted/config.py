@@ -30,6 +30,10 @@ def scan_config(text: str | bytes, member: str, allowed: Sequence[str], limits: 
         allowed: classes and functions of the user's list, as `package.module:Class`.
         limits: on the number of layers.
     """
+    too_many = Finding(what=f"more than {limits.nodes:,} layers and settings objects", where=member,
+                       why="building them would take the machine's memory and hours")
+    if (text.count(b'"class_name"') if isinstance(text, bytes) else text.count('"class_name"')) > limits.nodes:
+        return [too_many]
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -37,8 +41,7 @@ def scan_config(text: str | bytes, member: str, allowed: Sequence[str], limits: 
     found: list[Finding] = []
     for objects, (node, path) in enumerate(_objects(config), 1):
         if objects > limits.nodes:
-            return [*found, Finding(what=f"more than {limits.nodes:,} layers and settings objects", where=member,
-                                    why="building them would take the machine's memory and hours")]
+            return [*found, too_many]
         where = f"{member}: {path}" if path else member
         found += [finding.model_copy(update={"where": where}) for finding in _findings(node, allowed)]
     return found

@@ -34,7 +34,7 @@ RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation Ra
 RepeatVector Rescaling Reshape Resizing ReversibleEmbedding STFTSpectrogram SeparableConv1D SeparableConv2D
 SeparableConvolution1D SeparableConvolution2D Sequential SimpleRNN SimpleRNNCell Softmax Solarization
 SpatialDropout1D SpatialDropout2D SpatialDropout3D SpectralNormalization StackedRNNCells StringLookup Subtract
-SyncBatchNormalization TextVectorization ThresholdedReLU TimeDistributed UnitNormalization UpSampling1D UpSampling2D
+TextVectorization ThresholdedReLU TimeDistributed UnitNormalization UpSampling1D UpSampling2D
 UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D
 """)
 INITIALIZERS = _names("""
@@ -115,6 +115,7 @@ HOMES = (
     (CONSTRAINTS, rf"{_PUBLIC}\.constraints(?:\.\w+)*"),
     (TRAINING, rf"{_PUBLIC}\.{_TRAINING}"),
     (OTHERS, rf"{_PUBLIC}(?:\.(?:dtype_policies|random|quantizers|mixed_precision|backend)(?:\.\w+)*)?"),
+    (_names("LayerScale"), rf"{_PUBLIC}\.applications\.convnext"),
     (OPERATIONS, rf"{_PUBLIC}\.ops(?:\.(?:numpy|nn|math|image|linalg|core|einops))?"),
 )
 FUNCTION_HOMES = rf"builtins|{_PUBLIC}(?:\.(?:activations|{_TRAINING})(?:\.\w+)*)?"
@@ -149,6 +150,6 @@ TENSORFLOW_FUNCTIONS = r"""(?x)
         |logical_and|logical_not|logical_or|matmul|maximum|meshgrid|minimum|multiply|negative|norm|not_equal|one_hot|ones
         |ones_like|pad|pow|range|rank|realdiv|reduce_all|reduce_any|reduce_logsumexp|reduce_max|reduce_mean|reduce_min
         |reduce_prod|reduce_sum|repeat|reshape|reverse|roll|round|saturate_cast|scalar_mul|shape|sigmoid|sign|sin|sinh
-        |size|slice|sort|space_to_batch|space_to_depth|depth_to_space|split|sqrt|square|squeeze|stack|stop_gradient
+        |size|slice|sort|space_to_batch|split|sqrt|square|squeeze|stack|stop_gradient
         |strided_slice|subtract|tan|tanh|tensordot|tile|transpose|truediv|unstack|where|zeros|zeros_like)
 """

@@ -127,4 +127,4 @@ DANGERS = (
     ("Remote", "it runs code on another machine"), ("Send", "it passes data between devices"),
     ("Recv", "it passes data between devices"),
 )
-OTHER_DANGER = "it is not among TensorFlow's operators that only compute; a custom operator can do anything"
+OTHER_DANGER = "it is none of TensorFlow's operators that only compute; a custom operator can do anything"

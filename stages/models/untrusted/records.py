@@ -34,6 +34,6 @@ class ScanLimits(Record):
     unpacked_bytes: int = Field(8 * GIB, gt=0, description="bytes of all members of an archive, or all HDF5 data sets")
     ratio: int = Field(200, gt=1, description="times that a compressed member above 16 MiB may grow")
     members: int = Field(10_000, gt=0, description="members of an archive, files of a folder")
-    config_bytes: int = Field(64 * MIB, gt=0, description="bytes of the description of the layers")
+    config_bytes: int = Field(16 * MIB, gt=0, description="bytes of the description of the layers")
     nodes: int = Field(20_000, gt=0, description="layers, HDF5 objects or operators of a tflite model")
     graph_nodes: int = Field(2_000_000, gt=0, description="operators of a SavedModel, its functions included")

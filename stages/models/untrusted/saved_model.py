@@ -160,20 +160,23 @@ def _functions(entry: Message, depth: int) -> Iterator[str]:
 
 def _roots(graph: Message) -> Iterator[str]:
     """What is used: outputs of the signatures, initializers in collections, functions of the object graph."""
-    for entry in graph.messages(5):
-        for signature in entry.messages(2):
-            for output in signature.messages(2):
-                yield from (_node(info.text(1)) for info in output.messages(2))
-    for entry in graph.messages(4):
-        for collection in entry.messages(2):
-            for names in collection.messages(1):
-                yield from (_node(name) for name in names.texts(1))
-    for objects in graph.messages(7):
-        for each in objects.messages(1):
-            for function in each.messages(6):
-                yield from (f"function:{name}" for name in function.texts(1))
-            for bare in each.messages(8):
-                yield f"function:{bare.text(1)}"
+    for info in _below(graph, 5, 2, 2, 2):  # signature_def: value, outputs: value
+        yield _node(info.text(1))
+    for names in _below(graph, 4, 2, 1):  # collection_def: value, node_list
+        yield from map(_node, names.texts(1))
+    for function in _below(graph, 7, 1, 6):  # object_graph_def, nodes, function
+        yield from (f"function:{name}" for name in function.texts(1))
+    for bare in _below(graph, 7, 1, 8):  # object_graph_def, nodes, bare_concrete_function
+        yield f"function:{bare.text(1)}"
+
+
+def _below(message: Message, *path: int) -> Iterator[Message]:
+    """Every message at the end of a path of field numbers."""
+    if not path:
+        yield message
+        return
+    for inner in message.messages(path[0]):
+        yield from _below(inner, *path[1:])
 
 
 def _node(tensor: str) -> str:
