@@ -39,7 +39,8 @@ def thumbnail(sample: Array, low: float, high: float) -> str:
 
     Args:
         sample: (height, width[, 1 or 3]) as stored.
-        low, high: values shown as black and as white.
+        low: the value shown as black.
+        high: the value shown as white.
     """
     plane = sample.astype(np.float32).reshape(*sample.shape[:2], -1)  # (height, width, channels)
     step = -(-max(plane.shape[:2]) // LARGEST_SIDE)
@@ -66,7 +67,7 @@ def png(pixels: Array) -> bytes:
     """
     height, width, channels = pixels.shape
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOR_TYPES[channels], 0, 0, 0)
-    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)  # filter 0, then a line
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)  # 0: no filter
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 9)), (b"IEND", b""))
     return _SIGNATURE + b"".join(struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
                                  for kind, data in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ from stages.reporting.text import figure_name
 from stages.variants import parse_variant
 
 ARENA_ENGINE = "tflm"
+_PURE = re.compile(r"r2(_|$)|(partial_)?auc(_|$)")
 
 
 def build_report(sources: Sources, heading: Heading) -> Report:
@@ -46,7 +48,8 @@ def build_report(sources: Sources, heading: Heading) -> Report:
         score=figure_name(baseline.metrics.score), fits=sources.check.fits, profiles=profiles, variants=variants,
         remarks=all_remarks(variants, sources), fronts=all_fronts(variants, profiles),
         baseline=_engine_metrics(baseline.metrics, baseline.outputs), trainings=trainings, model=sources.model,
-        data=sources.data, examination=sources.examination, host=sources.benchmark.host, versions=heading.versions, config=heading.config)
+        data=sources.data, examination=sources.examination, host=sources.benchmark.host, versions=heading.versions,
+        config=heading.config)
 
 
 def _fields(record: Record, kind: type[Record], *left_out: str) -> dict[str, Any]:
@@ -89,10 +92,17 @@ def _sound(figure: Figure | None) -> Figure | None:
     return figure if figure is not None and finite(figure.value) is not None else None
 
 
+def _plain(name: str, figure: Figure) -> Figure:
+    """R2 and areas under a curve are read as numbers up to 1, not as percentages: their unit becomes none."""
+    pure = figure.unit == "fraction" and _PURE.match(name)
+    return figure.model_copy(update={"unit": ""}) if pure else figure
+
+
 def _task_fields(metrics: Metrics) -> dict[str, Any]:
     """What a task measured, without the figures that are no numbers."""
     return {"task": metrics.task, "samples": metrics.samples, "score": metrics.score, "confusion": metrics.confusion,
-            "figures": {name: figure for name, figure in metrics.figures.items() if _sound(figure) is not None},
+            "figures": {name: _plain(name, figure) for name, figure in metrics.figures.items()
+                        if _sound(figure) is not None},
             "per_class_recall": tuple(finite(value) for value in metrics.per_class_recall)}
 
 
@@ -118,8 +128,8 @@ def _training(label: str, result: Training) -> TrainingReport | None:
               for name in ("loss", "score", "validation_loss", "validation_score")}
     shared = [] if isinstance(result, TrainResult) else list(result.shared_values.values())
     return TrainingReport(
-        label=label, summary=result.summary, score_name=history.score_name, best_epoch=history.best_epoch + 1,
-        stopped_early=history.stopped_early,
+        label=label, summary=result.summary, score_name=history.score_name,
+        best_epoch=history.best_epoch + 1, stopped_early=history.stopped_early,
         sparsity=None if isinstance(result, TrainResult) else result.sparsity,
         shared_values=max(shared, default=None), left_alone=_left_alone(result), **curves)
 

@@ -1,4 +1,4 @@
-"""Where the model came from and what a closer look at the data found, in rows of words: for the page and for Markdown."""
+"""Where the model came from and what a closer look at the data found, in rows of words for page and Markdown."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def _examined(found: ExamineResult) -> str:
     if found.examined == found.samples:
         return f"all {sum(found.samples.values()):,} samples"
     parts = (f"{count:,} of {found.samples[name]:,} {name}" for name, count in found.examined.items())
-    return f"a sample, drawn by seed: {', '.join(parts)}"
+    share = sum(found.examined.values()) / sum(found.samples.values())
+    return (f"drawn by seed: {', '.join(parts)}; of all pairs of samples about {quantity(share**2, 'fraction')} "
+            "were looked at")
 
 
 def _imbalance(found: ExamineResult) -> Iterator[tuple[str, str]]:
@@ -71,7 +73,7 @@ def _extreme_text(one: InputExtremes) -> str:
     shares = (quantity(share, "fraction") for share in (one.share_lowest, one.share_highest))
     low, high = (f"{value:g}" for value in (one.lowest, one.highest))
     text = "{} to {} as stored; {} of all at the lowest, {} at the highest".format(low, high, *shares)
-    return text + (f"; {plural(one.clipped_samples, 'sample')} clipped" if one.clipped_samples else "")
+    return text + (f"; {plural(one.clipped_samples, 'sample')} with more than a fifth of the values at one end" if one.clipped_samples else "")
 
 
 def _groups(found: ExamineResult) -> Iterator[tuple[str, str]]:

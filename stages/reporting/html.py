@@ -50,8 +50,9 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"figure": figure_text, "samples": samples_text, "kib": kib, "plural": plural,
                             "called": figure_name, "place": sample_place}
-    environment.globals |= {"quantity": quantity, "sample_place": sample_place, "number": plain_number, "verdict_marks": VERDICT_MARKS,
-                            "provenance_marks": PROVENANCE_MARKS, "provenance_meanings": PROVENANCE_MEANINGS}
+    environment.globals |= {"quantity": quantity, "sample_place": sample_place, "number": plain_number,
+                            "verdict_marks": VERDICT_MARKS, "provenance_marks": PROVENANCE_MARKS,
+                            "provenance_meanings": PROVENANCE_MEANINGS}
     plots = all_plots(report)
     template = environment.from_string(_asset("report.html.j2"))
     return template.render(

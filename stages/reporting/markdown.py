@@ -36,9 +36,9 @@ def markdown_report(report: Report, pictures: Mapping[str, str]) -> str:
         report: the record.
         pictures: by cost, the file name of the Pareto plot.
     """
-    return "\n".join([*_head(report), *_winners(report), *_pictures(report, pictures), *_remarks(report), *_sizes(report),
-                      *_engines(report), *_outputs(report), *_verdicts(report), *_open_limits(report), *_model(report), *_data(report),
-                      *_suspects(report), *_foot(report)])
+    parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _engines, _outputs, _verdicts,
+             _open_limits, _model, _data, _suspects, _foot)
+    return "\n".join(line for part in parts for line in part(report))
 
 
 def check_summary(check: CheckResult) -> str:

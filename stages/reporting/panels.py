@@ -147,8 +147,10 @@ def curve_plots(report: Report) -> tuple[Plot, ...]:
 
 def _curve_view(report: Report, kind: str) -> View:
     """All trainings in one figure."""
-    factor, unit = axis_scale(report.baseline.headline) if kind == "score" else (1.0, "")
-    title = f"{report.score if kind == 'score' else 'loss'}{unit}"
+    names = dict.fromkeys(training.score_name for training in report.trainings.values())
+    same = list(names) == [report.score]  # a model of several outputs is trained on the mean of their scores
+    factor, unit = axis_scale(report.baseline.headline) if kind == "score" and same else (1.0, "")
+    title = f"{' or '.join(names) if kind == 'score' else 'loss'}{unit}"
     data: list[Json] = []
     for index, (label, training) in enumerate(report.trainings.items()):
         color, dash = line_style(index)
@@ -198,5 +200,6 @@ def _split_plot(samples: Mapping[str, int]) -> Plot:
     data = [{"type": "bar", "x": list(samples), "y": list(samples.values()), "width": 0.5,
              "marker": {"color": "var(--accent)"}, "hovertemplate": "%{x}: %{y} samples<extra></extra>"}]
     shown = layout(axis("split", type="category", showgrid=False), axis("samples"), height=300)
-    return Plot(name="classes", title="Samples by split", views=(View(label="", figure={"data": data, "layout": shown}),),
+    view = View(label="", figure={"data": data, "layout": shown})
+    return Plot(name="classes", title="Samples by split", views=(view,),
                 caption="Labels are values here, so there are no classes to count.")

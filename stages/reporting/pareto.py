@@ -1,4 +1,4 @@
-"""Pareto fronts of the task's score against bytes and against latency; measured and predicted costs never meet in one."""
+"""Pareto fronts of the score against bytes and against latency; measured and predicted costs never meet in one."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, Literal
 
 from pydantic import Field
@@ -27,8 +28,8 @@ from stages.records import (
 
 SCHEMA_VERSION = 2
 
-QUIET_FIGURES = frozenset({"precision", "recall", "log_loss"})
-"""Figures that tables leave to report.json: macro F1 weighs the first two, and the last has no everyday scale."""
+_QUIET_FIGURES = dict.fromkeys(("classification", "multilabel"), ("precision", "recall", "log_loss"))
+_OF_A_PART = re.compile(r"(auc|r2|rmse|mae)_(?!mean$)")
 
 Curve = tuple[float | None, ...]
 Cost = Literal["tflite_bytes", "latency"]
@@ -244,10 +245,15 @@ class Report(Record):
 
     @property
     def further_figures(self) -> tuple[str, ...]:
-        """Keys of the figures that tables show beside the score, in the task's order."""
+        """Keys of the figures that tables show beside the score, in the task's order.
+
+        Left to report.json: precision and recall, which macro F1 weighs; log loss, which has no everyday scale; the
+        figures of each group or each predicted value, of which there can be many.
+        """
+        quiet = (self.baseline.score, *_QUIET_FIGURES.get(self.task, ()))
         each = [self.baseline, *(metrics for variant in self.variants for metrics in variant.metrics.values())]
         names = dict.fromkeys(name for metrics in each for name in metrics.figures)
-        return tuple(name for name in names if name != self.baseline.score and name not in QUIET_FIGURES)
+        return tuple(name for name in names if name not in quiet and not _OF_A_PART.match(name))
 
     @property
     def decides(self) -> bool:

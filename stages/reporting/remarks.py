@@ -124,10 +124,8 @@ def agreement_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
     """Pairs of engines that label the same test samples differently."""
     found: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for variant in variants:
-        if all(metrics.changed is None for metrics in variant.metrics.values()):
-            continue  # a task that decides nothing gives no labels
         for agreement in variant.agreements:
-            if agreement.equal_labels < 1:
+            if agreement.equal_labels is not None and agreement.equal_labels < 1:
                 found.setdefault(agreement.engines, []).append((variant.name, 1 - agreement.equal_labels))
     for (one, other), shares in found.items():
         most = max(shares, key=lambda pair: pair[1])

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 
 from device_profiles.records import Figure
 
-UNIT_WORDS = {"fraction": "%", "1/s": "inferences/s", "uJ": "µJ"}
+UNIT_WORDS = {"fraction": "%", "1/s": "inferences/s", "uJ": "µJ", "target": "", "value": ""}
+"""How units are written; errors in the target's own unit and a user's own metric stand without one."""
 MISSING = "not obtained"
-_NAMES = {"f1": "macro F1", "macro_f1": "macro F1", "micro_f1": "micro F1", "r2": "R2", "rmse": "RMSE", "mae": "MAE",
-          "auc": "ROC AUC", "roc_auc": "ROC AUC", "pauc": "partial AUC", "partial_auc": "partial AUC"}
+_NAMES = {"f1": "macro F1", "micro_f1": "micro F1", "r2": "R2", "rmse": "RMSE", "mae": "MAE", "auc": "ROC AUC",
+          "partial_auc": "partial AUC", "auc_mean": "mean AUC"}
 
 # XML 1.0 allows tab, newline, carriage return and nothing else below a blank (https://www.w3.org/TR/xml/#charsets).
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -65,9 +66,8 @@ def figure_name(key: str) -> str:
 
 def axis_scale(figure: Figure | None) -> tuple[float, str]:
     """What to multiply by, and what to write after the name, to show figures of this unit on an axis."""
-    if figure is None or not figure.unit:
-        return 1.0, ""
-    return (100.0, ", %") if figure.unit == "fraction" else (1.0, f", {UNIT_WORDS.get(figure.unit, figure.unit)}")
+    unit = "" if figure is None else UNIT_WORDS.get(figure.unit, figure.unit)
+    return (100.0 if unit == "%" else 1.0), (f", {unit}" if unit else "")
 
 
 def kib(count: float) -> str:

@@ -190,7 +190,8 @@ def sources() -> Sources:
                                     normalization=Normalization(kind="minmax", offset=(0.0,), scale=(16.0,)))},
         splits={"train": SplitReport(samples=1077, class_counts=(108,) * 7 + (107,) * 3), "validation": split,
                 "test": split},
-        nan_samples=0, constant_samples=0, constant_features=3, duplicates_within={"train": 0, "validation": 0, "test": 0},
+        nan_samples=0, constant_samples=0, constant_features=3,
+        duplicates_within={"train": 0, "validation": 0, "test": 0},
         duplicates_across={"train/test": 0, "train/validation": 0})
     trainings = {
         "float32": TrainResult(summary="trained", history=history(24, 2.0), parameters=20_458),

@@ -32,7 +32,8 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(text: str) -> None:
 
 def test_figures_carry_interval_and_provenance(text: str) -> None:
     assert "3.93 ms [2.36 to 5.50], predicted" in text
-    assert "| int8 | 97.8 % [96.5 to 99.1] | 0.56 points [-0.14 to 1.26] | 2 of 360 | 97.8 % [96.5 to 99.1] | 0.0262 ms" in text
+    assert ("| int8 | 97.8 % [96.5 to 99.1] | 0.56 points [-0.14 to 1.26] | 2 of 360 | 97.8 % [96.5 to 99.1] "
+            "| 0.0262 ms") in text
 
 
 def test_a_refusal_stands_where_its_figures_would(text: str) -> None:
