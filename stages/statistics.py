@@ -99,10 +99,9 @@ def resampled_sums(columns: Array, resamples: int, seed: int) -> Array:
 
 
 def _blocks(columns: Array, seed: int) -> Array:
-    """At most `MOST_BLOCKS` sums of about equally many random rows.  # (blocks, columns)."""
+    """At most `MOST_BLOCKS` sums of equally many random rows (but for the last).  # (blocks, columns)."""
     samples = len(columns)
     if samples <= MOST_BLOCKS:
         return columns
     order = np.random.default_rng((seed, samples)).permutation(samples)
-    starts = np.linspace(0, samples, MOST_BLOCKS, endpoint=False).astype(np.int64)
-    return np.asarray(np.add.reduceat(columns[order], starts, axis=0))
+    return np.asarray(np.add.reduceat(columns[order], np.arange(0, samples, -(-samples // MOST_BLOCKS)), axis=0))

@@ -180,7 +180,7 @@ class Several(Task):
         missing = [name for name in self.tasks if name not in fields]
         if missing:
             hint = near_miss(missing[0], fields)
-            raise kind(f"{what} has no part called '{missing[0]}', only {', '.join(fields) or 'a single array'}"
+            raise kind(f"there is no '{missing[0]}' in {what}, only {', '.join(fields) or 'a single array'}"
                        + (f"; {hint}" if hint else ""), ", ".join(self.tasks),
                        "name the parts as the outputs under task.outputs")
 
