@@ -121,13 +121,7 @@ def check_part(part: Part) -> None:
         DataError: what does not fit, by the part's name.
     """
     for name, column in part.inputs.items():
-        shown = f"{part.where}: input '{name}'" if name else f"{part.where}: x"
-        if column.dtype.kind not in "buif" or len(column.shape) < 2 or 0 in column.shape[1:]:
-            raise DataError(f"{shown} has shape {column.shape} and type {column.dtype}",
-                            "numbers of shape (samples, ...): a row a sample")
-        if column.shape[0] != len(part):
-            raise DataError(f"{shown} has {column.shape[0]} samples, the other inputs have {len(part)}",
-                            "as many of each")
+        _check_input(part, f"{part.where}: input '{name}'" if name else f"{part.where}: x", column)
     for name, values in part.outputs.items():
         shown = f"{part.where}: output '{name}'" if name else f"{part.where}: y"
         if not values.ndim or len(values) != len(part):
@@ -135,6 +129,15 @@ def check_part(part: Part) -> None:
     if part.groups is not None and part.groups.shape != (len(part),):
         raise DataError(f"{part.where}: groups has shape {part.groups.shape} for {len(part)} samples",
                         "one for each sample")
+
+
+def _check_input(part: Part, shown: str, column: Column) -> None:
+    """Refuse an input that is no numbers, or has other samples than the first."""
+    if column.dtype.kind not in "buif" or len(column.shape) < 2 or 0 in column.shape[1:]:
+        raise DataError(f"{shown} has shape {column.shape} and type {column.dtype}",
+                        "numbers of shape (samples, ...): a row a sample")
+    if column.shape[0] != len(part):
+        raise DataError(f"{shown} has {column.shape[0]} samples, the other inputs have {len(part)}", "as many of each")
 
 
 def _check_alike(parts: Sequence[Part]) -> None:

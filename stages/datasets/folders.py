@@ -17,7 +17,7 @@ from pathlib import Path
 
 from device_profiles.errors import DataError
 from stages.datasets.digests import file_digests, text_digest
-from stages.datasets.records import TEST, TRAIN, VALIDATION
+from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION
 
 SPLIT_FOLDERS = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
 
@@ -152,11 +152,12 @@ def _split_folders(root: Path) -> Iterator[tuple[str, Path]]:
     if strays:
         raise DataError(f"{root} holds a train folder and beside it '{strays[0]}'",
                         "train, validation (val, valid) and test", f"move '{strays[0]}' into a split, or away")
-    for split in (TRAIN, VALIDATION, TEST):
-        same = [folder for folder in splits if splits[folder] == split]
-        if len(same) > 1:
-            raise DataError(f"{root} holds {same[0].name} and {same[1].name}", f"one folder for {split}")
-        yield from ((split, folder) for folder in same)
+    by_split: dict[str, Path] = {}
+    for folder, split in splits.items():
+        if split in by_split:
+            raise DataError(f"{root} holds {by_split[split].name} and {folder.name}", f"one folder for {split}")
+        by_split[split] = folder
+    yield from sorted(by_split.items(), key=lambda item: SPLITS.index(item[0]))
 
 
 def _class_folders(top: Path, rules: Rules) -> Iterator[tuple[str | None, Path]]:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from device_profiles.errors import DataError, UsageError
+from device_profiles.errors import DataError, UsageError, near_miss
 from device_profiles.records import Record
 from device_profiles.strictyaml import refusal
 from stages.datasets.arrays import ArraysReader, Part
@@ -123,23 +123,28 @@ def _is_dataset(value: Any) -> bool:
 
 def _splits(reference: str, returned: Any) -> dict[str, Any]:
     """By split, what the function returned; one that is to be drawn from is called ""."""
-    if _is_dataset(returned) or _is_part(returned):
+    if _is_split(returned):
         return {"": returned}
     if isinstance(returned, Mapping) and returned:
-        unknown = [name for name in returned if name not in SPLITS]
-        if unknown or TRAIN not in returned:
-            found = f"a dict with '{unknown[0]}'" if unknown else f"a dict with {', '.join(returned)} and no train"
-            raise DataError(f"{reference} returned {found}", FORM)
-        parts = {split: returned[split] for split in SPLITS if split in returned}
-    elif isinstance(returned, tuple) and len(returned) in (2, 3) and all(map(_is_split, returned)):
+        parts = _named_splits(reference, returned)
+    elif isinstance(returned, tuple) and len(returned) in (2, 3):
         parts = dict(zip((TRAIN, TEST) if len(returned) == 2 else (TRAIN, VALIDATION, TEST), returned, strict=True))
     else:
         raise DataError(f"{reference} returned {_shown(returned)}", FORM)
-    odd = [split for split, part in parts.items() if not _is_split(part)]
-    if odd or len({_is_dataset(part) for part in parts.values()}) > 1:
-        found = f"{_shown(parts[odd[0]])} for {odd[0]}" if odd else "arrays for one split and a dataset for another"
-        raise DataError(f"{reference} returned {found}", FORM)
+    if not all(map(_is_split, parts.values())):
+        raise DataError(f"{reference} returned {_shown(returned)}", FORM)
+    if len(set(map(_is_dataset, parts.values()))) > 1:
+        raise DataError(f"{reference} returned arrays for one split and a dataset for another", FORM)
     return parts
+
+
+def _named_splits(reference: str, returned: Mapping[str, Any]) -> dict[str, Any]:
+    """What the function returned by the names of splits."""
+    unknown = [str(name) for name in returned if name not in SPLITS]
+    if unknown or TRAIN not in returned:
+        hint = near_miss(unknown[0], SPLITS) if unknown else ""
+        raise DataError(f"{reference} returned {_shown(returned)}" + (f"; {hint}" if hint else ""), FORM)
+    return {split: returned[split] for split in SPLITS if split in returned}
 
 
 def _is_split(value: Any) -> bool:
@@ -181,5 +186,6 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}: {', '.join(type(each).__name__ for each in value[:4])}"
     if isinstance(value, Mapping):
-        return f"a dict with {', '.join(map(str, list(value)[:6])) or 'nothing'}"
+        entries = ", ".join(f"{name} ({type(each).__name__})" for name, each in list(value.items())[:6])
+        return f"a dict with {entries or 'nothing'}"
     return "nothing" if value is None else f"a {type(value).__name__}"

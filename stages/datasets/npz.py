@@ -130,16 +130,10 @@ def open_reader(settings: Settings, labels: LabelKind) -> Reader:
         members = {name.removesuffix(".npy"): name for name in archive.namelist()}
         _check_names(path, members)
         arrays = {name: Member(archive, member) for name, member in members.items()}
-    names = arrays.pop("class_names").whole() if "class_names" in arrays else np.array([], str)
-    splits = [split for split in SPLITS if _named(arrays, "x", split)]
-    plain = bool(_named(arrays, "x", ""))
-    if plain and splits:
-        raise DataError(f"{path} has both x and x_{splits[0]}", "either x and y, or x_train, y_train and so on")
-    if not plain and TRAIN not in splits:
-        raise DataError(f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}", _FORM)
-    parts = [_part(path, arrays, split) for split in (splits or [""])]
-    return ArraysReader(class_names=tuple(as_text(names)) if labels != "values" else (), parts=parts, labels=labels,
-                        add_channel=settings.add_channel)
+    names = arrays.pop("class_names", None)
+    parts = [_part(path, arrays, split) for split in _splits(path, arrays)]
+    return ArraysReader(class_names=tuple(as_text(names.whole())) if names and labels != "values" else (), parts=parts,
+                        labels=labels, add_channel=settings.add_channel)
 
 
 def source_digest(settings: Settings, cache: Path | None = None) -> str:
@@ -166,6 +160,17 @@ def _check_names(path: Path, members: Mapping[str, str]) -> None:
             hint = near_miss(name, _PLAIN)
             raise DataError(f"{path} has an array '{name}'" + (f"; {hint}" if hint else ""),
                             f"{', '.join(_PLAIN)}; x.<name> and y.<name> for several inputs and outputs")
+
+
+def _splits(path: Path, arrays: Mapping[str, Member]) -> list[str]:
+    """The splits that the file gives; [""] where it gives none."""
+    splits = [split for split in SPLITS if _named(arrays, "x", split)]
+    plain = bool(_named(arrays, "x", ""))
+    if plain and splits:
+        raise DataError(f"{path} has both x and x_{splits[0]}", "either x and y, or x_train, y_train and so on")
+    if not plain and TRAIN not in splits:
+        raise DataError(f"{path} has the arrays {', '.join(sorted(arrays)) or 'none'}", _FORM)
+    return splits or [""]
 
 
 def _named(arrays: Mapping[str, Member], what: str, split: str) -> dict[str, Member]:

@@ -139,16 +139,22 @@ def _roles(settings: Settings, columns: Sequence[str], labels: LabelKind) -> Rol
                         "set data.source.targets: [...]; or task to classification")
     taken = {*targets, *settings.drop, settings.group, settings.split}
     features = settings.features or tuple(name for name in columns if name not in taken)
-    for name in (*targets, *features, *settings.drop, *settings.categorical, settings.group, settings.split):
-        if name and name not in columns:
-            hint = near_miss(name, columns)
-            raise DataError(f"{settings.files()[0][1]} has no column '{name}'" + (f"; {hint}" if hint else ""),
-                            ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else ""),
-                            "" if settings.label or settings.targets else "set data.source.label")
+    _check_columns(settings, [*targets, *features, *settings.drop, *settings.categorical], columns)
+    _check_columns(settings, [name for name in (settings.group, settings.split) if name], columns)
     if not features:
         raise DataError(f"{settings.files()[0][1]} has no column for the input",
                         "at least one feature beside the labels")
     return Roles(features, targets, settings.group, settings.split)
+
+
+def _check_columns(settings: Settings, names: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse the first column that is not there."""
+    missing = [name for name in names if name not in columns]
+    if missing:
+        hint = near_miss(missing[0], columns)
+        raise DataError(f"{settings.files()[0][1]} has no column '{missing[0]}'" + (f"; {hint}" if hint else ""),
+                        ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else ""),
+                        "" if settings.label or settings.targets else "set data.source.label")
 
 
 @dataclass

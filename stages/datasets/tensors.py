@@ -7,6 +7,7 @@ compared.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from stages.datasets.records import Chunk, LabelKind, Reader
 
 Array = NDArray[Any]
 FORM = "(x, y), where x and y are tensors, or dicts of tensors by name"
+_PLACE = re.compile(r"\{\{.*?\}\}|\[Op:.*")
+_RAISED = re.compile(r"\w*(Error|Exception|Warning)\b.*:")
 COMPARED = 8
 """Samples at the beginning that are read twice."""
 
@@ -192,8 +195,8 @@ def tensor_faults(where: str) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-        python = [line for line in lines if "Error:" in line or "Exception:" in line]
-        found = (python or lines or [type(error).__name__])[0].removeprefix("{{function_node __wrapped__").strip()
+        lines = [_PLACE.sub("", line).strip() for line in str(error.message).splitlines()]
+        raised = [line for line in lines if _RAISED.match(line)]  # by the Python code of a generator
+        found = (raised or [line for line in lines if line] or [type(error).__name__])[0]
         raise DataError(f"{where} cannot be read: {found[:300]}", "samples of one shape and type",
                         "iterate over the dataset in a script of yours: it fails there too") from error

@@ -44,6 +44,11 @@ class Settings(Record):
             raise ValueError("not of the form name, name/config, name:1.0.0 or name/config:1.0.0")
         return value
 
+    def words(self) -> tuple[str, str, str]:
+        """Name, config and version; "" for what is not given."""
+        match = _NAME.fullmatch(self.name)
+        return ("", "", "") if match is None else (match["name"], match["config"] or "", match["version"] or "")
+
     def folder(self) -> Path:
         """Where prepared data sets are."""
         return self.data_dir or Path.home() / "tensorflow_datasets"
@@ -114,18 +119,16 @@ def _absent(settings: Settings) -> DataError:
 
 def _prepared(settings: Settings) -> Path | None:
     """The folder of the prepared data set in the version asked for, or the newest; None where there is none."""
-    match = _NAME.fullmatch(settings.name)
-    base = settings.folder() / (match["name"] if match else settings.name)
-    if match and match["config"]:
-        base /= match["config"]
-    tops = [base, *(path for path in sorted(base.iterdir()) if path.is_dir())] if base.is_dir() else []
-    found = [path for top in tops for path in top.iterdir() if (path / "dataset_info.json").is_file()]
-    if match and match["version"]:
-        found = [path for path in found if path.name == match["version"]]
+    name, config, version = settings.words()
+    base = settings.folder() / name / config
+    found = [path.parent for path in base.glob("*/dataset_info.json")]
+    if not config:
+        found += [path.parent for path in base.glob("*/*/dataset_info.json")]
+    found = [path for path in found if version in ("", path.name)]
     configs = sorted({path.parent.name for path in found})
     if len(configs) > 1:
         raise DataError(f"tfds:{settings.name} is there in {len(configs)} configs", ", ".join(configs),
-                        f"name one: tfds:{base.name}/{configs[0]}")
+                        f"name one: tfds:{name}/{configs[0]}")
     return max(found, key=_version, default=None)
 
 
