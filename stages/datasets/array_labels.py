@@ -108,7 +108,8 @@ class Labels:
         """(samples,) or (samples, values) float32."""
         if y.ndim not in (1, 2) or y.dtype.kind not in "buif":
             raise self._refusal(y)
-        values = y.astype(np.float32)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused below
+            values = y.astype(np.float32)
         bad = np.flatnonzero(~np.isfinite(values).reshape(len(y), -1).all(axis=1))
         if len(bad):
             raise DataError(f"{self.where}: the label of sample {self.taken + bad[0]} is {y[bad[0]]}", "finite numbers",

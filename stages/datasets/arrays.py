@@ -103,7 +103,8 @@ def prepared_input(x: Array, add_channel: bool = True) -> Array:
     """Samples as `Chunk` wants them: uint8 as it is, other numbers as float32; three axes with one for the channel."""
     if add_channel and x.ndim == 3:
         x = x[..., None]
-    return x if x.dtype == np.uint8 else x.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused by the prepare stage
+        return x if x.dtype == np.uint8 else x.astype(np.float32)
 
 
 def part_slices(part: Part) -> Iterator[slice]:

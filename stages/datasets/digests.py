@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from device_profiles.errors import DataError
@@ -91,4 +92,5 @@ def _write(cache: Path, entries: dict[str, Entry]) -> None:
         partial.write_text(json.dumps(entries), "utf-8")
         partial.replace(cache)
     except OSError:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
