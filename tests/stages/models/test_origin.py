@@ -69,8 +69,8 @@ def test_what_cannot_be_taken_is_said_with_what_can(folder: Path, text: str, fou
     hostile.archive(folder / "model.keras")
     hostile.archive(folder / "old.keras", version="1.2")
     (folder / "empty").mkdir()
-    contents = {"none.h5": b"", "lfs.tflite": b"version https://git-lfs.github.com/spec/v1\n", "state.pkl": b"\x80\x04.",
-                "bad.tflite": b"\x00\x00\x00\x00XXXX", "what.bin": b"what is this",
+    contents = {"none.h5": b"", "lfs.tflite": b"version https://git-lfs.github.com/spec/v1\n",
+                "state.pkl": b"\x80\x04.", "bad.tflite": b"\x00\x00\x00\x00XXXX", "what.bin": b"what is this",
                 "cut.keras": (folder / "model.keras").read_bytes()[:90]}
     for name, content in contents.items():
         (folder / name).write_bytes(content)

@@ -6,10 +6,13 @@ import re
 
 from stages.models.untrusted import operators
 
-DANGEROUS = ("ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc", "PyFuncStateless", "SaveV2",
-             "RestoreV2", "MergeV2Checkpoints", "ShardedFilename", "PrintV2", "Print", "DebugIdentityV2", "ImmutableConst",
-             "LoadAndRemapMatrix", "InitializeTableFromTextFileV2", "TFRecordDataset", "XlaCustomCallV2", "RpcCall",
-             "DumpTensor", "ImportEvent", "WriteSummary", "FixedLengthRecordReaderV2", "SleepOp", "Abort", "_Send")
+DANGEROUS = (
+    "ReadFile", "WriteFile", "MatchingFiles", "PyFunc", "EagerPyFunc", "PyFuncStateless", "SaveV2",
+    "RestoreV2", "MergeV2Checkpoints", "ShardedFilename", "PrintV2", "Print", "DebugIdentityV2",
+    "ImmutableConst", "LoadAndRemapMatrix", "InitializeTableFromTextFileV2", "TFRecordDataset",
+    "XlaCustomCallV2", "RpcCall", "DumpTensor", "ImportEvent", "WriteSummary", "FixedLengthRecordReaderV2",
+    "SleepOp", "Abort", "_Send",
+)
 
 
 def test_every_listed_operator_is_registered_in_the_installed_tensorflow() -> None:

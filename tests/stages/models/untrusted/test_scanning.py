@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from device_profiles.errors import ModelError
+from stages.models.importing import ImportSettings
 from stages.models.origin import Origin, origin_of
 from stages.models.untrusted import Finding, ScanLimits, refuse, refuse_untrusted, scan
+from stages.models.untrusted.records import GIB, MIB
 from tests.stages.models import hostile
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -26,6 +28,28 @@ def test_the_refusal_lists_three_findings_and_counts_the_others() -> None:
     assert error.found == ("m.keras is not safe to load: it has evil 0 in layer 0 (it is); evil 1 in layer 1 (it is); "
                            "evil 2 in layer 2 (it is); and 2 more")
     assert error.next_step.startswith("--trust-model")
+
+
+def test_the_page_on_untrusted_files_shows_the_message_word_for_word(tmp_path: Path,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    evil = {"class_name": "Lambda", "module": "keras.layers", "config": {"name": "evil"}}
+    hostile.archive(Path("evil.keras"), hostile.sequential(evil))
+    with pytest.raises(ModelError) as error:
+        refuse_untrusted(origin_of("evil.keras"))
+    shown = "\n".join(f"    {line}" for line in str(error.value).splitlines())
+    assert shown in (ROOT / "docs" / "untrusted.md").read_text(encoding="utf-8")
+
+
+def test_the_page_states_the_limits_that_hold() -> None:
+    page = (ROOT / "docs" / "untrusted.md").read_text(encoding="utf-8")
+    limits = ScanLimits()
+    for value in (limits.members, limits.nodes, limits.graph_nodes):
+        assert f"| {value:,} |" in page
+    for value in (limits.file_bytes, limits.unpacked_bytes, ImportSettings().memory_bytes):
+        assert f"| {value // GIB} GiB |" in page
+    assert f"| {limits.config_bytes // MIB} MiB |" in page
+    assert f"| {limits.ratio} times |" in page
 
 
 def test_every_kind_of_file_is_looked_into(tmp_path: Path) -> None:
