@@ -27,6 +27,7 @@ TOP = 5
 TOP_FROM_CLASSES = 11
 """Top-5 accuracy says little about ten classes; it is given from here on."""
 _MEND = "end the model in one unit per class, or correct the labels"
+_LABELS = "one whole number a sample, or one-hot rows"
 _CELLS_AT_ONCE = 2_000_000  # resampled counts held in memory at a time
 
 
@@ -134,17 +135,18 @@ def class_labels(y: Array, class_names: tuple[str, ...]) -> Array:
     """
     if y.ndim == 2 and y.shape[1] > 1:
         return _from_one_hot(y, class_names)
-    flat = y.reshape(len(y)) if y.ndim == 2 else y
-    if flat.ndim != 1 or flat.dtype.kind not in "iufb" or not np.equal(np.mod(flat, 1), 0).all():
-        raise DataError(f"the labels have the shape {y.shape} and the type {y.dtype}; some are no whole numbers"
-                        if flat.ndim == 1 else f"the labels have the shape {y.shape}",
-                        "one whole number a sample, or one-hot rows", "set task.kind to regression if they are values")
+    if y.ndim not in (1, 2):
+        raise DataError(f"the labels have the shape {y.shape}", _LABELS, "flatten the labels")
+    flat = y.reshape(len(y))
+    if flat.dtype.kind not in "iufb" or not np.equal(np.mod(flat, 1), 0).all():
+        raise DataError(f"the labels are {y.dtype}, and some are no whole numbers", _LABELS,
+                        "set task.kind to regression if they are values")
     labels = flat.astype(np.int64)
-    most = len(class_names) if class_names else None
-    if len(labels) and (labels.min() < 0 or (most is not None and labels.max() >= most)):
-        row = int(np.flatnonzero((labels < 0) | (labels >= (most or np.inf)))[0])
-        raise DataError(f"sample {row} has the label {labels[row]}", "labels from 0 on" if most is None else
-                        f"0 to {most - 1}: there are {most} classes", "correct the label, or name its class")
+    most = len(class_names) or np.iinfo(np.int64).max
+    wrong = np.flatnonzero((labels < 0) | (labels >= most))
+    if len(wrong):
+        raise DataError(f"sample {wrong[0]} has the label {labels[wrong[0]]}", f"0 to {most - 1}: there are {most} classes"
+                        if class_names else "labels from 0 on", "correct the label, or name its class")
     return labels
 
 

@@ -30,17 +30,14 @@ def match(wanted: Mapping[str, Shape | None], found: Mapping[str, Shape]) -> dic
     """
     if len(wanted) != len(found):
         return None
-    if len(wanted) == 1:
-        (name, shape), = wanted.items()
-        (other, other_shape), = found.items()
-        return {name: other} if shape in (None, other_shape) else None
-    if set(wanted) == set(found):
-        return {name: name for name in wanted} if all(
-            shape in (None, found[name]) for name, shape in wanted.items()) else None
     by_shape = {shape: name for name, shape in found.items()}
-    if len(by_shape) < len(found) or set(wanted.values()) != set(by_shape):
+    if len(wanted) == 1 or set(wanted) == set(found):
+        pairs = dict(zip(wanted, found, strict=True)) if len(wanted) == 1 else {name: name for name in wanted}
+    elif len(by_shape) == len(found) and set(wanted.values()) == set(by_shape):
+        pairs = {name: by_shape[shape] for name, shape in wanted.items() if shape is not None}
+    else:
         return None
-    return {name: by_shape[shape] for name, shape in wanted.items() if shape is not None}
+    return pairs if all(wanted[name] in (None, found[other]) for name, other in pairs.items()) else None
 
 
 def model_inputs(model: Any) -> dict[str, Shape]:

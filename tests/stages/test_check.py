@@ -61,6 +61,21 @@ def test_the_choice_decides_the_winner(artifacts: dict[str, object], context: St
     assert _run(artifacts, context, profiles=(measured_profile(),), choice="fastest").profiles["here"].winner == "int8"
 
 
+def test_the_mean_over_several_outputs_decides_which_is_most_accurate(artifacts: dict[str, dict[str, Path]],
+                                                                      context: StageContext) -> None:
+    for name, second in (("float32", 300), ("int8", 310)):
+        path = artifacts["evaluations"][name] / "result.json"
+        result = EvaluateResult.model_validate_json(path.read_text())
+        first = result.engines["litert"].metrics
+        assert first is not None
+        several = result.engines["litert"].model_copy(update={"outputs": {"a": first, "b": metrics(second)}})
+        path.write_text(result.model_copy(update={"engines": {"litert": several}}).model_dump_json())
+    found = _run(artifacts, context, profiles=(measured_profile(),), choice="most-accurate")  # type: ignore[arg-type]
+    mean = (354 + 310) / 2 / 360
+    assert found.profiles["here"].reason == (
+        f"int8: {100 * mean:.1f} % (measured), the most-accurate of 2 that pass.")
+
+
 def test_a_board_that_takes_int8_alone_refuses_float32_by_format(artifacts: dict[str, object],
                                                                  context: StageContext) -> None:
     profile = load_profile("iot").model_copy(update={"formats": micro_profile().formats})

@@ -82,6 +82,17 @@ def test_the_reason_names_figure_and_field_of_competitors() -> None:
         "bytes.")
 
 
+def test_the_reason_speaks_of_the_tasks_own_score() -> None:
+    scored = [one.model_copy(update={"score_name": "R2"}) for one in THREE]
+    assert reason(scored, "most-accurate") == (
+        "int8qat: R2 0.990 (measured), the most-accurate of 3 that pass; float32 ties with it in R2, decided by bytes.")
+    same = [_candidate(name, 100, None, score) for name, score in (("a", 0.8), ("b", 0.9))]
+    assert reason([one.model_copy(update={"score_name": "R2"}) for one in same], "smallest") == (
+        "b: 100 bytes, the smallest of 2 that pass; a ties with it in bytes, decided by R2.")
+    unknown = [same[0].model_copy(update={"score": None, "score_name": "R2"})]
+    assert "none has a figure of R2, by which 'most-accurate' picks" in reason(unknown, "most-accurate")
+
+
 def test_without_a_winner_the_reason_is_the_nearest_miss_and_by_how_much() -> None:
     misses = [_candidate(name, size, None, None, _over(size, 100)) for name, size in (("int8", 120), ("float32", 400))]
     assert reason(misses, "smallest") == (

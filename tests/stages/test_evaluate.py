@@ -10,23 +10,26 @@ import pytest
 from pydantic import ValidationError
 
 from device_profiles.errors import DataError, EngineCrash, EngineTimeout, StageError, StoreError
-from stages import evaluate, metrics
+from stages import evaluate
 from stages.context import StageContext
-from stages.engines import registry
+from stages.datasets.prepared import Preprocessing
+from stages.engines import pool, registry
+from stages.records import Normalization, TensorSpec
+from tests.stages import two_by_two
+from tests.stages.handmade_data import classes, write_data, write_tflite
 
 
 @pytest.fixture
 def artifacts(tmp_path: Path, tiny_keras: Any, tiny_samples: np.ndarray) -> dict[str, Path]:
     """Artifacts of convert (empty), prepare and baseline; the labels are the float model's, but for every eighth."""
     folders = {name: tmp_path / name for name in ("tflite", "data", "baseline")}
-    for folder in folders.values():
-        folder.mkdir()
     outputs = tiny_keras.predict(tiny_samples, verbose=0)
     labels = outputs.argmax(axis=1)
     labels[::8] = (labels[::8] + 1) % 3
-    np.save(folders["data"] / "x_test.npy", tiny_samples)
-    np.save(folders["data"] / "y_test.npy", labels.astype(np.int64))
+    write_data(folders["data"], tiny_samples, labels.astype(np.int64), classes((6, 6, 2), 3))
+    folders["baseline"].mkdir()
     np.save(folders["baseline"] / "outputs.npy", outputs)
+    write_tflite(folders["tflite"], b"")
     return folders
 
 
@@ -38,8 +41,8 @@ def test_every_engine_is_scored_against_labels_and_float_model(
     for name, found in result.engines.items():
         assert (found.status, found.engine_version) == ("ok", registry.engine_info(name).version)
         assert found.metrics is not None
-        assert found.metrics.accuracy.value == 56 / 64
-        assert found.metrics.accuracy.samples == 64
+        assert found.metrics.headline.value == 56 / 64
+        assert found.metrics.headline.samples == 64
         assert found.drop is not None
         assert found.drop.value == 0.0
         assert found.changed == 0
@@ -62,7 +65,7 @@ def test_outputs_are_kept_and_agreements_are_between_them(
         assert agreement.equal_labels == (one.argmax(axis=1) == other.argmax(axis=1)).mean()
     reference = np.load(artifacts["baseline"] / "outputs.npy")
     found = result.engines["tflm"]
-    assert found.changed == metrics.changed_labels(reference, outputs["tflm"])
+    assert found.changed == (reference.argmax(axis=1) != outputs["tflm"].argmax(axis=1)).sum()
     assert found.largest_difference == pytest.approx(abs(reference - outputs["tflm"]).max())
 
 
@@ -101,14 +104,14 @@ def test_a_crash_is_recorded_and_makes_the_result_provisional(
 def test_a_time_limit_is_recorded_and_the_other_engines_go_on(
         error: type[EngineCrash], status: str, artifacts: dict[str, Path], tiny_tflites: dict[str, bytes],
         context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = evaluate.predict_file
+    real = pool.predict_file
 
     def fail_in_litert(job: Any, progress: Any) -> Any:
         if job.engine == "litert":
             raise error("litert", "int8", "did not answer")
         return real(job, progress)
 
-    monkeypatch.setattr(evaluate, "predict_file", fail_in_litert)
+    monkeypatch.setattr("stages.outputs.predict_file", fail_in_litert)
     (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["int8"])
     result = evaluate.run(**artifacts, options=evaluate.Options(variant="int8"), context=context)
     assert [found.status for found in result.engines.values()] == [status, "ok", "ok"]
@@ -131,13 +134,16 @@ def test_a_model_with_another_input_is_refused_with_both_shapes(
         artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], context: StageContext) -> None:
     np.save(artifacts["data"] / "x_test.npy", np.zeros((64, 8, 8, 1), np.float32))
     (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["int8"])
-    with pytest.raises(StageError, match=r"wants samples of shape \[\[6, 6, 2\]\]") as caught:
+    with pytest.raises(StageError, match=r"inputs do not fit int8 in litert: input \(8, 8, 1\)") as caught:
         evaluate.run(**artifacts, options=evaluate.Options(variant="int8"), context=context)
+    assert "(6, 6, 2)" in caught.value.allowed
     assert caught.value.next_step
 
 
-def test_a_model_whose_output_does_not_fit_the_labels_is_refused(
-        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], context: StageContext) -> None:
+def test_a_model_whose_output_does_not_fit_the_float_model_is_refused(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], context: StageContext, tmp_path: Path) -> None:
+    x, y = (np.load(artifacts["data"] / f"{letter}_test.npy") for letter in "xy")
+    write_data(tmp_path / "data", x, y, classes((6, 6, 2), 5))
     np.save(artifacts["baseline"] / "outputs.npy", np.zeros((64, 5), np.float32))
     (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["int8"])
     with pytest.raises(StageError, match=r"int8 in litert gives outputs of shape \(64, 3\)") as caught:
@@ -148,7 +154,6 @@ def test_a_model_whose_output_does_not_fit_the_labels_is_refused(
 def test_labels_beyond_the_classes_are_refused_before_an_engine_starts(
         artifacts: dict[str, Path], context: StageContext) -> None:
     np.save(artifacts["data"] / "y_test.npy", np.full(64, 9))
-    (artifacts["tflite"] / "model.tflite").write_bytes(b"never read")
     with pytest.raises(StageError, match="labels run from 9 to 9"):
         evaluate.run(**artifacts, options=evaluate.Options(), context=context)
     assert not context.log.exists()
@@ -156,15 +161,93 @@ def test_labels_beyond_the_classes_are_refused_before_an_engine_starts(
 
 def test_nan_in_the_float_models_outputs_is_refused(artifacts: dict[str, Path], context: StageContext) -> None:
     np.save(artifacts["baseline"] / "outputs.npy", np.full((64, 3), np.nan))
-    (artifacts["tflite"] / "model.tflite").write_bytes(b"never read")
     with pytest.raises(DataError, match="NaN or infinity on 64 of 64"):
         evaluate.run(**artifacts, options=evaluate.Options(), context=context)
 
 
-@pytest.mark.parametrize("gone", ["tflite/model.tflite", "data/y_test.npy", "baseline/outputs.npy"])
+def test_a_tflite_model_is_read_as_its_float_model_was(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], context: StageContext) -> None:
+    """Where the float model gives logits, outputs that happen to lie within 0..1 are logits too."""
+    outputs = np.load(artifacts["baseline"] / "outputs.npy")
+    np.save(artifacts["baseline"] / "outputs.npy", outputs * 30)
+    (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["float32"])
+    result = evaluate.run(**artifacts, options=evaluate.Options(engines=("litert",)), context=context)
+    found, labels = result.engines["litert"].metrics, np.load(artifacts["data"] / "y_test.npy")
+    shares = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+    assert found is not None
+    assert found.figures["log_loss"].value == pytest.approx(-np.log(shares[np.arange(64), labels]).mean(), rel=1e-4)
+
+
+def test_stored_samples_are_normalized_unless_the_model_has_it_inside(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], tiny_keras: Any, context: StageContext) -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (64, 6, 6, 2)).astype(np.uint8)
+    spec = TensorSpec(shape=(6, 6, 2), dtype="uint8",
+                      normalization=Normalization(kind="fixed", offset=(0.0,), scale=(255.0,)))
+    data = write_data(artifacts["data"], stored, np.load(artifacts["data"] / "y_test.npy"),
+                      classes((6, 6, 2), 3).model_copy(update={"inputs": {"input": spec}}))
+    np.save(artifacts["baseline"] / "outputs.npy", tiny_keras((stored / np.float32(255)).astype("f4")).numpy())
+    options = evaluate.Options(engines=("litert",))
+    for folded, least, most in ((False, 0, 1e-5), (True, 1e-3, 1)):
+        tflite = write_tflite(artifacts["tflite"], tiny_tflites["float32"], folded=folded)
+        result = evaluate.run(**(artifacts | {"tflite": tflite, "data": data}), options=options, context=context)
+        assert least <= (result.engines["litert"].largest_difference or 0) <= most
+
+
+def test_several_outputs_are_scored_each_and_the_largest_drop_counts(tmp_path: Path, context: StageContext) -> None:
+    samples, keras_model = two_by_two.stored(60), two_by_two.build()
+    kind, value = (each.numpy() for each in keras_model(two_by_two.normalized(samples)))
+    y = np.zeros(60, np.dtype([("kind", np.int64), ("value", np.float32, (1,))]))
+    y["kind"], y["value"] = kind.argmax(axis=1), value + np.random.default_rng(0).normal(0, 0.1, value.shape)
+    inputs = {"image": TensorSpec(shape=(6, 6, 1), dtype="uint8",
+                                  normalization=Normalization(kind="fixed", offset=(0.0,), scale=(255.0,))),
+              "age": TensorSpec(shape=(2,), dtype="float32",
+                                normalization=Normalization(kind="fixed", offset=(40.0,), scale=(12.0,)))}
+    data = write_data(tmp_path / "data", samples, y, Preprocessing(inputs=inputs, class_names=("a", "b", "c")))
+    reference = np.zeros(60, np.dtype([("value", np.float32, (1,)), ("kind", np.float32, (3,))]))
+    reference["kind"], reference["value"] = kind, value
+    (tmp_path / "baseline").mkdir()
+    np.save(tmp_path / "baseline" / "outputs.npy", reference)
+    tflite = write_tflite(tmp_path / "tflite", two_by_two.convert(keras_model, samples, "int8"))
+    options = evaluate.Options.model_validate({"engines": ("litert", "tflite-runtime"), "task": {
+        "outputs": {"value": "regression", "kind": "classification"}}})
+    result = evaluate.run(tflite=tflite, data=data, baseline=tmp_path / "baseline", options=options, context=context)
+    found = result.engines["litert"]
+    assert (found.status, list(found.outputs)) == ("ok", ["value", "kind"])
+    assert found.metrics == found.outputs["value"]
+    outputs = np.load(context.out / "outputs_litert.npy")
+    assert outputs.dtype == reference.dtype
+    assert found.changed == (outputs["kind"].argmax(axis=1) != y["kind"]).sum()
+    drops = [100 * (1 - found.outputs["kind"].headline.value),
+             100 * (1 - ((y["value"] - value) ** 2).sum() / ((y["value"] - y["value"].mean()) ** 2).sum()
+                    - found.outputs["value"].headline.value)]
+    assert found.drop is not None
+    assert found.drop.value == pytest.approx(max(drops), abs=1e-3)
+    assert found.largest_difference == pytest.approx(
+        max(abs(outputs[name] - reference[name]).max() for name in ("kind", "value")))
+    assert "litert mean score 0." in result.summary
+
+
+def test_values_are_scored_without_a_word_of_labels(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], context: StageContext) -> None:
+    outputs = np.load(artifacts["baseline"] / "outputs.npy")
+    y = outputs + np.random.default_rng(0).normal(0, 0.01, outputs.shape)
+    data = write_data(artifacts["data"], np.load(artifacts["data"] / "x_test.npy"), y.astype(np.float32),
+                      classes((6, 6, 2), 0))
+    (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["float32"])
+    options = evaluate.Options.model_validate({"engines": ("litert", "tflite-runtime"), "task": "regression"})
+    result = evaluate.run(**(artifacts | {"data": data}), options=options, context=context)
+    found = result.engines["litert"]
+    assert found.changed is None
+    assert found.metrics is not None
+    assert found.metrics.score == "r2"
+    assert result.agreements[0].equal_labels is None
+    assert result.summary.startswith(f"litert R2 {found.metrics.headline.value:.3f} (drop ")
+
+
+@pytest.mark.parametrize("gone", [
+    "tflite/model.tflite", "tflite/result.json", "data/y_test.npy", "baseline/outputs.npy"])
 def test_an_artifact_without_its_file_is_named(gone: str, artifacts: dict[str, Path], context: StageContext,
                                                tmp_path: Path) -> None:
-    (artifacts["tflite"] / "model.tflite").write_bytes(b"never read")
     (tmp_path / gone).unlink()
     with pytest.raises(StoreError, match=gone):
         evaluate.run(**artifacts, options=evaluate.Options(), context=context)
