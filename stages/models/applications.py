@@ -195,3 +195,4 @@ def _square_variance(normalization: Any) -> None:
     variance = normalization.adapt_variance.numpy()  # (3,)
     if np.allclose(variance, _DEVIATION, atol=1e-3):
         normalization.adapt_variance.assign(variance**2)
+        normalization.finalize_state()  # it computes with a constant that it makes of the variable

@@ -1,12 +1,11 @@
 """An application as one flat graph of ordinary layers: what a `.keras` file, `clone_model` and TFMOT can take.
 
-Three things in `tf_keras.applications` stand in the way, and are written again as what computes the same:
+Two things in `tf_keras.applications`, both in ConvNeXt, stand in the way. They are written again as what computes the
+same:
 
-- ConvNeXt holds `Sequential` models: their layers take their place, in a row.
-- ConvNeXt's `LayerScale`, a factor for each channel, is a class that no `.keras` file can be read back with: a 1x1
-  depthwise convolution without bias has the same weights and the same gradient.
-- EfficientNet's `Normalization` keeps mean and variance as variables, but works with constants that it makes of them
-  when it reads a file; a clone whose variables are set works with 0 and 1. They become constants of the layer.
+- `Sequential` models inside: their layers take their place, in a row.
+- `LayerScale`, a factor for each channel, is a class that no `.keras` file can be read back with: a 1x1 depthwise
+  convolution without bias has the same weights and the same gradient.
 """
 
 from __future__ import annotations
@@ -47,12 +46,7 @@ def as_flat(model: Any) -> Any:
 
 def _stands_in_the_way(layer: Any) -> bool:
     """Whether a layer is one of those that are written again."""
-    return hasattr(layer, "layers") or type(layer).__name__ == "LayerScale" or _is_adapted(layer)
-
-
-def _is_adapted(layer: Any) -> bool:
-    """Whether a normalization keeps its mean and variance as variables."""
-    return type(layer).__name__ == "Normalization" and layer.input_mean is None
+    return hasattr(layer, "layers") or type(layer).__name__ == "LayerScale"
 
 
 def _rewritten(entry: Entry, layer: Any) -> list[Entry]:
@@ -63,10 +57,6 @@ def _rewritten(entry: Entry, layer: Any) -> list[Entry]:
     if type(layer).__name__ == "LayerScale":
         scale = {"name": config["name"], "kernel_size": 1, "use_bias": False, "dtype": config["dtype"]}
         return [{"class_name": "DepthwiseConv2D", "config": scale, "name": config["name"]}]
-    if _is_adapted(layer):
-        state = {key: variable.numpy().tolist()
-                 for key, variable in (("mean", layer.adapt_mean), ("variance", layer.adapt_variance))}
-        return [dict(entry, config=config | state)]
     return [dict(entry)]
 
 

@@ -72,6 +72,7 @@ def assign_weights(model: Any, weights: dict[str, Arrays], path: Path, name: str
     for layer, (_, arrays) in pairs:
         for variable, array in zip(_variables(layer), arrays, strict=True):
             variable.assign(array)
+        layer.finalize_state()
 
 
 def _arrays(root: Any, layer: str, path: Path) -> Arrays:
