@@ -36,10 +36,10 @@ LIBRARIES = ("numpy", "scipy")
 EXTENSIONS = (".wav", ".wave")
 OTHER_SOUNDS = (".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wma")
 """Files that hold sound, and are named as skipped: a data set that is half FLAC should not go by unnoticed."""
-_CLIPS_AT_ONCE = 64
-"""Clips of one long recording that are analyzed together: some tens of megabytes on the way."""
+_FRAME_BYTES = 16 << 20
+"""Clips of one long recording whose frames take so much are analyzed together."""
 _THREADS = 2
-"""Reading, Fourier transforms and logarithms let go of the interpreter; the rest does not, so more do not pay."""
+"""One reads while another computes; Fourier transforms and logarithms let go of the interpreter."""
 _AHEAD = 16
 _AHEAD_BYTES = 32 << 20
 """Recordings that may be ready before they are asked for, and bytes of their files; one may always be."""
@@ -162,7 +162,7 @@ class AudioReader(Reader):
 
     def _samples(self) -> Iterator[tuple[int, Float32s]]:
         """(place of the recording in the listing, some of its samples), in order."""
-        front_end = self.settings.front_end
+        front_end, at_once = self.settings.front_end, _clips_at_once(self.settings.front_end)
         for place, read in enumerate(self._reads()):
             name = self.listing.files[place].name
             if read.clips is None or read.first is None:
@@ -171,8 +171,8 @@ class AudioReader(Reader):
             if len(self.examples) < _EXAMPLES:
                 self.examples[name] = as_int16(read.clips[0])
             yield place, read.first
-            for start in range(_CLIPS_AT_ONCE, len(read.clips), _CLIPS_AT_ONCE):
-                yield place, model_samples(read.clips[start:start + _CLIPS_AT_ONCE], front_end)
+            for start in range(at_once, len(read.clips), at_once):
+                yield place, model_samples(read.clips[start:start + at_once], front_end)
 
     def _reads(self) -> Iterator[_Read]:
         """Each recording in order; while one is looked at, the next ones are in the making."""
@@ -224,4 +224,10 @@ def _read(file: FolderFile, settings: Settings) -> _Read:
                         "set data.source.resample to true, or the front end's sample_rate to what the device records")
     hop = max(1, round(settings.clip_hop_s * front_end.sample_rate)) if settings.clip_hop_s else 0
     clips = cut(resample(waveform, rate, front_end.sample_rate), front_end.clip_samples, front_end.align, hop)
-    return _Read(clips=clips, first=model_samples(clips[:_CLIPS_AT_ONCE], front_end))
+    return _Read(clips=clips, first=model_samples(clips[:_clips_at_once(front_end)], front_end))
+
+
+def _clips_at_once(front_end: FrontEnd) -> int:
+    """How many clips are analyzed together."""
+    values = front_end.clip_samples if front_end.feature == "waveform" else front_end.all_frames * front_end.fft_size
+    return max(1, _FRAME_BYTES // (values * np.dtype(np.float64).itemsize))
