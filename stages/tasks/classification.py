@@ -145,8 +145,9 @@ def class_labels(y: Array, class_names: tuple[str, ...]) -> Array:
     most = len(class_names) or np.iinfo(np.int64).max
     wrong = np.flatnonzero((labels < 0) | (labels >= most))
     if len(wrong):
-        raise DataError(f"sample {wrong[0]} has the label {labels[wrong[0]]}", f"0 to {most - 1}: there are {most} classes"
-                        if class_names else "labels from 0 on", "correct the label, or name its class")
+        allowed = f"0 to {most - 1}: there are {most} classes" if class_names else "labels from 0 on"
+        raise DataError(f"sample {wrong[0]} has the label {labels[wrong[0]]}", allowed,
+                        "correct the label, or name its class")
     return labels
 
 

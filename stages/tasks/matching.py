@@ -30,14 +30,21 @@ def match(wanted: Mapping[str, Shape | None], found: Mapping[str, Shape]) -> dic
     """
     if len(wanted) != len(found):
         return None
-    by_shape = {shape: name for name, shape in found.items()}
-    if len(wanted) == 1 or set(wanted) == set(found):
-        pairs = dict(zip(wanted, found, strict=True)) if len(wanted) == 1 else {name: name for name in wanted}
-    elif len(by_shape) == len(found) and set(wanted.values()) == set(by_shape):
-        pairs = {name: by_shape[shape] for name, shape in wanted.items() if shape is not None}
+    if len(wanted) == 1:
+        pairs = dict(zip(wanted, found, strict=True))
+    elif set(wanted) == set(found):
+        pairs = {name: name for name in wanted}
     else:
-        return None
+        return _by_shape(wanted, found)
     return pairs if all(wanted[name] in (None, found[other]) for name, other in pairs.items()) else None
+
+
+def _by_shape(wanted: Mapping[str, Shape | None], found: Mapping[str, Shape]) -> dict[str, str] | None:
+    """Pairs of equal shape, where every shape is there once."""
+    names = {shape: name for name, shape in found.items()}
+    if len(names) < len(found) or set(wanted.values()) != set(names):
+        return None
+    return {name: names[shape] for name, shape in wanted.items() if shape is not None}
 
 
 def model_inputs(model: Any) -> dict[str, Shape]:
