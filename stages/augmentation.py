@@ -120,7 +120,9 @@ def augment(x: Floats, settings: Augmentation, rng: np.random.Generator, layout:
     """
     check_augmentation(settings, layout, x.shape[1:])
     if layout != "vector":
-        x = _geometry(x, settings, rng)
+        x = _move(x, settings, rng)
+    if settings.crop < 1 or settings.rotate:
+        x = _cut_and_turn(x, settings, rng)
     x = _values(x, settings, rng)
     if settings.cutout:
         x = _cutout(x, settings.cutout, rng)
@@ -134,20 +136,27 @@ def _check_length(name: str, found: int, length: int, of: str) -> None:
                          f"lower augmentation.{name}")
 
 
-def _geometry(x: Floats, settings: Augmentation, rng: np.random.Generator) -> Floats:
-    """Flip and shift by whole pixels, then crop and rotation."""
+def _move(x: Floats, settings: Augmentation, rng: np.random.Generator) -> Floats:
+    """Flip and shift by whole pixels."""
     batch, height, width = x.shape[:3]
     flips = tuple(rng.random(batch) < 0.5 if wanted else None
                   for wanted in (settings.vertical_flip, settings.horizontal_flip))
     limits = (_pixels(settings.time_shift or settings.shift, height), _pixels(settings.shift, width))
     offsets = tuple(rng.integers(-limit, limit + 1, batch) if limit else None for limit in limits)
-    if any(each is not None for each in (*flips, *offsets)):
-        x = shift_and_flip(x, offsets, flips, settings.padding)
-    if settings.crop == 1 and not settings.rotate:
+    if all(each is None for each in (*flips, *offsets)):
         return x
-    scales = np.sqrt(rng.uniform(settings.crop, 1, batch)) if settings.crop < 1 else np.ones(batch)
-    centres = rng.uniform(-0.5, 0.5, (2, batch)) * (1 - scales) if settings.crop < 1 else np.zeros((2, batch))
-    angles = np.radians(rng.uniform(-settings.rotate, settings.rotate, batch)) if settings.rotate else np.zeros(batch)
+    return shift_and_flip(x, offsets, flips, settings.padding)
+
+
+def _cut_and_turn(x: Floats, settings: Augmentation, rng: np.random.Generator) -> Floats:
+    """Crop and rotation."""
+    batch = len(x)
+    scales, centres, angles = np.ones(batch), np.zeros((2, batch)), np.zeros(batch)
+    if settings.crop < 1:
+        scales = np.sqrt(rng.uniform(settings.crop, 1, batch))
+        centres = rng.uniform(-0.5, 0.5, (2, batch)) * (1 - scales)
+    if settings.rotate:
+        angles = np.radians(rng.uniform(-settings.rotate, settings.rotate, batch))
     return resample_affine(x, scales, centres, angles, settings.padding)
 
 
