@@ -17,7 +17,7 @@ from device_profiles.records import Record
 from stages.context import StageContext
 from stages.datasets.prepared import Preprocessing, Split, read_preprocessing
 from stages.datasets.rows import Rows
-from stages.examining.gathering import Examined, draw, gather, read_splits
+from stages.examining.gathering import Examined, draw, field, gather, read_splits
 from stages.examining.labels import label_errors
 from stages.examining.nearby import near_duplicates
 from stages.examining.thumbnails import is_picture, thumbnail, write_thumbnails
@@ -79,7 +79,12 @@ def run(*, data: Path, options: Options, context: StageContext) -> ExamineResult
     labels = label_errors(examined, preprocessing, options.least_score, options.seed) if options.label_errors else (
         LabelErrors(left_out=_OFF))
     context.progress(3, 4, "pictures")
-    shown = _write_pictures(data, preprocessing, largest, near, labels, context)
+    listed = [sample for pair in near.pairs for sample in (pair.first, pair.second)]
+    listed += [one.sample for one in labels.listed]
+    shown = is_picture(preprocessing.inputs[largest].shape) and bool(listed)
+    if shown:
+        ends = examined.extremes[largest]
+        write_thumbnails(context.out, _pictures(data, listed, largest, (ends.lowest, ends.highest)))
     result = _result(splits, rows, preprocessing, examined, near, labels)
     context.progress(4, 4, "done")
     return result.model_copy(update={"thumbnails": shown})
@@ -123,7 +128,7 @@ def _summary(near: NearDuplicates, labels: LabelErrors) -> str:
 
 def _warnings(near: NearDuplicates, labels: LabelErrors, imbalance: dict[str, float], count: int) -> tuple[str, ...]:
     """What a user should look at before believing the figures."""
-    found = [_leak_text(*pair.split("/"), samples) for pair, samples in near.samples_across.items() if samples]
+    found = [_leak_text(pair, samples) for pair, samples in near.samples_across.items() if samples]
     if labels.suspected >= max(1.0, WARN_SUSPECTED * count):
         found.append(f"{labels.suspected} of {count} labels are contradicted by a cross-validated model")
     if imbalance.get("train", 1.0) >= WARN_IMBALANCE:
@@ -132,28 +137,26 @@ def _warnings(near: NearDuplicates, labels: LabelErrors, imbalance: dict[str, fl
     return tuple(found)
 
 
-def _leak_text(earlier: str, later: str, samples: int) -> str:
-    """`26 test samples nearly repeat a train sample: a score on them is too good`."""
+def _leak_text(pair: str, samples: int) -> str:
+    """`26 test samples nearly repeat a train sample: a score on such samples is too good`."""
+    earlier, _, later = pair.partition("/")
     verb = "sample nearly repeats" if samples == 1 else "samples nearly repeat"
     return f"{samples} {later} {verb} a {earlier} sample: a score on such samples is too good"
 
 
-def _write_pictures(data: Path, preprocessing: Preprocessing, largest: str, near: NearDuplicates, labels: LabelErrors,
-                    context: StageContext) -> bool:
-    """Pictures of the listed samples, where samples can be shown; whether there are any."""
-    listed = [sample for pair in near.pairs for sample in (pair.first, pair.second)]
-    listed += [one.sample for one in labels.listed]
-    if not listed or not is_picture(preprocessing.inputs[largest].shape):
-        return False
+def _pictures(data: Path, listed: list[Sample], largest: str, ends: tuple[float, float]) -> dict[str, str]:
+    """By "split/index", pictures of samples.
+
+    Args:
+        data: a prepare artifact.
+        listed: the samples.
+        largest: the input that is shown.
+        ends: what is black and white for whole numbers; others are shown between their own ends.
+    """
     stored = {name: Rows(data / f"x_{name}.npy") for name in {sample.split for sample in listed}}
-    pictures = {f"{sample.split}/{sample.index}": _picture(stored[sample.split], sample, largest) for sample in listed}
-    write_thumbnails(context.out, pictures)
-    return True
-
-
-def _picture(stored: Rows, sample: Sample, largest: str) -> str:
-    """One sample between its own lowest and highest value; bytes between 0 and 255."""
-    row = stored[sample.index]
-    values = row if row.dtype.names is None else row[largest]
-    low, high = (0.0, 255.0) if values.dtype == np.uint8 else (float(values.min()), float(values.max()))
-    return thumbnail(values, low, high)
+    found = {}
+    for sample in listed:
+        values = field(stored[sample.split][sample.index], largest)
+        low, high = ends if values.dtype.kind in "iu" else (float(values.min()), float(values.max()))
+        found[f"{sample.split}/{sample.index}"] = thumbnail(values, low, high)
+    return found

@@ -84,17 +84,26 @@ def gather(data: Path, splits: dict[str, Split], rows: dict[str, Array], preproc
     for chunk in _chunks(data, rows):
         digests += [blake2b(row.tobytes(), digest_size=8).digest() for row in chunk]
         for name, found in extremes.items():
-            found.add(chunk if chunk.dtype.names is None else chunk[name])
-        parts.append(look(chunk if chunk.dtype.names is None else chunk[largest]))
+            found.add(field(chunk, name))
+        parts.append(look(field(chunk, largest)))
     y = np.concatenate([splits[name].y[chosen] for name, chosen in rows.items()])
     return Examined(
         split=np.concatenate([np.full(len(chosen), SPLITS.index(name)) for name, chosen in rows.items()]),
         index=np.concatenate(list(rows.values())), y=y, shown=shown_labels(y, preprocessing),
-        names=tuple(splits[name].names[row] if splits[name].names else "" for name, chosen in rows.items()
-                    for row in chosen.tolist()),
+        names=tuple(name for split, chosen in rows.items() for name in _names(splits[split], chosen)),
         together=_together(splits, rows), clips=_clips(splits, rows),
         digests=np.frombuffer(b"".join(digests), np.uint64), looks=joined(parts),
         extremes={name: found.result() for name, found in extremes.items()})
+
+
+def field(stored: Array, name: str) -> Array:
+    """One input of samples that may have several."""
+    return stored if stored.dtype.names is None else stored[name]
+
+
+def _names(split: Split, chosen: Array) -> list[str]:
+    """Of each drawn sample of a split, what its source calls it."""
+    return [split.names[row] for row in chosen.tolist()] if split.names else [""] * len(chosen)
 
 
 def _chunks(data: Path, rows: dict[str, Array]) -> Iterator[Array]:

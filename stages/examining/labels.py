@@ -165,7 +165,7 @@ def _value_errors(examined: Examined, preprocessing: Preprocessing, seed: int) -
     unexplained = ((target - given)**2).sum(axis=0) / np.maximum(((target - target.mean(axis=0))**2).sum(axis=0), 1e-30)
     score = Figure(value=round(float((1 - unexplained).mean()), 4), unit="", provenance="measured", samples=len(target),
                    method="R2 on samples left out of the fit")
-    method = f"R2 of a k-nearest-neighbours and ridge mean on principal components, {FOLDS} folds"
+    method = f"mean of ridge regression and 10 neighbours on principal components, {FOLDS} folds"
     if score.value < LEAST_R2:
         return LabelErrors(method=method, score=score, left_out=(
             f"a model with an R2 of {score.value:.2f} leaves too much unexplained; at least {LEAST_R2}"))

@@ -28,8 +28,12 @@ FLOOR = 0.6
 """Least correlation of detail of a pair. Chosen on CIFAR-10, by eye, where pairs above it show the same photograph."""
 LEAST_WHOLE = 0.8
 """Least correlation of the planes themselves."""
-OUTLIER = 4.5
+OUTLIER = 5.0
 """Robust standard deviations from the middle of the similarities to the best neighbour."""
+OUTLIER_OF_THIRD = 7.5
+"""The same from the middle of those to the third best, which lies lower."""
+FAR_APART = 1.0
+"""Where the best neighbours are typically ten times nearer than the third, most samples have a copy."""
 MOST_LISTED = 12
 _CALIBRATED_ON = 1000
 _BLOCK = 1000
@@ -88,19 +92,22 @@ class _Compared:
                                   min(NEIGHBOURS, len(rows) - 1))
 
     def threshold(self, seed: int) -> float:
-        """From how alike a pair counts, by the best neighbour of some samples.
+        """From how alike a pair counts, by the best neighbours of some samples; by the third where most have a copy.
 
-        Computed on d = -log10(1 - similarity), whose distribution is near normal: middle and deviation from its 5 %
-        and 25 % quantiles, which stay put while up to three quarters of the samples are duplicates.
+        Computed on d = -log10(1 - similarity), whose distribution is near normal in unrelated samples. A data set in
+        which nearly everything has three copies or more cannot be told from one whose samples are all alike.
         """
         count = len(self.rows)
         some = np.random.default_rng((seed, 1)).choice(count, min(count, _CALIBRATED_ON), replace=False)
         pairs = np.stack([np.repeat(some, self.neighbours.shape[1]), self.neighbours[some].ravel()], axis=1)
-        best = self._similarity(pairs).reshape(len(some), -1).max(axis=1)
-        low, quarter = np.quantile(-np.log10(np.maximum(1 - best, 1e-7)), (0.05, 0.25))
-        deviation = max((quarter - low) / (1.645 - 0.674), 0.01)
-        middle = quarter + 0.674 * deviation
-        return float(min(max(1 - 10.0 ** -(middle + OUTLIER * deviation), FLOOR), 0.9999))
+        alike = np.sort(self._similarity(pairs).reshape(len(some), -1), axis=1)[:, ::-1]  # best first
+        nearness = -np.log10(np.maximum(1 - alike, 1e-7))
+        middle, deviation = _middle(nearness[:, 0])
+        end = middle + OUTLIER * deviation
+        third, its_deviation = _middle(nearness[:, min(2, nearness.shape[1] - 1)])
+        if middle - third > FAR_APART:
+            end = third + OUTLIER_OF_THIRD * its_deviation
+        return float(min(max(1 - 10.0**-end, FLOOR), 0.9999))
 
     def above(self, threshold: float) -> _Similar:
         """All neighbouring pairs that are at least so alike, parts of one recording left out."""
@@ -123,6 +130,16 @@ class _Compared:
         if self.detail is None:
             return np.asarray(np.einsum("ij,ij->i", self.grid[pairs[:, 0]], self.grid[pairs[:, 1]]))
         return shifted_correlation(self.detail, pairs)
+
+
+def _middle(values: Array) -> tuple[float, float]:
+    """Middle and deviation of the normal distribution that has the same 5 % and 25 % quantiles.
+
+    These stay near where they are while up to half of the values are drawn away upwards.
+    """
+    low, quarter = np.quantile(values, (0.05, 0.25))
+    deviation = max(float(quarter - low) / (1.645 - 0.674), 0.01)
+    return float(quarter) + 0.674 * deviation, deviation
 
 
 def nearest(points: Array, count: int) -> Array:

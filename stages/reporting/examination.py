@@ -28,7 +28,7 @@ def model_rows(model: ModelResult | None) -> Rows:
         rows.append(("translation", f"outputs differ by at most {model.proof:.1e} from the model as given, on "
                                     f"{plural(model.proof_samples, 'sample')}" + (
                                         f" ({model.proof_on})" if model.proof_on else "")))
-    rows += [("written differently", text) for text in model.changed]
+    rows += [(f"written differently: {name}", text) for name, text in model.changed.items()]
     return [*rows, *(("trusted", text) for text in model.trusted)]
 
 
@@ -73,7 +73,9 @@ def _extreme_text(one: InputExtremes) -> str:
     shares = (quantity(share, "fraction") for share in (one.share_lowest, one.share_highest))
     low, high = (f"{value:g}" for value in (one.lowest, one.highest))
     text = "{} to {} as stored; {} of all at the lowest, {} at the highest".format(low, high, *shares)
-    return text + (f"; {plural(one.clipped_samples, 'sample')} with more than a fifth of the values at one end" if one.clipped_samples else "")
+    if one.clipped_samples:
+        text += f"; {plural(one.clipped_samples, 'sample')} with more than a fifth of the values at one end"
+    return text
 
 
 def _groups(found: ExamineResult) -> Iterator[tuple[str, str]]:
@@ -88,17 +90,22 @@ def _near_rows(found: NearDuplicates) -> Iterator[tuple[str, str]]:
     if found.left_out:
         yield "near-duplicates", f"not looked for: {found.left_out}"
         return
-    for pair, count in found.across.items():
-        later = pair.partition("/")[2]
-        yield f"near-duplicates across {pair}", f"{plural(count, 'pair')}" + (
-            f", {plural(found.samples_across.get(pair, 0), f'{later} sample')}" if count else "")
-    for name, count in found.within.items():
-        yield f"near-duplicates in {name}", plural(count, "pair")
+    yield "near-duplicates across splits", ", ".join(_across_text(found, pair) for pair in found.across)
+    yield "near-duplicates inside", ", ".join(f"{plural(count, 'pair')} in {name}" for name, count in
+                                              found.within.items())
     yield "looked for by", found.method
+
+
+def _across_text(found: NearDuplicates, pair: str) -> str:
+    """`27 pairs train/test (26 test samples)`."""
+    count, later = found.across[pair], pair.partition("/")[2]
+    samples = f" ({plural(found.samples_across.get(pair, 0), f'{later} sample')})" if count else ""
+    return f"{plural(count, 'pair')} {pair}{samples}"
 
 
 def _label_rows(found: LabelErrors) -> Iterator[tuple[str, str]]:
     """Suspected label errors: how many, and what the suspicion is worth."""
     if found.score is not None:
-        yield "cross-validated check of labels", f"{figure_text(found.score)}, {found.method}"
+        name = "accuracy" if found.score.unit == "fraction" else "R2"
+        yield "cross-validated check of labels", f"{name} {figure_text(found.score)}, {found.method}"
     yield "suspected label errors", f"none listed: {found.left_out}" if found.left_out else f"{found.suspected:,}"

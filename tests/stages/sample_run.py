@@ -5,7 +5,10 @@ Its numbers are invented for tests of rendering and stand nowhere else. Change o
 
 from __future__ import annotations
 
+import numpy as np
+
 from device_profiles.records import Figure
+from stages.examining.thumbnails import thumbnail
 from stages.records import (
     Agreement,
     BaselineResult,
@@ -15,17 +18,26 @@ from stages.records import (
     EngineBenchmark,
     EngineEvaluation,
     EvaluateResult,
+    ExamineResult,
+    GroupSizes,
     History,
     Host,
+    InputExtremes,
+    LabelErrors,
     LimitVerdict,
     Metrics,
+    ModelResult,
+    NearDuplicates,
+    NearPair,
     Normalization,
     OperatorTime,
     PrepareResult,
     ProfileCheck,
     PruneResult,
     QuantizeResult,
+    Sample,
     SplitReport,
+    SuspectedLabel,
     TensorSpec,
     TrainResult,
     VariantCheck,
@@ -209,6 +221,70 @@ def sources() -> Sources:
                    evaluated={name: _evaluation(name) for name in VARIANTS},
                    baseline=BaselineResult(summary="baseline", metrics=metrics(354)), benchmark=_benchmark(),
                    check=check())
+
+
+def regression_sources() -> Sources:
+    """The made-up run as a regression: R2, errors, no classes, no predictions that change."""
+    found = sources()
+
+    def scored(less: float) -> Metrics:
+        figures = {"r2": figure(0.912 - less, "fraction", samples=89, spread=0.03),
+                   "rmse": figure(52.1 + less, "target", samples=89, spread=2.0),
+                   "mae": figure(41.8, "target", samples=89, spread=1.5)}
+        return Metrics(task="regression", samples=89, score="r2", figures=figures)
+
+    def evaluated(one: EvaluateResult) -> EvaluateResult:
+        engines = {name: engine.model_copy(update={"metrics": scored(0.004) if engine.metrics else None,
+                                                   "changed": None}) for name, engine in one.engines.items()}
+        agreements = tuple(pair.model_copy(update={"equal_labels": None}) for pair in one.agreements)
+        return one.model_copy(update={"engines": engines, "agreements": agreements})
+
+    split = SplitReport(samples=89)
+    data = found.data.model_copy(update={
+        "source": "diabetes", "task": "regression", "class_names": (),
+        "inputs": {"input": TensorSpec(shape=(10,), dtype="float32")},
+        "splits": dict.fromkeys(("train", "validation", "test"), split)})
+    trainings = {name: one.model_copy(update={"history": one.history.model_copy(update={"score_name": "R2"})})
+                 for name, one in found.trainings.items() if one.history is not None}
+    return found.model_copy(update={
+        "data": data, "trainings": trainings, "baseline": BaselineResult(summary="", metrics=scored(0)),
+        "evaluated": {name: evaluated(one) for name, one in found.evaluated.items()}})
+
+
+def examination(thumbnails: bool = True) -> ExamineResult:
+    """A closer look that found a leak and a doubtful label."""
+    first = Sample(split="train", index=12, name="7/0012.png", label="7")
+    leaked, inside = Sample(split="test", index=4, label="9"), Sample(split="train", index=13, label="7")
+    near = NearDuplicates(
+        method="correlation of detail", within={"train": 1, "validation": 0, "test": 0},
+        across={"train/validation": 0, "train/test": 1, "validation/test": 0},
+        samples_across={"train/validation": 0, "train/test": 1, "validation/test": 0},
+        pairs=(NearPair(first=first, second=leaked, similarity=0.9912),
+               NearPair(first=first, second=inside, similarity=0.9955)))
+    labels = LabelErrors(method="logistic regression, 5 folds", suspected=1, listed=(
+        SuspectedLabel(sample=leaked, suggested="7", margin=0.93),),
+        score=figure(0.978, "fraction", samples=1797))
+    return ExamineResult(
+        summary="1 near-duplicate pair across splits", warnings=("1 test sample nearly repeats a train sample",),
+        samples={"train": 1077, "validation": 360, "test": 360},
+        examined={"train": 1077, "validation": 360, "test": 360},
+        imbalance={"train": 1.01}, near_duplicates=near, label_errors=labels, thumbnails=thumbnails,
+        extremes={"input": InputExtremes(lowest=0, highest=16, share_lowest=0.489, share_highest=0.091,
+                                         clipped_samples=2)},
+        groups={"train": GroupSizes(groups=6, smallest=20, median=180, largest=240)})
+
+
+def thumbnails() -> dict[str, str]:
+    """Pictures of the samples that `examination` lists."""
+    picture = thumbnail(np.arange(64, dtype=np.uint8).reshape(8, 8), 0, 64)
+    return dict.fromkeys(("train/12", "train/13", "test/4"), picture)
+
+
+def model() -> ModelResult:
+    """A model that was bridged."""
+    return ModelResult(summary="bridged", origin="models/mine.keras", kind="keras3", trained=True, parameters=78_666,
+                       layers=41, changed={"act": "x * relu6(x + 3) / 6"}, proof=3.1e-6, proof_samples=64,
+                       proof_on="training samples")
 
 
 def heading() -> Heading:
