@@ -25,6 +25,7 @@ from stages.models.origin import Origin
 
 ANSWER = "answer.json"
 _MESSAGE_CHARACTERS = 600
+_KERAS_CAUSE = "Exception encountered: "
 
 
 def main(folder: Path) -> None:
@@ -81,7 +82,8 @@ def _answer_with(folder: Path) -> Callable[[type[BaseException], BaseException, 
 
 
 def first_sentence(text: str) -> str:
-    """The first line that says something, cut where it runs on."""
+    """The first line that says something, cut where it runs on; of Keras's nested messages the innermost one's."""
+    text = text.rpartition(_KERAS_CAUSE)[2]
     line = next((line.strip() for line in text.splitlines() if line.strip()), "no message")
     return line if len(line) <= _MESSAGE_CHARACTERS else line[:_MESSAGE_CHARACTERS] + "..."
 

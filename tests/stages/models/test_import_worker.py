@@ -55,4 +55,5 @@ def test_the_worker_ends_when_its_parent_goes(tmp_path: Path) -> None:
 def test_a_message_is_its_first_line_that_says_something() -> None:
     assert first_sentence("\n  \n  first  \nsecond") == "first"
     assert first_sentence("") == "no message"
+    assert first_sentence("outer\nException encountered: inner\nException encountered: cause\nmore") == "cause"
     assert len(first_sentence("x" * 5000)) == 603
