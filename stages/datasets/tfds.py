@@ -22,6 +22,9 @@ from stages.datasets.records import SPLITS, TRAIN, LabelKind, Reader
 from stages.datasets.tensors import DatasetPart, DatasetReader
 
 LIBRARIES = ("tensorflow", "tensorflow-datasets")
+PIP = "pip install tensorflow-datasets importlib_resources"
+"""The second one is needed to prepare a data set, and not named among the requirements of the first (4.9.10)."""
+
 _NAME = re.compile(r"(?P<name>\w+)(/(?P<config>[\w.-]+))?(:(?P<version>\d+\.\d+\.\d+))?")
 Split = Literal["train", "validation", "test"]
 
@@ -62,7 +65,7 @@ def open_reader(settings: Settings, labels: LabelKind) -> Reader:
     """
     if find_spec("tensorflow_datasets") is None:
         raise DataError("the package tensorflow-datasets is not installed", "it, for data.source tfds",
-                        "pip install tensorflow-datasets")
+                        PIP)
     builder = _builder(settings)
     if not builder.info.supervised_keys or len(builder.info.supervised_keys) != 2:
         features = ", ".join(builder.info.features)
