@@ -21,7 +21,7 @@ from stages.datasets.records import VALIDATION
 from stages.models import BUILDERS, MODEL_NAMES, build_model
 from stages.models.applications import PREFIX
 from stages.models.arrays import Array, as_mapping
-from stages.models.files import MODEL_FILE, load_model, save_model
+from stages.models.files import MODEL_FILE, Trust, load_model, save_model, write_trust
 from stages.models.framework import tensorflow_turn
 from stages.models.importing import PROOF_SAMPLES, Imported, ImportSettings, import_model
 from stages.models.origin import Origin, digest_of, origin_of
@@ -151,6 +151,7 @@ def _take_in(origin: Origin, task: Task, preprocessing: Preprocessing, data: Pat
     size = output_size(task, preprocessing) if origin.kind == "function" else None
     taken = import_model(origin, settings, context.out, log=context.log, samples=_by_name(samples), input_shape=shape,
                          classes=size, progress=context.progress)
+    write_trust(context.out, Trust(code=options.trust, custom_objects=options.custom_objects))
     if taken.artifact == MODEL_FILE:
         with tensorflow_turn(options.seed, context.log):
             task.check_model(load_model(context.out), preprocessing)

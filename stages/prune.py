@@ -7,7 +7,6 @@ values.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from pydantic import Field, model_validator
 from device_profiles.errors import ModelError, StageError, near_miss
 from stages import clustering
 from stages.context import StageContext
-from stages.datasets.prepared import PREPROCESSING_FILE
-from stages.models.files import load_model, save_model
+from stages.models.files import copy_companions, load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.records import History, PruneResult
 from stages.tasks.settings import TaskSettings
@@ -93,7 +91,7 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext) -> 
         else:
             finished, result = _cluster(source, options.clusters or 0, lesson, options, context)
         save_model(finished, context.out)
-    shutil.copyfile(model / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
+    copy_companions(model, context.out)
     return result
 
 

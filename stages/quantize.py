@@ -7,7 +7,6 @@ values (CQAT), after both, both (PCQAT). What is left is counted in the kernels,
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -18,11 +17,12 @@ from pydantic import Field
 from device_profiles.errors import StageError
 from stages import clustering
 from stages.context import StageContext
-from stages.datasets.prepared import PREPROCESSING_FILE, read_preprocessing, read_split
+from stages.datasets.labels import are_classes, class_counts, strata
+from stages.datasets.prepared import read_preprocessing, read_split
 from stages.datasets.records import TRAIN
 from stages.models import qat
 from stages.models.arrays import as_mapping
-from stages.models.files import load_model
+from stages.models.files import copy_companions, load_model
 from stages.models.framework import tensorflow_turn
 from stages.prune import MISSED_SHARE, read_kernels, share_of_zeros
 from stages.recipes import rules_for
@@ -102,18 +102,20 @@ def run(*, data: Path, options: Options, context: StageContext, model: Path | No
 
 def _choose_recipe(data: Path, options: Options, context: StageContext) -> QuantizeResult:
     """The calibration set and recipe of a post-training format."""
-    classes = len(read_preprocessing(data).class_names)
+    names = read_preprocessing(data).class_names
     counts: tuple[int, ...] = ()
+    chosen = 0
     if options.format in CALIBRATED_FORMATS:
         train = read_split(data, TRAIN)
-        rows = choose_calibration(train.y, classes, options.calibration_samples, options.seed)
+        rows = choose_calibration(train.y, len(names), options.calibration_samples, options.seed)
         np.save(context.out / CALIBRATION_FILE, train.x[rows])
-        counts = tuple(np.bincount(train.y[rows], minlength=classes).tolist())
+        chosen, counts = len(rows), class_counts(train.y[rows], len(names))
     _write_recipe(options, context.out)
-    samples = sum(counts)
-    shown = f"{samples} calibration samples, {min(counts)} to {max(counts)} a class" if counts else "no calibration"
+    shown = f"{chosen} calibration samples" if chosen else "no calibration"
+    if counts and are_classes(train.y):
+        shown += f", {min(counts)} to {max(counts)} a class"
     return QuantizeResult(summary=f"{options.format}: {shown}", format=options.format, method=options.method,
-                          calibration_samples=samples, calibration_class_counts=counts)
+                          calibration_samples=chosen, calibration_class_counts=counts)
 
 
 def choose_calibration(y: NDArray[np.int64], classes: int, samples: int, seed: int) -> NDArray[np.int64]:
@@ -130,8 +132,9 @@ def choose_calibration(y: NDArray[np.int64], classes: int, samples: int, seed: i
     Returns:
         (at most `samples`,) row numbers, ascending.
     """
+    y, _ = strata(y, ())
     shuffled = [np.random.default_rng((seed, label)).permutation(np.flatnonzero(y == label))
-                for label in range(classes)]
+                for label in range(max(1, classes))]
     # the k-th sample of every class comes before the (k+1)-th of any
     turns = sorted((place, label, int(row)) for label, rows in enumerate(shuffled) for place, row in enumerate(rows))
     return np.sort(np.array([row for _, _, row in turns[:samples]], np.int64))
@@ -151,7 +154,7 @@ def _train_quantized(model: Path, data: Path, options: Options, context: StageCo
         plain = qat.as_plain(quantized, source, options.method)
         sparsity, shared = _verify_kept(read_kernels(source), qat.kernels(plain), options)
         qat.save_qat(plain, model, context.out)
-    shutil.copyfile(model / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
+    copy_companions(model, context.out)
     _write_recipe(options, context.out)
     score = score_text(history.score_name, history.validation_score[history.best_epoch])
     return QuantizeResult(summary=f"{options.method}: validation {score}", format=options.format,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,9 +13,8 @@ from pydantic import Field
 
 from device_profiles.errors import ModelError, StageError, near_miss
 from stages.context import StageContext
-from stages.datasets.prepared import PREPROCESSING_FILE
 from stages.models.applications import is_backbone
-from stages.models.files import load_model, save_model
+from stages.models.files import copy_companions, load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.records import History, TrainResult
 from stages.tasks.settings import TaskSettings
@@ -70,7 +68,7 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext) -> 
         histories.append(fit(keras_model, lesson, options, options.seed, context))
         save_model(keras_model, context.out)
         parameters = int(keras_model.count_params())
-    shutil.copyfile(data / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
+    copy_companions(model, context.out)
     history = _joined(histories)
     return TrainResult(summary=summarize(history, len(lesson.validation.y)), history=history, parameters=parameters)
 

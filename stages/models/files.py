@@ -8,15 +8,59 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from device_profiles.errors import ModelError
+from device_profiles.records import Record
+from stages.datasets.prepared import PREPROCESSING_FILE
+from stages.imports import load_function, working_folder_importable
 
 MODEL_FILE = "model.keras"
+TRUST_FILE = "trust.json"
 _DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 _DATE_SAVED = "1980-01-01@00:00:00"
+
+
+class Trust(Record):
+    """What a user has said of a model file: it goes with every model that is made of it.
+
+    Attributes:
+        code: Python code in the file may run.
+        custom_objects: the user's own classes and functions, as package.module:Class.
+    """
+
+    code: bool = False
+    custom_objects: tuple[str, ...] = ()
+
+
+def write_trust(folder: Path, trust: Trust) -> None:
+    """Write `trust.json` where there is anything to say."""
+    if trust != Trust():
+        (folder / TRUST_FILE).write_text(trust.model_dump_json(indent=2) + "\n", "utf-8")
+
+
+def read_trust(folder: Path) -> Trust:
+    """What `trust.json` of an artifact says; no trust where there is none.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    try:
+        return Trust.model_validate_json((folder / TRUST_FILE).read_bytes())
+    except FileNotFoundError:
+        return Trust()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / TRUST_FILE} cannot be read: {error}", "", "litesmith model") from error
+
+
+def copy_companions(source: Path, target: Path) -> None:
+    """Copy what goes with every model from one artifact to the next: `preprocessing.json`, `trust.json`."""
+    shutil.copyfile(source / PREPROCESSING_FILE, target / PREPROCESSING_FILE)
+    if (source / TRUST_FILE).exists():
+        shutil.copyfile(source / TRUST_FILE, target / TRUST_FILE)
 
 
 def save_model(model: Any, folder: Path) -> Path:
@@ -50,7 +94,7 @@ def fix_dates(archive: bytes) -> bytes:
 
 
 def load_model(folder: Path) -> Any:
-    """Read `model.keras` of an artifact; uncompiled, and without running code that the file carries.
+    """Read `model.keras` of an artifact; uncompiled, and without running code that the file carries unless it is trusted.
 
     Args:
         folder: a train, prune or quantize artifact.
@@ -65,8 +109,11 @@ def load_model(folder: Path) -> Any:
 
     path = folder / MODEL_FILE
     _check_archive(path)
+    trust = read_trust(folder)
+    own = {name.rpartition(":")[2].rpartition(".")[2]: load_function(name) for name in trust.custom_objects}
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        with working_folder_importable():
+            return keras.models.load_model(path, compile=False, safe_mode=not trust.code, custom_objects=own or None)
     except (ValueError, TypeError, KeyError, OSError, ImportError, AttributeError) as error:
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelError(f"{path} cannot be loaded: {reason}", "a .keras file that tf_keras wrote, without own code",
