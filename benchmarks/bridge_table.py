@@ -1,10 +1,11 @@
 """Every architecture of `keras.applications` over the bridge: is it bridged, proven, taken by TFMOT's QAT, converted?
 
-    python benchmarks/bridge_table.py [NAME ...] [--again] [--minutes 30] [--markdown]
+    python benchmarks/bridge_table.py [NAME ...] [--again] [--minutes 30] [--docs]
 
 Each is built in Keras 3 for 96x96x3 inputs and 10 classes (logits), with random weights: biases, scales and batch
 normalization statistics are drawn, too, so that no layer is a neutral one. One process each; what is in
-`benchmarks/results/bridge_table.json` is not done again. `--markdown` prints the table for docs/bridge.md and stops.
+`benchmarks/results/bridge_table.json` is not done again. First all are bridged, proven and converted, then QAT is asked,
+smallest model first. `--docs` writes the table into docs/bridge.md from the JSON file and stops.
 
 QAT is asked as `stages.models.qat.quantize_aware` asks TFMOT, but the layers whose class TFMOT's registry does not have
 are left in float from the start instead of one by one: the large models would take hours.
@@ -23,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+PAGE = Path(__file__).parent.parent / "docs" / "bridge.md"
+BEGIN, END = "<!-- table: benchmarks/bridge_table.py --docs -->", "<!-- end of table -->"
 RESULTS = Path(__file__).parent / "results" / "bridge_table.json"
 SIZE, CLASSES, SAMPLES, SEED = 96, 10, 4, 3
 SCALED_INSIDE = ("ConvNeXt", "EfficientNet", "MobileNetV3")  # these take 0..255; the others -1..1
@@ -107,11 +110,12 @@ def converted(model: Any) -> str:
 
 def quantized(name: str) -> dict[str, Any]:
     """Whether TFMOT takes the bridged model, and which kinds of layers it leaves in float."""
-    from stages.models import qat
-    from stages.models.bridge import bridge
     from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
         default_8bit_quantize_registry as registry,
     )
+
+    from stages.models import qat
+    from stages.models.bridge import bridge
 
     model = bridge(built(name)[0]).model
     kinds = {layer.name: type(layer).__name__ for layer in model.layers}
@@ -151,7 +155,7 @@ def shown(name: str, row: dict[str, Any]) -> str:
     """One line of the table."""
     if not row.get("bridged"):
         why = " ".join(str(row.get("bridged_why", "")).split())
-        return f"| `{name}` | {row.get('parameters', 0):,} | | no: {why} | | | | | |"
+        return f"| `{name}` | | | {f'no: {why}' if why else 'not tried'} | | | | | |"
     return (f"| `{name}` | {row['parameters']:,} | {row['layers']:,} | yes | {row['largest_difference']:.1e} | "
             f"{row['scale']:.2f} | {row['bridge_s']:.1f} | {shown_qat(row)} | {row['tflite']} |")
 
@@ -163,25 +167,38 @@ def shown_qat(row: dict[str, Any]) -> str:
     return "yes" if row.get("qat") == "yes" else str(row.get("qat_why", "not tried"))
 
 
+def table(rows: dict[str, Any]) -> str:
+    """The table: a line for each architecture there is."""
+    return "\n".join([HEAD, *(shown(name, rows.get(name, {})) for name in names())])
+
+
+def write_page(rows: dict[str, Any]) -> None:
+    """Put the table into docs/bridge.md, between its marks."""
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--phase", choices=("bridged", "qat"), default="")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--docs", action="store_true")
     words = parser.parse_args()
     if words.phase:
         print(json.dumps((measure if words.phase == "bridged" else quantized)(words.names[0])))
         return
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    if words.markdown:
-        print("\n".join([HEAD, *(shown(name, rows[name]) for name in sorted(rows))]))
+    if words.docs:
+        write_page(rows)
         return
     for phase in ("bridged", "qat"):
         chosen = words.names or names()
         for name in chosen if phase == "bridged" else sorted(chosen, key=lambda name: rows[name].get("layers", 0)):
-            if words.again or rows.get(name, {}).get(phase) is None and (phase == "bridged" or rows[name]["bridged"]):
+            undone = rows.get(name, {}).get(phase) is None and (phase == "bridged" or rows[name]["bridged"])
+            if words.again or undone:
                 rows[name] = rows.get(name, {}) | run_one(name, phase, words.minutes)
                 RESULTS.write_text(json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
                 print(shown(name, rows[name]), flush=True)

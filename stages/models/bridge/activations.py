@@ -1,6 +1,6 @@
 """Activation functions. Keras 2 has the older ones; the others are written with layers and TensorFlow functions.
 
-Formulas are those of `keras.ops.nn` (TensorFlow backend, Keras 3.15). Forms that TFMOT's 8-bit scheme knows are preferred:
+Formulas are those of `keras.ops.nn` (TensorFlow backend, Keras 3.15). Layers are preferred, for TFMOT can copy them:
 `ReLU(6.0)` rather than a function, `Multiply` and `Rescaling` rather than `*` and `+`.
 """
 

@@ -16,9 +16,9 @@ Twin = Callable[..., Any]
 MakeTwin = Callable[["Builder", Any, str], Twin]
 RunOperation = Callable[["Builder", Step], Any]
 
-
 _APPLICATIONS = "keras.src.applications"
-_APPLICATION_FILES = {"LayerScale": "convnext", "StochasticDepth": "convnext", "CustomScaleLayer": "inception_resnet_v2"}
+_APPLICATION_FILES = {"LayerScale": "convnext", "StochasticDepth": "convnext",
+                      "CustomScaleLayer": "inception_resnet_v2"}
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Builder:
         if known is not None:
             return known
         kind = type(layer).__name__
-        built_in = getattr(keras.layers, kind, None) is type(layer)
+        built_in = any(known is type(layer) for known in vars(keras.layers).values())
         if kind not in self.layers or not (built_in or _is_of_applications(layer)):
             raise refusal(layer, name, "has no twin in Keras 2" if built_in
                           else "is a custom layer, whose code the bridge does not read")

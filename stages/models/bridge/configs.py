@@ -8,7 +8,7 @@ from typing import Any
 from stages.models.bridge.records import refusal
 
 _IMMATERIAL = frozenset({
-    "name", "dtype", "build_config", "autocast",  # set anew; everything is computed in float32
+    "name", "trainable", "dtype", "build_config", "autocast",  # set anew; everything is computed in float32
     "use_cudnn", "flash_attention",  # which kernel computes it
     "lora_rank", "lora_alpha",  # added into the kernel
     "quantization_config", "gptq_unpacked_column_size",  # a quantized layer is refused before
@@ -39,14 +39,12 @@ def translate(builder: Any, layer: Any, name: str, target: type, skip: tuple[str
     accepted, defaults = parameters(target), parameters(type(layer))
     result: dict[str, Any] = {"trainable": layer.trainable}
     for key, value in layer.get_config().items():
-        if key in _IMMATERIAL or key in skip or key == "trainable" or key.endswith("_initializer"):
-            continue
-        if key.endswith(("_regularizer", "_constraint")):
-            carried = _carried_over(builder, name, key, value) if value is not None and key in accepted else None
-            result |= {} if carried is None else {key: carried}
+        if key in _IMMATERIAL or key in skip or key.endswith("_initializer"):
             continue
         key = _RENAMED.get((type(layer).__name__, key), key)
-        if key in accepted or (key == "zero_output_for_mask" and value):
+        if key.endswith(("_regularizer", "_constraint")):
+            result |= _carried_over(builder, name, key, value) if key in accepted else {}
+        elif key in accepted or (key == "zero_output_for_mask" and value):
             result[key] = value
         elif not _is_default(value, defaults.get(key, _UNDECLARED.get(key))):
             raise refusal(layer, name, f"has {key}={value!r}, which Keras 2 does not know",
@@ -84,15 +82,16 @@ def _is_default(value: Any, default: Any) -> bool:
     return value is None or value == default or value == "channels_last"
 
 
-def _carried_over(builder: Any, name: str, key: str, value: Any) -> Any:
-    """A regularizer or constraint as Keras 2's; None with a note where there is none of that name."""
+def _carried_over(builder: Any, name: str, key: str, value: Any) -> dict[str, Any]:
+    """A regularizer or constraint as Keras 2's, by argument; none, with a note, where Keras 2 has none of that name."""
     import tf_keras
 
+    if value is None:
+        return {}
     home = tf_keras.regularizers if key.endswith("_regularizer") else tf_keras.constraints
     kind = value.get("class_name", "") if isinstance(value, dict) else ""
     made = getattr(home, kind, None)
-    module = value.get("module") if isinstance(value, dict) else None
-    if not isinstance(made, type) or module not in ("keras.regularizers", "keras.constraints"):
+    if not isinstance(made, type) or value.get("module") not in ("keras.regularizers", "keras.constraints"):
         builder.note(name, f"{key} left out: it acts in training alone and Keras 2 has none called '{kind}'")
-        return None
-    return made(**value.get("config", {}))
+        return {}
+    return {key: made(**value.get("config", {}))}

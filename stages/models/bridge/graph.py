@@ -1,7 +1,7 @@
 """The calls of a Keras 3 model one after another, nested models opened.
 
-The walk is an interpreter: the same code builds the Keras 2 model (values are symbolic tensors of `tf_keras`) and, when a
-proof fails, computes the Keras 3 model's activations step by step (values are arrays).
+The walk is an interpreter: the same code builds the Keras 2 model (values are symbolic tensors of `tf_keras`) and, when
+a proof fails, computes the Keras 3 model's activations step by step (values are arrays).
 """
 
 from __future__ import annotations
@@ -82,33 +82,34 @@ class Walk:
         if not is_graph(operation):
             return self.run(Step(operation, self.names[id(operation)], args, kwargs, node.input_tensors, node.outputs,
                                  training))
-        fixed = kwargs.pop("training", None)
+        fixed = kwargs.get("training")
         inner = functional_of(operation)
-        given = _inner_inputs(operation, inner, [*args, *kwargs.values()])
-        shapes = _inner_inputs(operation, inner, [*node.arguments.args, *node.arguments.kwargs.values()])
-        return self.outputs(operation, self._adapt(operation, inner, given, shapes), training if fixed is None else fixed)
+        given = _inner_inputs(operation, inner, args, kwargs)
+        outer = _inner_inputs(operation, inner, node.arguments.args, node.arguments.kwargs)
+        return self.outputs(operation, self._adapted(operation, inner, given, outer),
+                            training if fixed is None else fixed)
 
-    def _adapt(self, model: Any, inner: Any, given: Sequence[Any], outer: Sequence[Any]) -> list[Any]:
+    def _adapted(self, model: Any, inner: Any, given: Sequence[Any], outer: Sequence[Any]) -> list[Any]:
         """Values as the nested model's inputs want them."""
         adapted = []
         for value, tensor, wanted in zip(given, outer, inner.inputs, strict=True):
             if len(tensor.shape) != len(wanted.shape):
                 raise refusal(model, model.name, f"is given a tensor of rank {len(tensor.shape)} for an input of rank "
-                              f"{len(wanted.shape)}", "reshape it before the nested model", "tensors of the input's rank")
-            same = tensor.dtype == wanted.dtype or "float" in tensor.dtype and "float" in wanted.dtype
+                              f"{len(wanted.shape)}", "reshape it before the nested model",
+                              "tensors of the input's rank")
+            same = tensor.dtype == wanted.dtype or ("float" in tensor.dtype and "float" in wanted.dtype)
             adapted.append(value if same else self.cast(value, wanted.dtype, f"{model.name}_cast"))
         return adapted
 
 
-def _inner_inputs(model: Any, inner: Any, given: Sequence[Any]) -> list[Any]:
-    """What a nested model was called with, flat, in the order of its inputs."""
+def _inner_inputs(model: Any, inner: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """What a nested model was called with, flat, in the order of its inputs; masks travel on the tensors."""
     import keras
 
-    given = [value for value in given if value is not None]
-    if len(given) == 1 and isinstance(given[0], Mapping):
-        named = given[0]
-        return [named[tensor.name] if tensor.name in named else named[key]
-                for tensor, key in zip(inner.inputs, sorted(named), strict=True)]
+    given = args[0] if args else kwargs.get("inputs")
+    if isinstance(given, Mapping):
+        return [given[tensor.name] if tensor.name in given else given[key]
+                for tensor, key in zip(inner.inputs, sorted(given), strict=True)]
     flat = keras.tree.flatten(given)
     if len(flat) != len(inner.inputs):
         raise refusal(model, model.name, f"is called with {len(flat)} tensors and has {len(inner.inputs)} inputs",
@@ -121,8 +122,8 @@ def is_graph(operation: Any) -> bool:
     import keras
     from keras.src.models.functional import Functional
 
-    return type(operation).__dict__.get("call") is None and isinstance(operation, Functional | keras.Sequential) \
-        or type(operation) in (Functional, keras.Sequential)
+    return isinstance(operation, Functional | keras.Sequential) \
+        and type(operation).call in (Functional.call, keras.Sequential.call)
 
 
 def functional_of(model: Any) -> Any:

@@ -16,24 +16,26 @@ from stages.models.bridge.records import refusal
 from stages.models.bridge.wrappers import WRAPPERS
 
 _PLAIN = (
-    "ActivityRegularization Add AlphaDropout Average AveragePooling1D AveragePooling2D AveragePooling3D "
-    "BatchNormalization Concatenate Cropping1D Cropping2D Cropping3D Dot Dropout ELU Embedding Flatten "
-    "GaussianDropout GaussianNoise GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D "
-    "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D GroupNormalization LayerNormalization LeakyReLU Masking "
-    "MaxPooling1D MaxPooling2D MaxPooling3D Maximum Minimum MultiHeadAttention Multiply PReLU Permute ReLU "
-    "RepeatVector Reshape Softmax SpatialDropout1D SpatialDropout2D SpatialDropout3D Subtract UnitNormalization "
-    "UpSampling1D UpSampling2D UpSampling3D ZeroPadding1D ZeroPadding2D ZeroPadding3D Attention AdditiveAttention "
-).split()
+    "ActivityRegularization", "Add", "AlphaDropout", "Average", "AveragePooling1D", "AveragePooling2D",
+    "AveragePooling3D", "BatchNormalization", "Concatenate", "Cropping1D", "Cropping2D", "Cropping3D", "Dot",
+    "Dropout", "ELU", "Embedding", "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D", "GlobalAveragePooling3D", "GlobalMaxPooling1D", "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D", "GroupNormalization", "LayerNormalization", "LeakyReLU", "Masking", "MaxPooling1D",
+    "MaxPooling2D", "MaxPooling3D", "Maximum", "Minimum", "MultiHeadAttention", "Multiply", "PReLU", "Permute",
+    "ReLU", "RepeatVector", "Reshape", "Softmax", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D",
+    "Subtract", "UnitNormalization", "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D",
+    "ZeroPadding2D", "ZeroPadding3D", "Attention", "AdditiveAttention",
+)
 _WITH_KERNEL = (
-    "Conv1D Conv2D Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose Dense DepthwiseConv1D DepthwiseConv2D "
-    "EinsumDense SeparableConv1D SeparableConv2D"
-).split()
+    "Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "Dense",
+    "DepthwiseConv1D", "DepthwiseConv2D", "EinsumDense", "SeparableConv1D", "SeparableConv2D",
+)
 
 
 def plain(builder: Builder, layer: Any, name: str) -> Twin:
     """The layer of the same name with the same arguments."""
     kind = getattr(builder.kl, type(layer).__name__)
-    twin = kind(name=name, **translate(builder, layer, name, kind))
+    twin: Twin = kind(name=name, **translate(builder, layer, name, kind))
     builder.pairs.append((layer, twin))
     return twin
 
@@ -44,7 +46,7 @@ def with_kernel(builder: Builder, layer: Any, name: str) -> Twin:
     activation = activation_of(layer, "activation", name)
     fused = isinstance(activation, str) and activation in FUSED
     config = translate(builder, layer, name, kind, skip=("activation",))
-    twin = kind(name=name, activation=SAME[activation] if fused else "linear", **config)
+    twin: Twin = kind(name=name, activation=SAME[activation] if fused else "linear", **config)
     builder.pairs.append((layer, twin))
     if getattr(layer, "lora_enabled", False):
         builder.note(name, "low-rank (LoRA) update added into the kernel")
@@ -58,13 +60,15 @@ def activation_layer(builder: Builder, layer: Any, name: str) -> Twin:
     """`Activation`: of the same name where Keras 2 has it, else written out."""
     activation = activation_of(layer, "activation", name)
     if isinstance(activation, str) and activation in SAME:
-        return builder.kl.Activation(SAME[activation], name=name)
+        twin: Twin = builder.kl.Activation(SAME[activation], name=name)
+        return twin
     return lambda x: apply_activation(builder, x, activation, builder.fresh(name), name)
 
 
-def identity(builder: Builder, layer: Any, name: str) -> Twin:
+def identity(builder: Builder, _: Any, name: str) -> Twin:
     """`Identity`: nothing."""
-    return builder.kl.Activation("linear", name=name)
+    twin: Twin = builder.kl.Activation("linear", name=name)
+    return twin
 
 
 def rms_normalization(builder: Builder, layer: Any, name: str) -> Twin:
@@ -72,7 +76,7 @@ def rms_normalization(builder: Builder, layer: Any, name: str) -> Twin:
     import tensorflow as tf
 
     axis = layer.axis if isinstance(layer.axis, int) else list(layer.axis)
-    scale = np.asarray(layer.scale)
+    scale = np.asarray(layer.scale, np.float32)
     builder.note(name, "written as x * rsqrt(mean(x^2) + epsilon) * scale; the scale is a constant from here on")
 
     def normalize(x: Any) -> Any:
@@ -83,7 +87,8 @@ def rms_normalization(builder: Builder, layer: Any, name: str) -> Twin:
         power = builder.op(tf.reduce_mean, f"{name}_power", square, axis=-1, keepdims=True)
         root = builder.op(tf.math.rsqrt, f"{name}_rsqrt", builder.scaled(power, f"{name}_add",
                                                                          offset=float(layer.epsilon)))
-        return builder.scaled(builder.add_layer("Multiply", f"{name}_unit")([x, root]), f"{name}_scaled", scale.tolist())
+        x = builder.add_layer("Multiply", f"{name}_unit")([x, root])
+        return builder.scaled(x, f"{name}_scaled", scale.tolist())
 
     return normalize
 
@@ -142,8 +147,8 @@ def _traced(builder: Builder, layer: Any, name: str, x: Any) -> Any:
 
 
 LAYERS: Mapping[str, MakeTwin] = {
-    **dict.fromkeys(_PLAIN, plain), **dict.fromkeys(_WITH_KERNEL, with_kernel), **WRAPPERS, **PREPROCESSING, **APPLICATIONS,
-    "Activation": activation_layer, "Identity": identity, "RMSNormalization": rms_normalization,
+    **dict.fromkeys(_PLAIN, plain), **dict.fromkeys(_WITH_KERNEL, with_kernel), **WRAPPERS, **PREPROCESSING,
+    **APPLICATIONS, "Activation": activation_layer, "Identity": identity, "RMSNormalization": rms_normalization,
     "SpectralNormalization": spectral_normalization, "Lambda": lambda_layer,
     **{f"Adaptive{kind}Pooling{rank}D": adaptive_pooling for kind in ("Average", "Max") for rank in (1, 2, 3)},
 }

@@ -1,7 +1,8 @@
 """`keras.ops` operations in a functional graph, by class name: arithmetic, comparisons, activations, reductions.
 
-A layer of Keras 2 is preferred (`Add`, `ReLU`, `GlobalAveragePooling2D`): pruning and quantization know layers. Else it is the
-TensorFlow function as a layer. Types follow Keras 3, which promotes `int32 + float` to float32; every float is float32.
+A layer of Keras 2 is preferred (`Add`, `ReLU`, `GlobalAveragePooling2D`): pruning and quantization know layers. Else it
+is the TensorFlow function as a layer. Types follow Keras 3, which promotes `int32 + float` to float32; every float is
+float32.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from stages.models.bridge import activations
 from stages.models.bridge.builder import Builder, RunOperation, narrow
+from stages.models.bridge.contraction import einsum, matmul
 from stages.models.bridge.graph import Step
 from stages.models.bridge.records import refusal
 from stages.models.bridge.shapes import SHAPES
@@ -82,7 +84,8 @@ def _constant_first(builder: Builder, step: Step, kind: str, value: Any, x: Any)
     if kind == "Subtract":
         return builder.op_as(tf.math.add, step.name, builder.op(tf.negative, f"{step.name}_minus", x), y=value)
     if kind in ("Divide", "TrueDivide"):
-        return builder.scaled(builder.op(tf.math.reciprocal, f"{step.name}_reciprocal", x), builder.rename(step.name), value)
+        x = builder.op(tf.math.reciprocal, f"{step.name}_reciprocal", x)
+        return builder.scaled(x, builder.rename(step.name), value)
     if kind == "Power" and np.all(np.asarray(value) > 0):
         builder.note(step.name, "written as exp(x * log(base))")
         x = builder.scaled(x, f"{step.name}_log", np.log(np.asarray(value, np.float64)).tolist())
@@ -99,7 +102,8 @@ def compare(builder: Builder, step: Step) -> Any:
 
     kind = type(step.operation).__name__
     given = list(arguments(step).values())
-    known = [tensor.dtype for tensor in step.inputs] + [type(value) for value in given if isinstance(value, int | float)]
+    known = [tensor.dtype for tensor in step.inputs]
+    known += [type(value) for value in given if isinstance(value, int | float)]
     dtype = narrow(keras.backend.result_type(*known)) if len(known) == 2 else narrow(step.inputs[0].dtype)
     first, second = (typed(builder, step, value, dtype) for value in given)
     if not is_tensor(first):
@@ -172,29 +176,6 @@ def arg_extreme(builder: Builder, step: Step) -> Any:
         return builder.op_as(function, step.name, x, axis=operation.axis, output_type=tf.int32)
     found = builder.op(function, f"{step.name}_index", x, axis=operation.axis, output_type=tf.int32)
     return builder.op_as(tf.expand_dims, step.name, found, axis=operation.axis)
-
-
-def matmul(builder: Builder, step: Step) -> Any:
-    """Matrix product of tensors of two dimensions or more."""
-    import tensorflow as tf
-
-    dtype = narrow(step.outputs[0].dtype)
-    first, second = (typed(builder, step, value, dtype) for value in arguments(step).values())
-    if not is_tensor(first) or len(first.shape) < 2 or len(np.shape(second) if not is_tensor(second) else second.shape) < 2:
-        raise refusal(step.operation, step.name, "multiplies by a vector, or a constant from the left",
-                      "reshape to matrices")
-    return builder.op_as(tf.linalg.matmul, step.name, first, b=second)
-
-
-def einsum(builder: Builder, step: Step) -> Any:
-    """Sum of products over named axes."""
-    import tensorflow as tf
-
-    from tf_keras.src.layers.core import TFOpLambda
-
-    dtype = narrow(step.outputs[0].dtype)
-    operands = [typed(builder, step, value, dtype) for value in step.args]
-    return TFOpLambda(tf.einsum, name=step.name)(step.operation.subscripts, *operands)
 
 
 def clip(builder: Builder, step: Step) -> Any:
@@ -298,8 +279,9 @@ _WRITTEN: Mapping[str, RunOperation] = {
 }
 OPERATIONS: Mapping[str, RunOperation] = {
     **dict.fromkeys(_BINARY, binary), **dict.fromkeys(_COMPARE, compare), **dict.fromkeys(_LOGICAL, logical),
-    **dict.fromkeys(_UNARY, unary), **dict.fromkeys(_REDUCE, reduce), **dict.fromkeys(_SAME_ACTIVATION, same_activation),
-    **_WRITTEN, **SHAPES, "LogicalNot": logical_not, "Argmax": arg_extreme, "Argmin": arg_extreme, "Matmul": matmul,
-    "Einsum": einsum, "Clip": clip, "Where": where, "Cast": cast, "Copy": hand_through, "ConvertToTensor": hand_through,
+    **dict.fromkeys(_UNARY, unary), **dict.fromkeys(_REDUCE, reduce),
+    **dict.fromkeys(_SAME_ACTIVATION, same_activation), **_WRITTEN, **SHAPES,
+    "LogicalNot": logical_not, "Argmax": arg_extreme, "Argmin": arg_extreme, "Matmul": matmul, "Einsum": einsum,
+    "Clip": clip, "Where": where, "Cast": cast, "Copy": hand_through, "ConvertToTensor": hand_through,
     "StopGradient": stop_gradient, "Softmax": softmax,
 }

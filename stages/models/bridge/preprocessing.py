@@ -12,13 +12,14 @@ from stages.models.bridge.configs import translate
 from stages.models.bridge.records import refusal
 
 _AUGMENTATION = (
-    "RandomBrightness RandomColorDegeneration RandomColorJitter RandomContrast RandomElasticTransform RandomErasing "
-    "RandomFlip RandomGaussianBlur RandomGrayscale RandomHue RandomInvert RandomPerspective RandomPosterization "
-    "RandomRotation RandomSaturation RandomSharpness RandomShear RandomTranslation RandomZoom"
-).split()
+    "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform",
+    "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+    "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness",
+    "RandomShear", "RandomTranslation", "RandomZoom",
+)
 
 
-def augmentation(builder: Builder, layer: Any, name: str) -> Twin:
+def augmentation(builder: Builder, _: Any, name: str) -> Twin:
     """Nothing: inference hands the images through, as float32."""
     builder.note(name, "dropped: augmentation acts in training alone")
 
@@ -45,22 +46,21 @@ def pipeline(builder: Builder, layer: Any, name: str) -> Twin:
 def rescaling(builder: Builder, layer: Any, name: str) -> Twin:
     """`x * scale + offset`."""
     scale, offset = (np.asarray(value, np.float32).tolist() for value in (layer.scale, layer.offset))
-    return builder.kl.Rescaling(scale, offset, name=name)
+    twin: Twin = builder.kl.Rescaling(scale, offset, name=name)
+    return twin
 
 
 def normalization(builder: Builder, layer: Any, name: str) -> Twin:
     """`(x - mean) / max(sqrt(variance), epsilon)`, with the statistics given or adapted."""
-    if getattr(layer, "mean", None) is None or getattr(layer, "variance", None) is None:
-        raise refusal(layer, name, "has not seen data yet", "call adapt() before saving the model",
-                      "a mean and a variance, given or adapted")
     axis = list(layer.axis) if layer.axis is not None else []
     mean, variance = (np.asarray(value, np.float32) for value in (layer.mean, layer.variance))
     if axis:
         kept = [mean.shape[position] for position in axis]
         mean, variance = mean.reshape(kept), variance.reshape(kept)
-    return builder.kl.Normalization(axis=axis or None, mean=mean if axis else float(mean.reshape(())),
-                                    variance=variance if axis else float(variance.reshape(())), invert=layer.invert,
-                                    name=name)
+    twin: Twin = builder.kl.Normalization(axis=axis or None, mean=mean if axis else float(mean.reshape(())),
+                                          variance=variance if axis else float(variance.reshape(())),
+                                          invert=layer.invert, name=name)
+    return twin
 
 
 def resizing(builder: Builder, layer: Any, name: str) -> Twin:

@@ -1,7 +1,7 @@
 """Proof that a Keras 3 model and its Keras 2 twin compute the same, and the search for the layer that does not.
 
-For each output, `|a - b| <= 1e-5 * max(1, largest |a|)`: absolute for outputs within -1 and 1, such as probabilities, and
-relative to the output's own scale for larger ones, such as logits of 50 (float32 has 24 bits: 6e-8 of a value).
+For each output, `|a - b| <= 1e-5 * max(1, largest |a|)`: absolute for outputs within -1 and 1, such as probabilities,
+and relative to the output's own scale for larger ones, such as logits of 50 (float32 has 24 bits: 6e-8 of a value).
 """
 
 from __future__ import annotations
@@ -66,22 +66,26 @@ def prove(model3: Any, model2: Any, samples: Array | Mapping[str, Array]) -> Pro
 
 def _inputs(model: Any, samples: Array | Mapping[str, Array]) -> list[Array]:
     """The samples in the order and type of the model's inputs."""
-    tensors = functional_of(model).inputs
-    names = [tensor.name for tensor in tensors]
+    tensors = {tensor.name: tensor for tensor in functional_of(model).inputs}
     if not isinstance(samples, Mapping):
-        samples = {names[0]: samples} if len(names) == 1 else {}
-    if sorted(samples) != sorted(names):
+        samples = dict.fromkeys(tensors, samples) if len(tensors) == 1 else {}
+    if samples.keys() != tensors.keys():
         raise ModelError(f"the samples are for the inputs {', '.join(sorted(samples)) or 'of no name'}",
-                         f"an array for each of {', '.join(names)}")
-    arrays = [np.asarray(samples[name]).astype(tensor.dtype) for name, tensor in zip(names, tensors, strict=True)]
+                         f"an array for each of {', '.join(tensors)}")
+    arrays = [_fitting(np.asarray(samples[name]), tensor) for name, tensor in tensors.items()]
     if len({len(array) for array in arrays}) != 1 or not len(arrays[0]):
         raise ModelError("there are no samples to prove the bridge on, or not as many for each input",
                          "at least one sample for every input")
-    for array, tensor in zip(arrays, tensors, strict=True):
-        if len(array.shape) != len(tensor.shape) or any(
-                want is not None and want != got for want, got in zip(tensor.shape[1:], array.shape[1:], strict=True)):
-            raise ModelError(f"the samples for '{tensor.name}' have the shape {array.shape}", f"{tensor.shape}")
     return arrays
+
+
+def _fitting(array: Array, tensor: Any) -> Array:
+    """Samples in an input's type, if they have its shape, their number aside."""
+    wanted = tensor.shape
+    if len(array.shape) != len(wanted) or any(
+            want not in (None, got) for want, got in zip(wanted[1:], array.shape[1:], strict=True)):
+        raise ModelError(f"the samples for '{tensor.name}' have the shape {array.shape}", f"{wanted}")
+    return array.astype(tensor.dtype)
 
 
 @contextmanager
@@ -99,23 +103,21 @@ def _computed_in_float32(model: Any) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
-def _batches(model: Any, inputs: Sequence[Array]) -> Iterator[list[Array]]:
+def _batches(fixed: int | None, inputs: Sequence[Array]) -> Iterator[list[Array]]:
     """The inputs some samples at a time; a model of a fixed batch size gets that many, the last ones repeated."""
-    size = functional_of(model).inputs[0].shape[0]
-    for start in range(0, len(inputs[0]), size or BATCH):
-        batch = [array[start:start + (size or BATCH)] for array in inputs]
-        if size:
-            batch = [np.take(array, range(size), axis=0, mode="clip") for array in batch]
-        yield batch
+    size = fixed or BATCH
+    for start in range(0, len(inputs[0]), size):
+        end = start + size if fixed else min(start + size, len(inputs[0]))
+        yield [np.take(array, range(start, end), axis=0, mode="clip") for array in inputs]
 
 
 def _outputs3(model: Any, inputs: Sequence[Array]) -> list[Array]:
     """The Keras 3 model's outputs, flat."""
     import keras
 
-    struct = functional_of(model)._inputs_struct
-    parts = [keras.tree.flatten(model(keras.tree.pack_sequence_as(struct, batch), training=False))
-             for batch in _batches(model, inputs)]
+    graph = functional_of(model)
+    parts = [keras.tree.flatten(model(keras.tree.pack_sequence_as(graph._inputs_struct, batch), training=False))
+             for batch in _batches(graph.inputs[0].shape[0], inputs)]
     return _joined(parts)
 
 
@@ -124,26 +126,16 @@ def _outputs2(model: Any, inputs: Sequence[Array]) -> list[Array]:
     import tensorflow as tf
 
     parts = []
-    for batch in _batches2(model, inputs):
-        given = batch if len(batch) > 1 else batch[0]
-        parts.append(tf.nest.flatten(model(given, training=False)))
+    for batch in _batches(model.inputs[0].shape[0], inputs):
+        given = [tf.constant(array) for array in batch]
+        parts.append(tf.nest.flatten(model(given if len(given) > 1 else given[0], training=False)))
     return _joined(parts)
-
-
-def _batches2(model: Any, inputs: Sequence[Array]) -> Iterator[list[Any]]:
-    """As `_batches`, as tensors."""
-    import tensorflow as tf
-
-    size = model.inputs[0].shape[0] or BATCH
-    for start in range(0, len(inputs[0]), size):
-        batch = [np.take(array, range(start, start + size), axis=0, mode="clip") if model.inputs[0].shape[0]
-                 else array[start:start + size] for array in inputs]
-        yield [tf.constant(array) for array in batch]
 
 
 def _joined(parts: Sequence[Sequence[Any]]) -> list[Array]:
     """Batches put together, tensor by tensor."""
-    return [np.concatenate([np.atleast_1d(np.asarray(value)) for value in values]) for values in zip(*parts, strict=True)]
+    return [np.concatenate([np.atleast_1d(np.asarray(value)) for value in values])
+            for values in zip(*parts, strict=True)]
 
 
 def _compare(model: Any, ours: Sequence[Array], theirs: Sequence[Array]) -> list[_Difference]:
@@ -176,37 +168,41 @@ def _divergence(model3: Any, model2: Any, inputs: Sequence[Array], worst: _Diffe
     if where is None:
         return ModelError(found, allowed, "its layers are not those of the model; bridge it again")
     name, kind, difference = where
-    return ModelError(f"{found}; the first layer that differs is '{name}' ({kind}), by {difference.largest:.3g} on "
-                      f"values up to {difference.scale:.4g}", allowed, "replace this layer, or report it with the model")
+    place = f"the first layer that differs is '{name}' ({kind}), by {difference.largest:.3g} on values up to " \
+            f"{difference.scale:.4g}"
+    return ModelError(f"{found}; {place}", allowed, "replace this layer, or report it with the model")
 
 
 def _first_difference(model3: Any, model2: Any, inputs: Sequence[Array]) -> tuple[str, str, _Difference] | None:
     """(name, class, difference) of the first step whose values differ; None where none can be compared.
 
-    The Keras 3 model is bridged once more to learn which layer of the twin stands for which step: names are always given
-    alike. Layers that the given twin does not have are passed over.
+    The Keras 3 model is bridged once more to learn which layer of the twin stands for which step: names are always
+    given alike. Layers that the given twin does not have are passed over.
     """
     import keras
-    import tensorflow as tf
-    import tf_keras
 
     places = [(name, kind, _found_in(model2, tensors)) for name, kind, tensors in trace(model3, trust=True).places]
-    known = [(name, kind, tensors) for name, kind, tensors in places if tensors]
-    if not known:
-        return None
-    batch = next(_batches(model3, inputs))
-    values = _step_values(model3, batch)
-    probe = tf_keras.Model(model2.inputs, [tensor for _, _, tensors in known for tensor in tensors])
-    given = [tf.constant(array) for array in batch]
-    theirs = iter(tf.nest.flatten(probe(given if len(given) > 1 else given[0], training=False)))
-    computed = [(name, kind, [np.asarray(next(theirs)) for _ in tensors]) for name, kind, tensors in known]
-    ours = iter([value for value, (_, _, tensors) in zip(values, places, strict=True) if tensors])
-    for name, kind, arrays in computed:
-        for a, b in zip(keras.tree.flatten(next(ours)), arrays, strict=True):
-            difference = _difference(np.asarray(a), b)
+    batch = next(_batches(functional_of(model3).inputs[0].shape[0], inputs))
+    theirs = iter(_values_at(model2, [tensor for _, _, tensors in places for tensor in tensors], batch))
+    for (name, kind, tensors), values in zip(places, _step_values(model3, batch), strict=True):
+        for a, _ in zip(keras.tree.flatten(values), tensors, strict=False):
+            difference = _difference(np.asarray(a), next(theirs))
             if not difference.excess <= 1:
                 return name, kind, difference
     return None
+
+
+def _values_at(model: Any, tensors: Sequence[Any], batch: Sequence[Array]) -> list[Array]:
+    """What a Keras 2 model computes at some of its tensors."""
+    import tensorflow as tf
+    import tf_keras
+
+    if not tensors:
+        return []
+    probe = tf_keras.Model(model.inputs, list(tensors))
+    given = [tf.constant(array) for array in batch]
+    values = probe(given if len(given) > 1 else given[0], training=False)
+    return [np.asarray(value) for value in tf.nest.flatten(values)]
 
 
 def _step_values(model: Any, batch: Sequence[Array]) -> list[Any]:

@@ -11,7 +11,7 @@ from device_profiles.records import Record
 
 TOLERANCE = 1e-5
 ALLOWED = "layers and keras.ops with a twin in Keras 2 (docs/bridge.md lists them)"
-_INSTEAD = "replace it with layers that have a twin, or convert the model with keras' own export and use a post-training format"
+_INSTEAD = "replace it with layers that have a twin, or give litesmith a float .tflite file of the model"
 
 
 @dataclass(frozen=True)

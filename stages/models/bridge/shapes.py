@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from stages.models.bridge.builder import Builder, RunOperation, narrow
 from stages.models.bridge.graph import Step
 from stages.models.bridge.records import refusal
 from stages.models.bridge.values import arguments, constant, is_tensor, typed
+
+_STACKING = {"Hstack": 1, "Vstack": 0}
 
 
 def reshape(builder: Builder, step: Step) -> Any:
@@ -55,7 +58,8 @@ def _order(operation: Any, rank: int) -> list[int]:
         return order
     sources = [axis % rank for axis in operation.source]
     order = [axis for axis in order if axis not in sources]
-    for place, source in sorted((place % rank, source) for place, source in zip(operation.destination, sources, strict=True)):
+    places = [axis % rank for axis in operation.destination]
+    for place, source in sorted(zip(places, sources, strict=True)):
         order.insert(place, source)
     return order
 
@@ -64,10 +68,10 @@ def concatenate(builder: Builder, step: Step) -> Any:
     """Tensors one after another along an axis."""
     import tensorflow as tf
 
+    kind = type(step.operation).__name__
     dtype = narrow(step.outputs[0].dtype)
     values = [typed(builder, step, value, dtype) for value in _first(step)]
-    axis = {"Hstack": 1, "Vstack": 0, "Dstack": 2}.get(type(step.operation).__name__) \
-        if not hasattr(step.operation, "axis") else step.operation.axis
+    axis = _STACKING.get(kind, getattr(step.operation, "axis", 0))
     rank = len(step.outputs[0].shape)
     if axis % rank and len(values) > 1 and all(is_tensor(value) for value in values):
         return builder.add_layer_as("Concatenate", step.name, axis=axis)(values)
@@ -93,7 +97,7 @@ def split(builder: Builder, step: Step) -> Any:
         if size is None:
             raise refusal(step.operation, step.name, "cuts an axis of unknown size", "give the model a fixed size")
         cuts = [0, *(cut % size if cut < 0 else min(cut, size) for cut in constant(parts)), size]
-        parts = [end - start for start, end in zip(cuts, cuts[1:], strict=False)]
+        parts = [end - start for start, end in pairwise(cuts)]
     made = builder.op_as(tf.split, step.name, x, num_or_size_splits=parts, axis=axis)
     return made if isinstance(made, list | tuple) else [made]
 
@@ -156,10 +160,8 @@ class _Bounds:
             return self._put(0, 1, 1, bit, "new_axis_mask")
         if isinstance(part, int) and not isinstance(part, bool):
             return self._put(part, part + 1, 1, bit, "shrink_axis_mask")
-        if not isinstance(part, slice):
-            return False
-        bounds = (part.start, part.stop, part.step)
-        if not all(bound is None or isinstance(bound, int) for bound in bounds):
+        bounds = (part.start, part.stop, part.step) if isinstance(part, slice) else (part,)
+        if not {type(bound) for bound in bounds} <= {int, type(None)}:
             return False
         masks = [mask for mask, bound in (("begin_mask", part.start), ("end_mask", part.stop)) if bound is None]
         return self._put(part.start or 0, part.stop or 0, part.step or 1, bit, *masks)
@@ -204,7 +206,8 @@ def repeat(builder: Builder, step: Step) -> Any:
 
     repeats = constant(step.operation.repeats)
     if step.operation.axis is None or not isinstance(repeats, int):
-        raise refusal(step.operation, step.name, "repeats over all axes or by different counts", "name an axis and one count")
+        raise refusal(step.operation, step.name, "repeats over all axes or by different counts",
+                      "name an axis and one count")
     return builder.op_as(tf.repeat, step.name, _first(step), repeats=repeats, axis=step.operation.axis)
 
 
@@ -221,7 +224,8 @@ def take(builder: Builder, step: Step) -> Any:
         flat = constant(indices)
         flat = [flat] if isinstance(flat, int) else flat
         if size is None or any(not isinstance(i, int) for i in flat):
-            raise refusal(step.operation, step.name, "takes from an axis of unknown size", "give the model a fixed size")
+            raise refusal(step.operation, step.name, "takes from an axis of unknown size",
+                          "give the model a fixed size")
         indices = [i % size for i in flat] if not isinstance(constant(given["indices"]), int) else flat[0] % size
     return builder.op_as(tf.gather, step.name, x, indices=indices, axis=step.operation.axis)
 

@@ -35,8 +35,8 @@ def copy_weights(pairs: Iterable[tuple[Any, Any]]) -> None:
 def _matched(layer: Any, twin: Any) -> list[tuple[Any, NDArray[Any]]]:
     """(variable of the twin, value) for all of a layer's weights.
 
-    Both libraries call a weight by the same last word (`kernel`), but list frozen and trained ones in another order; so the
-    n-th `kernel` of the one belongs to the n-th of the other.
+    Both libraries call a weight by the same last word (`kernel`), but list frozen and trained ones in another order; so
+    the n-th `kernel` of the one belongs to the n-th of the other.
     """
     kind = type(layer).__name__
     names = [weight.path.split("/")[-1] for weight in layer.weights]

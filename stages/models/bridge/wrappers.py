@@ -31,7 +31,7 @@ def _unpaired(builder: Builder, layer: Any, name: str, own_name: str = "") -> An
 
 def recurrent(builder: Builder, layer: Any, name: str) -> Twin:
     """LSTM, GRU, SimpleRNN and the convolutional LSTMs."""
-    twin = _unpaired(builder, layer, name)
+    twin: Twin = _unpaired(builder, layer, name)
     builder.pairs.append((layer, twin))
     return twin
 
@@ -46,7 +46,7 @@ def rnn(builder: Builder, layer: Any, name: str) -> Twin:
         cell = _cell(builder, layer.cell, name)
     else:
         cell = builder.kl.StackedRNNCells([_cell(builder, one, name) for one in cells], name=fit_name(layer.cell.name))
-    twin = kind(cell, name=name, **config)
+    twin: Twin = kind(cell, name=name, **config)
     builder.pairs.append((layer, twin))
     return twin
 
@@ -69,8 +69,8 @@ def bidirectional(builder: Builder, layer: Any, name: str) -> Twin:
                           ", ".join(_RECURRENT[:3]))
     forward, backward = (_unpaired(builder, inner, name, fit_name(inner.name))
                          for inner in (layer.forward_layer, layer.backward_layer))
-    twin = builder.kl.Bidirectional(forward, merge_mode=layer.merge_mode, backward_layer=backward, name=name,
-                                    trainable=layer.trainable)
+    twin: Twin = builder.kl.Bidirectional(forward, merge_mode=layer.merge_mode, backward_layer=backward, name=name,
+                                          trainable=layer.trainable)
     builder.pairs.append((layer, twin))
     return twin
 
@@ -81,16 +81,15 @@ def time_distributed(builder: Builder, layer: Any, name: str) -> Twin:
 
     def over_time(x: Any, mask: Any = None) -> Any:
         """As the layer."""
-        key = id(layer), "twin"
-        if key not in made:
-            made[key] = builder.kl.TimeDistributed(_inside(builder, inner, name, x), name=name)
-        return made[key](x, mask=mask)
+        if not made:
+            made.append(builder.kl.TimeDistributed(_inside(builder, inner, x), name=name))
+        return made[0](x, mask=mask)
 
-    made: dict[Any, Any] = {}
+    made: list[Any] = []
     return over_time
 
 
-def _inside(builder: Builder, inner: Any, name: str, x: Any) -> Any:
+def _inside(builder: Builder, inner: Any, x: Any) -> Any:
     """What `TimeDistributed` repeats, as one `tf_keras` layer or model."""
     import tf_keras
 
@@ -100,7 +99,8 @@ def _inside(builder: Builder, inner: Any, name: str, x: Any) -> Any:
     names = {key: builder.fresh(own) for key, own in names_of(inner).items()}
     inputs = [tf_keras.Input(batch_shape=tensor.shape, dtype=x.dtype.name) for tensor in graph.inputs]
     outputs = Walk(names, builder.run, builder.cast).outputs(inner, inputs)
-    return tf_keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=builder.fresh(fit_name(inner.name)))
+    name = builder.fresh(fit_name(inner.name))
+    return tf_keras.Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
 
 
 WRAPPERS: Mapping[str, MakeTwin] = {

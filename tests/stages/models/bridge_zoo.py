@@ -12,10 +12,12 @@ import numpy as np
 
 ROW = np.arange(4, dtype=np.float32) + 1
 IMAGE, SEQUENCE, FLAT, VOLUME = (8, 8, 3), (6, 4), (5,), (4, 4, 4, 2)
-ACTIVATIONS = ("linear", "relu", "sigmoid", "tanh", "softmax", "softplus", "softsign", "selu", "elu", "exponential",
-               "gelu", "silu", "swish", "mish", "relu6", "leaky_relu", "hard_sigmoid", "hard_silu", "hard_swish", "celu", "glu",
-               "log_softmax", "log_sigmoid", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "sparse_plus",
-               "sparse_sigmoid", "squareplus", "sparsemax", "threshold")
+ACTIVATIONS = (
+    "linear", "relu", "sigmoid", "tanh", "softmax", "softplus", "softsign", "selu", "elu", "exponential", "gelu",
+    "silu", "swish", "mish", "relu6", "leaky_relu", "hard_sigmoid", "hard_silu", "hard_swish", "celu", "glu",
+    "log_softmax", "log_sigmoid", "hard_tanh", "hard_shrink", "soft_shrink", "tanh_shrink", "sparse_plus",
+    "sparse_sigmoid", "squareplus", "sparsemax",
+)
 
 
 LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any, Any], Any]]] = {
@@ -52,7 +54,7 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[Any, Any], Any]]] = {
                                            kernel_initializer="orthogonal", bias_regularizer="l1")),
     "dense_with_activation_layer": (FLAT, lambda k, o: k.Dense(3, activation=k.LeakyReLU(0.3))),
     "depthwise_1d": (SEQUENCE, lambda k, o: k.DepthwiseConv1D(3, depth_multiplier=2)),
-    "depthwise_2d": (IMAGE, lambda k, o: k.DepthwiseConv2D(3, depth_multiplier=2, padding="same", activation="hard_silu")),
+    "depthwise_2d": (IMAGE, lambda k, o: k.DepthwiseConv2D(3, depth_multiplier=2, activation="hard_silu")),
     "dot": (SEQUENCE, lambda k, o: lambda x: k.Dot(axes=2, normalize=True)([x, k.Dense(4)(x)])),
     "dropout": (FLAT, lambda k, o: k.Dropout(0.5, seed=3)),
     "einsum_dense": (SEQUENCE, lambda k, o: k.EinsumDense("abc,cd->abd", output_shape=(None, 3), bias_axes="d")),
@@ -168,6 +170,9 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "divide_by_constant": lambda o, x, y: x / 3,
     "divide_constant_left": lambda o, x, y: 3 / y,
     "einsum": lambda o, x, y: o.einsum("bijc,bjkc->bikc", x, y),
+    "einsum_transposed": lambda o, x, y: o.einsum("bhwc,bhkc->bkhw", x, y),
+    "einsum_constant": lambda o, x, y: o.einsum("bhwc,cd->bhdw", x, np.eye(4, 3, dtype=np.float32)),
+    "einsum_constant_first": lambda o, x, y: o.einsum("dc,bhwc->bhwd", np.eye(3, 4, dtype=np.float32), x),
     "elu": lambda o, x, y: o.elu(x, 0.3),
     "erf": lambda o, x, y: o.erf(x),
     "exp": lambda o, x, y: o.exp(x),
@@ -183,7 +188,7 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "getitem_new_axis": lambda o, x, y: x[:, None, 1:, 3, :2],
     "getitem_reversed": lambda o, x, y: x[:, ::-1],
     "glu": lambda o, x, y: o.glu(x, axis=-1),
-    "greater": lambda o, x, y: o.cast(0.5 > x, "float32"),
+    "greater": lambda o, x, y: o.cast(x < 0.5, "float32"),
     "hard_shrink": lambda o, x, y: o.hard_shrink(x, 0.3),
     "hard_sigmoid": lambda o, x, y: o.hard_sigmoid(x * 4),
     "hard_silu": lambda o, x, y: o.hard_silu(x * 4),
@@ -270,4 +275,4 @@ OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "unstack": lambda o, x, y: o.unstack(x, 4, axis=-1),
     "where": lambda o, x, y: o.where(x > 0, x, y),
 }
-"""Name -> from `keras.ops` and two tensors of (batch, 6, 6, 4), the second with values from 0.5 to 2, to one or several."""
+"""Name -> from `keras.ops` and two tensors of (batch, 6, 6, 4), the second within 0.5 and 2, to one or several."""

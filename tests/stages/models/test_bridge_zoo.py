@@ -51,7 +51,7 @@ def test_the_operation_computes_the_same_in_keras_2(name):
     assert not [layer for layer in bridged.model.layers if type(layer).__name__ == "Lambda"]
 
 
-@pytest.mark.parametrize("name", [name for name in bridge_zoo.ACTIVATIONS if name != "threshold"])
+@pytest.mark.parametrize("name", bridge_zoo.ACTIVATIONS)
 def test_the_activation_computes_the_same_in_a_dense_layer_and_alone(name):
     import keras
 
