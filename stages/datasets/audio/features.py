@@ -62,8 +62,10 @@ def features(waveform: NDArray[Any], settings: FrontEnd) -> NDArray[np.float32]:
     Raises:
         ValueError: a waveform of another length or type.
     """
-    clips = _as_clips(waveform, settings, np.float64)
-    out = clips if settings.feature == "waveform" else analyze(clips, settings).feature
+    if settings.feature == "waveform":
+        out = _as_clips(waveform, settings, np.float64)
+    else:
+        out = analyze(waveform, settings).feature
     rows = out[..., None].astype(np.float32)  # (clips, frames, bins, 1) or (clips, samples, 1)
     return np.asarray(rows if waveform.ndim == 2 else rows[0])
 
@@ -100,7 +102,7 @@ def analyze(clips: NDArray[Any], settings: FrontEnd, dtype: DTypeLike = np.float
     """Every step for some clips.
 
     Args:
-        clips: (clips, clip_samples), see `features`.
+        clips: (clips, clip_samples) as recorded, see `features`; gain and pre-emphasis come about here.
         settings: the front end; its feature has frames.
         dtype: float64, or float32 to see what a device with single precision gets.
     """

@@ -5,6 +5,7 @@
 | `front_end.json` | every parameter, resolved to samples and bins; the feature in words; where the vectors are from |
 | `mel_matrix.npy` | (fft / 2 + 1, mel_bins) float32, for a feature of mel bins |
 | `front_end_vectors.npz` | numbers by vector and step, `<vector>_<step>` |
+| `front_end.h` | sizes and tables for C |
 
 The steps of a vector: `input` (clip_samples,) int16; of one frame `windowed` (window,), `spectrum` (fft / 2 + 1,),
 `mel` and `log_mel` (mel_bins,); and `feature`, the whole clip's, (frames, bins, 1).
@@ -22,12 +23,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.datasets.audio.c_header import HEADER_FILE, c_header
 from stages.datasets.audio.features import Steps, analyze, features
 from stages.datasets.audio.front_end import VERSION, FrontEnd, describe
 from stages.datasets.audio.mel import empty_bins, mel_matrix
 
 PARAMETERS_FILE, MATRIX_FILE, VECTORS_FILE = "front_end.json", "mel_matrix.npy", "front_end_vectors.npz"
-FILES = (PARAMETERS_FILE, MATRIX_FILE, VECTORS_FILE)
+FILES = (PARAMETERS_FILE, MATRIX_FILE, VECTORS_FILE, HEADER_FILE)
 _STEPS = ("windowed", "spectrum", "mel", "log_mel")
 _MARGIN = 4
 """A device's arithmetic may differ from the exact numbers by so much more than float32 on this host does."""
@@ -50,6 +52,7 @@ def write_front_end(folder: Path, settings: FrontEnd, recordings: Mapping[str, I
     np.savez(folder / VECTORS_FILE, **arrays)
     if settings.feature != "waveform":
         np.save(folder / MATRIX_FILE, mel_matrix(settings).astype(np.float32))
+    (folder / HEADER_FILE).write_text(c_header(settings), "utf-8")
     origins = {f"recording{i}": name for i, name in enumerate(recordings)}
     content = parameters(settings) | {"vectors": about_vectors(clips, settings, origins)}
     text = json.dumps(content, indent=2, ensure_ascii=False)

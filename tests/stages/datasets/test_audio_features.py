@@ -156,6 +156,13 @@ def test_pre_emphasis_subtracts_the_sample_before_and_keeps_the_first() -> None:
     assert features(np.array([1.0, 1.0, -1.0]), settings)[:, 0].tolist() == [1.0, 0.5, -1.5]
 
 
+@pytest.mark.parametrize("given", [{"pre_emphasis": 0.9}, {"normalize_clip": "peak"}, {"normalize_clip": "rms"}])
+def test_what_is_done_to_a_clip_is_done_once(given: dict[str, Any]) -> None:
+    clip = pseudo_random(16000) * np.linspace(0, 0.5, 16000)
+    done = features(clip, FrontEnd(feature="waveform", **given))[:, 0].astype(np.float64)
+    assert np.allclose(features(clip, FrontEnd(**given)), features(done, FrontEnd()), atol=1e-4)
+
+
 def test_each_clip_gets_its_own_gain_and_silence_stays() -> None:
     clips = np.array([[0.0, 0.25, -0.5], [0, 0, 0], [0.1, 0, 0]])
     peak = features(clips, FrontEnd(feature="waveform", clip_s=3 / 16000, normalize_clip="peak"))[..., 0]
