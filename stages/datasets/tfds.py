@@ -162,6 +162,7 @@ def _part(settings: Settings, builder: Any, split: str, words: str) -> DatasetPa
         size = settings.size
 
         def resized(x: Any, y: Any) -> tuple[Any, Any]:
+            """The image in the size asked for.  # (height, width, channels), its own type."""
             return tf.cast(tf.round(tf.image.resize(x, size, antialias=True)), x.dtype), y
 
         dataset = dataset.map(resized, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)

@@ -175,6 +175,7 @@ def _dataset(settings: Settings, path: Path) -> Any:
     inputs, labels = settings.input_names(), settings.label_names()
 
     def sample(record: Any) -> tuple[Any, ...]:
+        """(x, y) or (x, y, group) of one serialized Example."""
         values = _parsed(record, settings.features)
         x = values[inputs[0]] if len(inputs) == 1 else {name: values[name] for name in inputs}
         y = values[labels[0]] if len(labels) == 1 else {name: values[name] for name in labels}
