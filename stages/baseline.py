@@ -69,7 +69,7 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext) -> 
         _run_keras(model, test, preprocessing, task, options.seed, context)
     else:
         _run_tflite(model, data, preprocessing, task, context)
-    outputs = read_outputs(context.out / OUTPUTS_FILE)
+    outputs = read_outputs(context.out / OUTPUTS_FILE, task)
     truth = task.with_logits(read_truth(test, preprocessing), outputs)
     parts = task.outputs_metrics(outputs, truth, seed=options.seed)
     metrics = next(iter(parts.values()), None) or task.metrics(outputs, truth, seed=options.seed)

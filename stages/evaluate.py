@@ -95,7 +95,7 @@ class _Trial:
 
     Attributes:
         name: of the variant.
-        outputs: by engine that could run it; mapped from the files that were written.
+        outputs: by engine that could run it.
     """
 
     def __init__(self, tflite: Path, data: Path, baseline: Path, options: Options, context: StageContext) -> None:
@@ -108,8 +108,8 @@ class _Trial:
             raise StoreError(f"{tflite / TFLITE_FILE} cannot be read: {error.strerror}") from error
         self._samples, self._normalization = data / f"x_{TEST}.npy", normalization_of(tflite, data)
         preprocessing = read_preprocessing(data)
-        self._reference = read_outputs(baseline / OUTPUTS_FILE)
         self._task = make_task(options.task)
+        self._reference = read_outputs(baseline / OUTPUTS_FILE, self._task)
         truth = read_truth(read_split(data, TEST, in_memory_bytes=0), preprocessing)
         self._task.check_outputs(self._reference, truth, "the float model")
         self._truth = self._task.with_logits(truth, self._reference)
@@ -128,7 +128,7 @@ class _Trial:
                                     status=cast(EngineStatus, error.status))
         path = self._context.out / f"outputs_{engine}.npy"
         np.save(path, outputs)
-        self.outputs[engine] = read_outputs(path)
+        self.outputs[engine] = read_outputs(path, self._task)
         return self._score(engine, version, self.outputs[engine])
 
     def agreements(self) -> tuple[Agreement, ...]:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from device_profiles.errors import StoreError
 from device_profiles.records import Figure
-from stages.datasets.rows import slices
+from stages.datasets.rows import Rows, slices
 from stages.engines.pool import Job, predict_file
 from stages.records import Metrics
-from stages.tasks.base import Array
+from stages.tasks.base import Array, Task
 from stages.tasks.matching import Shape, arrange
 from stages.tasks.settings import MEAN_SCORE, SCORE_NAMES
 
@@ -41,14 +42,16 @@ def engine_outputs(job: Job, wanted: Mapping[str, Shape | None], progress: Calla
     return arrange(parts, wanted, f"{job.model} in {job.engine}")
 
 
-def read_outputs(path: Path) -> Array:
-    """An `.npy` file of outputs, mapped: what is not looked at takes no memory.
+def read_outputs(path: Path, task: Task) -> Array:
+    """An `.npy` file of outputs: in memory, or where the task goes through them part by part, read where it is indexed.
 
     Raises:
         StoreError: it is missing or damaged.
     """
+    if task.by_parts:
+        return cast(Array, Rows(path))
     try:
-        found: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        found: Array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(f"{path} cannot be read: {error}", "", "run again: what is missing is built anew") from error
     return found

@@ -37,6 +37,7 @@ class Anomaly(Task):
     score_name = SCORE_NAMES["anomaly"]
     label_kind = "classes"
     output = "linear"
+    by_parts = True
 
     def __init__(self, settings: TaskSettings) -> None:
         super().__init__(settings)

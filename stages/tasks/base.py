@@ -85,6 +85,8 @@ class Task(ABC):
         score_name: the same for people.
         label_kind: what a source of data must give.
         output: the last activation that a builder should use.
+        by_parts: whether outputs are only ever indexed by slices, so that `Rows` will do for an array: those of an
+            autoencoder are as large as the data.
     """
 
     kind: TaskKind
@@ -92,6 +94,7 @@ class Task(ABC):
     score_name: str
     label_kind: LabelKind
     output: OutputActivation
+    by_parts: bool = False
 
     def __init__(self, settings: TaskSettings | OutputTask) -> None:
         self.settings = settings

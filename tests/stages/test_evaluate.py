@@ -244,6 +244,31 @@ def test_values_are_scored_without_a_word_of_labels(
     assert result.summary.startswith(f"litert R2 {found.metrics.headline.value:.3f} (drop ")
 
 
+def test_an_autoencoders_drop_is_of_the_area_under_its_errors(tmp_path: Path, context: StageContext) -> None:
+    import tensorflow as tf
+    import tf_keras as keras
+
+    half = keras.layers.Dense(2, use_bias=False, kernel_initializer=keras.initializers.Constant(np.eye(2) / 2))
+    model = keras.Sequential([keras.layers.Input((2,)), half])
+    x = np.array([[1, 1], [2, 2], [4, 4], [3, 3]], np.float32)  # errors of the halves: 1/4, 1, 4, 9/4
+    data = write_data(tmp_path / "data", x, np.array([0, 0, 0, 1]),
+                      classes((2,), 2).model_copy(update={"task": "anomaly"}), groups=("a", "a", "b", "a"))
+    (tmp_path / "baseline").mkdir()
+    np.save(tmp_path / "baseline" / "outputs.npy", x - np.array([[1], [2], [2.5], [3]], np.float32))  # all are found
+    content = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    options = evaluate.Options.model_validate({"engines": ("litert",), "task": "anomaly"})
+    result = evaluate.run(tflite=write_tflite(tmp_path / "tflite", content), data=data, options=options,
+                          baseline=tmp_path / "baseline", context=context)
+    found = result.engines["litert"]
+    assert found.metrics is not None
+    assert found.metrics.headline.value == pytest.approx(2 / 3)
+    assert found.metrics.figures["auc_a"].value == 1.0
+    assert found.drop is not None
+    assert found.drop.value == pytest.approx(100 / 3)
+    assert found.changed is None
+    assert result.summary == "litert ROC AUC 0.667 (drop 33.3)"
+
+
 @pytest.mark.parametrize("gone", [
     "tflite/model.tflite", "tflite/result.json", "data/y_test.npy", "baseline/outputs.npy"])
 def test_an_artifact_without_its_file_is_named(gone: str, artifacts: dict[str, Path], context: StageContext,

@@ -12,6 +12,7 @@ from device_profiles.records import Figure
 from stages import outputs
 from stages.datasets import rows
 from stages.records import Metrics
+from stages.tasks import TaskSettings, make_task
 from stages.tasks.matching import structured
 
 
@@ -41,4 +42,13 @@ def test_the_score_of_several_outputs_is_their_mean_without_an_interval() -> Non
 def test_a_damaged_file_of_outputs_is_named(tmp_path: Path) -> None:
     (tmp_path / "outputs.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(StoreError, match=r"outputs\.npy cannot be read"):
-        outputs.read_outputs(tmp_path / "outputs.npy")
+        outputs.read_outputs(tmp_path / "outputs.npy", make_task(TaskSettings()))
+
+
+def test_outputs_as_large_as_the_data_are_read_part_by_part(tmp_path: Path) -> None:
+    values = np.arange(12, dtype=np.float32).reshape(6, 2)
+    np.save(tmp_path / "outputs.npy", values)
+    found = outputs.read_outputs(tmp_path / "outputs.npy", make_task(TaskSettings(kind="anomaly")))
+    assert isinstance(found, rows.Rows)
+    assert outputs.largest_difference(found, values + np.float32(0.25)) == 0.25
+    assert isinstance(outputs.read_outputs(tmp_path / "outputs.npy", make_task(TaskSettings())), np.ndarray)
