@@ -89,6 +89,7 @@ class Multilabel(Task):
         left_out = _left_out(truth)
 
         def figure(name: str, text: str) -> Figure:
+            """One of `_Scores`, with its interval."""
             spread = percentiles(getattr(drawn, name)) if drawn else None
             return Figure(value=float(getattr(whole, name)[0]), unit="fraction", provenance=provenance, samples=samples,
                           level=LEVEL, interval=spread, method=f"{text}{how}")
@@ -192,6 +193,7 @@ def _f1(sums: Array) -> _Scores:
     present = np.maximum(there.sum(axis=1), 1)
 
     def mean(values: Array) -> Array:
+        """Over the labels that a resample has.  # (resamples,)."""
         return np.asarray((values * there).sum(axis=1) / present)
 
     return _Scores(macro=mean(2 * hits / np.maximum(given + true, 1)), precision=mean(hits / np.maximum(given, 1)),

@@ -129,6 +129,7 @@ def _figures(target: Array, given: Array, *, seed: int, resamples: int, provenan
     sums = resampled_sums(columns, resamples, seed) if resamples else None
 
     def figure(value: float, unit: str, text: str, spread: Interval | None, how: str = "") -> Figure:
+        """One figure; `how` the interval was had is said where there is one."""
         said = "; ".join(part for part in (text, mean, how if spread else "") if part)
         return Figure(value=float(value), unit=unit, provenance=provenance, samples=samples, level=LEVEL,
                       interval=spread, method=said)

@@ -54,10 +54,12 @@ def newcombe(area: float, positives: int, negatives: int) -> Interval:
     mean = (positives + negatives) / 2 - 1
 
     def outside(t: float) -> bool:
+        """Whether t is too far from the area."""
         variance = t * (1 - t) / (positives * negatives) * (1 + mean * (1 - t) / (2 - t) + mean * t / (1 + t))
         return abs(t - area) > Z * float(np.sqrt(variance))
 
     def edge(far: float) -> float:
+        """The last t on the way to `far` that is not."""
         near = area
         for _ in range(_HALVINGS):
             middle = (near + far) / 2
