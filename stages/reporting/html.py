@@ -66,7 +66,11 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
 
 
 def all_plots(report: Report) -> tuple[Plot, ...]:
-    """Every plot of the page, in its order."""
+    """Every plot of the page, in its order.
+
+    A further panel (a calibration study's, say) is a function from the report to a `Plot`, a line here, and
+    `plot(name)` in the template where it is to stand.
+    """
     return (cost_plot(report, "tflite_bytes"), cost_plot(report, "latency"), latency_plot(report),
             *memory_plots(report), operator_plot(report), confusion_plot(report), *curve_plots(report),
             class_plot(report))

@@ -32,6 +32,15 @@ def test_cells_come_from_the_first_engine_that_has_figures():
                                                       "18.3 µs"]
 
 
+def test_a_score_without_unit_is_shown_as_a_number_and_the_table_names_it():
+    found = report() | {"score": "R2"}
+    metrics = {"score": "r2", "figures": {"r2": figure(0.9127, "")}, "drop": figure(0.4, "points")}
+    found["variants"][0]["metrics"] = {"litert": metrics}
+    assert variant_cells(found["variants"][0])[2:4] == ["0.913", "+0.4"]
+    assert [column.header for column in summary_table(found).columns][:4] == ["variant", "bytes", "R2", "drop"]
+    assert "in litert: R2, drop in points" in caption(found)
+
+
 def test_the_caption_names_the_engine_that_measured():
     assert caption(report()).startswith("measured on this host in tflite-runtime: ")
 

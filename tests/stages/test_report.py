@@ -11,9 +11,10 @@ import pytest
 from device_profiles.errors import StoreError
 from stages import report
 from stages.context import StageContext
+from stages.examining.thumbnails import write_thumbnails
 from stages.reporting.record import Report
 from stages.reporting.sources import Sources
-from tests.stages.sample_run import VARIANTS, sources
+from tests.stages.sample_run import VARIANTS, examination, model, sources, thumbnails
 
 FILES = ("report.html", "report.json", "report.md", "report.schema.json", "score_bytes.png", "score_latency.png")
 
@@ -106,6 +107,28 @@ def test_a_post_training_format_has_no_curves(tmp_path: Path, context: StageCont
     document = json.loads((context.out / "report.json").read_text(encoding="utf-8"))
     assert list(document["trainings"]) == ["float32", "pruned75", "clustered16", "int8qat"]
     assert document["trainings"]["pruned75"]["sparsity"] == 0.75
+
+
+def test_the_models_origin_and_a_closer_look_come_from_artifacts_that_may_be_missing(tmp_path: Path,
+                                                                                    context: StageContext) -> None:
+    artifacts = _artifacts(tmp_path / "a", sources())
+    for role, result in (("model", model()), ("examination", examination())):
+        folder = tmp_path / role
+        folder.mkdir()
+        (folder / "result.json").write_text(result.model_dump_json(), encoding="utf-8")
+    write_thumbnails(tmp_path / "examination", thumbnails())
+    report.run(**artifacts, model=tmp_path / "model", examination=tmp_path / "examination",  # type: ignore[arg-type]
+               options=OPTIONS, context=context)
+    document = json.loads((context.out / "report.json").read_text(encoding="utf-8"))
+    assert document["model"]["proof"] == 3.1e-6
+    assert document["examination"]["near_duplicates"]["pairs"][0]["second"] == {
+        "split": "test", "index": 4, "name": "", "label": "9"}
+    assert (context.out / "report.html").read_text(encoding="utf-8").count('<img src="data:image/png') == 5
+    assert "| train 12, 7/0012.png (7) | test 4 (9) | 0.9912 |" in (context.out / "report.md").read_text("utf-8")
+    assert "1 test sample nearly repeats a train sample" in [remark["text"] for remark in document["remarks"]]
+    _run(tmp_path / "b", context)
+    document = json.loads((context.out / "report.json").read_text(encoding="utf-8"))
+    assert (document["model"], document["examination"]) == (None, None)
 
 
 def test_a_training_that_is_none_is_a_store_error(tmp_path: Path, context: StageContext) -> None:

@@ -14,7 +14,15 @@ from stages.reporting.assemble import build_report
 from stages.reporting.html import all_plots, deciding_limit, headline, html_page, script_json
 from stages.reporting.record import Report
 from tests.chromium import CHROMIUM, NO_CHROMIUM, Browser
-from tests.stages.sample_run import heading, limit, sources
+from tests.stages.sample_run import (
+    examination,
+    heading,
+    limit,
+    model,
+    regression_sources,
+    sources,
+    thumbnails,
+)
 
 EVIL = '</script><script>alert(1)</script><img src="http://example.invalid/x.png">'
 
@@ -120,6 +128,33 @@ def test_the_deciding_limit_is_the_first_of_the_worst() -> None:
     assert deciding_limit({"a": limits["a"]}) is None
 
 
+def looked_at(report: Report, **found: object) -> Report:
+    return report.model_copy(update={"examination": examination(**found), "model": model()})  # type: ignore[arg-type]
+
+
+def test_the_closer_look_shows_pictures_of_pairs_and_of_doubtful_labels(report: Report) -> None:
+    page = html_page(looked_at(report), thumbnails())
+    text = re.sub(r"\s+", " ", _without_plotly(page))
+    pictures = [source for source in _Tags(page).loads if source.startswith("data:image/png")]
+    assert len(pictures) == 5  # two pairs and one label
+    assert 'alt="train 12, 7/0012.png (7)"' in text
+    assert "labels differ" in text
+    assert "<b>9</b> → <b>7</b>?" in text
+    assert "outputs differ by at most 3.1e-06" in text
+
+
+def test_samples_that_are_no_pictures_are_listed_in_tables(report: Report) -> None:
+    page = _without_plotly(html_page(looked_at(report, thumbnails=False)))
+    assert "<img" not in page
+    assert "<td>train 12, 7/0012.png (7)</td><td>test 4 (9)</td><td>0.9912</td>" in page
+    assert "<td>test 4</td><td>9</td><td>7</td><td>0.93</td>" in page
+
+
+def test_without_a_model_result_and_a_closer_look_the_page_has_no_such_sections(page: str) -> None:
+    assert 'id="model"' not in page
+    assert "A closer look" not in page
+
+
 # -- in a browser, without network -------------------------------------------------------------------------------------
 
 browser_test = pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
@@ -151,6 +186,32 @@ def test_the_page_draws_all_plots_without_network_complaint_or_sideways_scroll(
     assert len([url for url in browser.requests if url.startswith("file:")]) == 1
     assert browser.complaints == []
     assert browser.value("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+
+
+@pytest.mark.browser
+@browser_test
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_data_report_is_drawn_with_its_pictures_and_fits_the_page(
+        browser: Browser, report: Report, tmp_path: Path, width: int) -> None:
+    path = tmp_path / "looked.html"
+    path.write_text(html_page(looked_at(report), thumbnails()), encoding="utf-8")
+    browser.open(path, width)
+    sizes = browser.value("[...document.querySelectorAll('.strip img')].map(i => [i.naturalWidth, i.clientWidth])")
+    assert sizes == [[8, 96]] * 5
+    assert browser.complaints == []
+    assert browser.value("[innerWidth, document.documentElement.scrollWidth]") == [width, width]
+
+
+@pytest.mark.browser
+@browser_test
+def test_a_regression_draws_its_plots_without_complaint(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "regression.html"
+    path.write_text(html_page(build_report(regression_sources(), heading())), encoding="utf-8")
+    browser.open(path, 1280)
+    assert browser.complaints == []
+    drawn = browser.value("[...document.querySelectorAll('.canvas[data-drawn=yes]')].map(c => c.dataset.plot)")
+    assert {"score-bytes", "score-latency", "curves-score", "classes"} <= set(drawn)
+    assert "confusion" not in drawn
 
 
 @pytest.mark.browser

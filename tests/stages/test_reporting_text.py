@@ -7,6 +7,8 @@ import math
 import pytest
 
 from stages.reporting.text import (
+    axis_scale,
+    figure_name,
     figure_text,
     kib,
     listing,
@@ -30,10 +32,24 @@ def test_significant_keeps_three_digits_and_never_an_exponent(value: float, text
 @pytest.mark.parametrize(("value", "unit", "text"), [
     (25_840, "bytes", "25,840 bytes"), (0.98333, "fraction", "98.3 %"), (0.5, "points", "0.50 points"),
     (0.412, "ms", "0.412 ms"), (2427.2, "1/s", "2,427 inferences/s"), (31.4, "uJ", "31.4 µJ"),
-    (0.08, "nats", "0.0800 nats"),
+    (0.08, "nats", "0.0800 nats"), (0.9527, "", "0.953"), (-0.21, "", "-0.210"), (52.14, "target", "52.1"),
+    (0.00123, "value", "0.00123"),
     (math.nan, "bytes", "not a number bytes")])
 def test_each_unit_has_one_spelling(value: float, unit: str, text: str) -> None:
     assert quantity(value, unit) == text
+
+
+@pytest.mark.parametrize(("key", "name"), [
+    ("accuracy", "accuracy"), ("f1", "macro F1"), ("r2", "R2"), ("auc", "ROC AUC"), ("log_loss", "log loss"),
+    ("own_metric", "own metric")])
+def test_figures_have_the_names_that_the_field_gives_them(key: str, name: str) -> None:
+    assert figure_name(key) == name
+
+
+def test_an_axis_has_percent_for_shares_and_the_unit_else() -> None:
+    assert axis_scale(figure(0.9, "fraction")) == (100.0, ", %")
+    assert axis_scale(figure(0.9, "")) == axis_scale(None) == (1.0, "")
+    assert axis_scale(figure(3.0, "uJ")) == (1.0, ", µJ")
 
 
 def test_a_kib_has_1024_bytes() -> None:
