@@ -49,6 +49,16 @@ def loads(text: str, model: type[T], path: str) -> T:
         raise _config_error(tree, model, error) from error
 
 
+def with_tuples(value: Any) -> Any:
+    """The same data with tuples for lists, for a validator that runs before a model's own.
+
+    What such a validator returns is no longer JSON to pydantic, and in strict mode a list is then no tuple.
+    """
+    if isinstance(value, list):
+        return tuple(with_tuples(item) for item in value)
+    return {key: with_tuples(item) for key, item in value.items()} if isinstance(value, dict) else value
+
+
 def refusal(found: str, allowed: str = "", next_step: str = "") -> PydanticCustomError:
     """What a model's validator raises, so that its words reach the user with line and column.
 
@@ -91,4 +101,4 @@ def _config_error(tree: Tree, model: type[BaseModel], error: ValidationError) ->
     return tree.error(first.spot, found, first.allowed, first.next_step)
 
 
-__all__ = ["Fault", "load", "loads", "refusal"]
+__all__ = ["Fault", "load", "loads", "refusal", "with_tuples"]

@@ -68,12 +68,12 @@ class VariantEntry(Record):
 
 def _entry(value: object) -> object:
     """A bare name is an entry with nothing but a name."""
-    return {"name": value} if isinstance(value, str) else value
+    return {"name": value} if isinstance(value, str) else strictyaml.with_tuples(value)
 
 
 def _model(value: object) -> object:
     """A bare name or path is a model with nothing but a source."""
-    return {"source": value} if isinstance(value, str) else value
+    return {"source": value} if isinstance(value, str) else strictyaml.with_tuples(value)
 
 
 class RunConfig(Record):

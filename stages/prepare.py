@@ -8,7 +8,6 @@ normalization is fitted on the training split alone and travels with the model.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from device_profiles.errors import DataError
 from device_profiles.records import Record
@@ -53,8 +52,6 @@ class Settings(Record):
         default_factory=dict, description="which samples a split takes, by name: {test: {pattern: REGEX}} or {names: FILE}")
     split_by: Literal["sample", "group"] = Field(
         default="sample", description="group: no group (a speaker, a patient) in two splits")
-    group_pattern: str | None = Field(
-        default=None, description="regular expression on a sample's name; its part called 'group' is the sample's group")
     normalization: NormalizationKind | FixedNormalization = Field(
         default="auto", description="per channel: minmax, standard (from the training split), symmetric (0..255 to -1..1), "
                                     "none, {offset: [..], scale: [..]}; auto: minmax, or none for a model that is given trained")
@@ -65,16 +62,6 @@ class Settings(Record):
         default=0, ge=0, description="exact duplicates allowed across splits that the data source itself has drawn")
     allowed_corrupt_share: float = Field(
         default=0.01, ge=0, lt=1, description="share of unreadable samples that are named and skipped; more is an error")
-
-    @field_validator("group_pattern")
-    @classmethod
-    def _names_a_group(cls, value: str | None) -> str | None:
-        try:
-            if value is not None and "group" not in re.compile(value).groupindex:
-                raise ValueError("has no part called 'group': write (?P<group>...)")
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return value
 
     @model_validator(mode="after")
     def _leave_training_samples(self) -> Settings:
@@ -149,26 +136,11 @@ class _Kept:
     def __init__(self, found: Collected, y: Array, class_names: tuple[str, ...], task: Task, options: Options) -> None:
         self.found, self.y, self.class_names, self.task, self.options = found, y, class_names, task, options
         self.duplicates = number(found.digests)
-        self.groups = self._groups()
+        if options.split_by == "group" and not found.groups:
+            raise DataError("the samples have no groups to split by", "a source that names a group for each sample",
+                            "set group in data.source, or data.split_by to sample")
+        self.groups = found.groups
         self.clips = number(found.names) if len(set(found.names)) < len(found.names) else None
-
-    def _groups(self) -> list[str]:
-        """The group of each sample, or an empty list."""
-        pattern, found = self.options.group_pattern, self.found
-        if pattern is None:
-            groups = found.groups
-        else:
-            matches = [re.search(pattern, name) for name in found.names]
-            lost = next((i for i, match in enumerate(matches) if match is None), None)
-            if lost is not None or not matches:
-                name = f"'{found.names[lost]}'" if lost is not None else "any sample: they have no names"
-                raise DataError(f"data.group_pattern does not match {name}", f"names that {pattern} is found in",
-                                "change data.group_pattern")
-            groups = [match["group"] for match in matches if match is not None]
-        if self.options.split_by == "group" and not groups:
-            raise DataError("the samples have no groups to split by", "a source with groups, or data.group_pattern",
-                            "set data.group_pattern, or data.split_by to sample")
-        return groups
 
     def split(self) -> tuple[Indices, int]:
         """Rows of each split, and how many samples were left out: those that must not be trained on."""

@@ -22,7 +22,7 @@ from stages.models.files import copy_companions, load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.records import History, PruneResult
 from stages.tasks.settings import TaskSettings
-from stages.training import FitSettings, Hooks, Lesson, fit, read_lesson, score_text, steps_per_epoch
+from stages.training import FitSettings, Hooks, Lesson, fit, read_lesson, best_text, steps_per_epoch
 
 NAME = "prune"
 VERSION = 2
@@ -250,4 +250,4 @@ def _check_any(names: list[str], verb: str) -> None:
 
 
 def _score(history: History) -> str:
-    return f"validation {score_text(history.score_name, history.validation_score[history.best_epoch])}"
+    return f"validation {best_text(history)}"

@@ -28,7 +28,7 @@ from stages.prune import MISSED_SHARE, read_kernels, share_of_zeros
 from stages.recipes import rules_for
 from stages.records import QuantizeResult
 from stages.tasks.settings import TaskSettings
-from stages.training import FitSettings, fit, read_lesson, score_text
+from stages.training import FitSettings, fit, read_lesson, best_text
 from stages.variants import CALIBRATED_FORMATS, QAT_FORMATS
 
 NAME = "quantize"
@@ -156,7 +156,7 @@ def _train_quantized(model: Path, data: Path, options: Options, context: StageCo
         qat.save_qat(plain, model, context.out)
     copy_companions(model, context.out)
     _write_recipe(options, context.out)
-    score = score_text(history.score_name, history.validation_score[history.best_epoch])
+    score = best_text(history)
     return QuantizeResult(summary=f"{options.method}: validation {score}", format=options.format,
                           method=options.method, history=history, not_quantized=floats, sparsity=sparsity,
                           shared_values=shared)

@@ -212,7 +212,8 @@ def _run_epoch(steps: Any, lesson: Lesson, weights: NDArray[np.float32], setting
     done = epoch * steps_per_epoch(samples, settings)
     shown = f"epoch {epoch + 1}/{settings.epochs}"
     if state.epochs:
-        shown += f", validation {score_text(lesson.task.score_name, state.validation_score[-1])}"
+        shown += f", validation " + score_text(
+            lesson.task.score_name, state.validation_score[-1], state.validation_loss[-1])
     for x, y, weight in _batches(lesson.train, weights, settings, seed, epoch):
         losses += float(steps(as_mapping(x), as_mapping(y), weight))
         count += len(weight)
@@ -223,16 +224,21 @@ def _run_epoch(steps: Any, lesson: Lesson, weights: NDArray[np.float32], setting
     return losses / count
 
 
-def score_text(name: str, value: float) -> str:
-    """A task's score for people: "accuracy 98.3 %", "R2 0.953"."""
-    return f"{name} {score_number(name, value)}"
+def score_text(name: str, score: float, loss: float) -> str:
+    """A validation score for people: "accuracy 98.3 %"; the loss where the score is not defined on the split."""
+    return f"loss {loss:.4g}" if math.isnan(score) else f"{name} {score_number(name, score)}"
+
+
+def best_text(history: History) -> str:
+    """The best epoch's validation score for people."""
+    best = history.best_epoch
+    return score_text(history.score_name, history.validation_score[best], history.validation_loss[best])
 
 
 def summarize(history: History, validation_samples: int) -> str:
     """One line for people."""
-    score = score_text(history.score_name, history.validation_score[history.best_epoch])
     stopped = ", stopped early" if history.stopped_early else ""
-    return (f"{score} on {validation_samples} validation samples, "
+    return (f"{best_text(history)} on {validation_samples} validation samples, "
             f"best of {len(history.loss)} epochs: {history.best_epoch + 1}{stopped}")
 
 

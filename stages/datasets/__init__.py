@@ -20,7 +20,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import BeforeValidator, Field
 
-from device_profiles.strictyaml import refusal
+from device_profiles.strictyaml import refusal, with_tuples
 from stages.datasets import (
     audio_folder,
     digits,
@@ -45,7 +45,7 @@ AnySettings = (digits.Settings | npz.Settings | image_folder.Settings | audio_fo
 
 def _spell_out(value: Any) -> Any:
     """A bare word is short for a mapping; see `words`."""
-    return spelled_out(value, tuple(SOURCES), refusal)
+    return with_tuples(spelled_out(value, tuple(SOURCES), refusal))
 
 
 Source = Annotated[AnySettings, Field(discriminator="kind"), BeforeValidator(_spell_out)]

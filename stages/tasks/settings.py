@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from device_profiles.errors import near_miss
 from device_profiles.records import Record
+from device_profiles.strictyaml import with_tuples
 
 TaskKind = Literal["classification", "multilabel", "regression", "anomaly"]
 OutputKind = Literal["classification", "multilabel", "regression"]
@@ -74,7 +75,7 @@ class OutputTask(_Judged):
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, given: Any) -> Any:
-        return {"kind": given} if isinstance(given, str) else given
+        return {"kind": given} if isinstance(given, str) else with_tuples(given)
 
 
 class TaskSettings(_Judged):
@@ -90,7 +91,7 @@ class TaskSettings(_Judged):
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, given: Any) -> Any:
-        return {"kind": given} if isinstance(given, str) else given
+        return {"kind": given} if isinstance(given, str) else with_tuples(given)
 
     @field_validator("outputs")
     @classmethod

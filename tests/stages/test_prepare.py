@@ -169,14 +169,14 @@ def folder_of_speakers(path: Path, speakers: int = 6, words: int = 2, takes: int
     return path
 
 
-def run_folder(context: StageContext, path: Path, **settings: Any) -> PrepareResult:
-    source = {"kind": "image_folder", "path": path, "color": "gray"}
+def run_folder(context: StageContext, path: Path, group: str | None = None, **settings: Any) -> PrepareResult:
+    source = {"kind": "image_folder", "path": path, "color": "gray", "group": group}
     return prepare.run(options=prepare.Options(source=source, **settings), context=context)
 
 
 def test_a_split_by_group_puts_no_group_into_two_splits(context: StageContext, tmp_path: Path) -> None:
     folder = folder_of_speakers(tmp_path / "words")
-    result = run_folder(context, folder, split_by="group", group_pattern="_(?P<group>s[0-9])_")
+    result = run_folder(context, folder, split_by="group", group="_(?P<group>s[0-9])_")
     speakers = {name: set(read_split(context.out, name).groups) for name in ("train", "validation", "test")}
     assert sum(len(found) for found in speakers.values()) == len(set.union(*speakers.values())) == 6
     assert {name: split.groups for name, split in result.splits.items()} == {name: len(found)
@@ -194,9 +194,8 @@ def test_a_rule_on_names_makes_the_official_test_split(context: StageContext, tm
 
 @pytest.mark.parametrize(("settings", "found"), [
     ({"split_by": "group"}, "no groups to split by"),
-    ({"group_pattern": "_(?P<group>x[0-9])_"}, "group_pattern does not match '0/0_s0_0.png'"),
     ({"splits": {"test": {"pattern": "nothing"}}}, "data.splits.test takes no sample"),
-    ({"split_by": "group", "group_pattern": "_(?P<group>s[0-9])_", "splits": {"test": {"pattern": "_0.png"}}},
+    ({"split_by": "group", "group": "_(?P<group>s[0-9])_", "splits": {"test": {"pattern": "_0.png"}}},
      "the group 's0' lies in train and in test"),
 ])
 def test_groups_and_rules_that_do_not_fit_the_names_are_refused(context: StageContext, tmp_path: Path,
@@ -209,11 +208,6 @@ def test_groups_and_rules_that_do_not_fit_the_names_are_refused(context: StageCo
 def test_rules_need_names(context: StageContext) -> None:
     with pytest.raises(DataError, match="the samples have no names"):
         run(context, samples(), splits={"test": {"pattern": "a"}})
-
-
-def test_a_group_pattern_without_a_group_is_refused() -> None:
-    with pytest.raises(ValidationError, match="has no part called 'group'"):
-        prepare.Settings(group_pattern="_(.*)_")
 
 
 def test_unreadable_files_are_skipped_and_named_up_to_the_share_that_is_allowed(context: StageContext,
