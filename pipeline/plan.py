@@ -139,9 +139,11 @@ class _Builder:
         from stages.datasets import libraries
 
         config, self.origin = self.config, self.config.model.origin()
-        self.data = self._add("prepare", "", config.data, {}, libraries=libraries(config.data), given_model=self.origin.is_file,
+        self.data = self._add("prepare", "", config.data, {}, libraries=libraries(config.data),
+                              given_model=self.origin.is_file,
                               source_digest=prepare.source_digest(config.data, self.around.cache))
-        self.model = self._add("model", "", config.model, {"data": self.data}, source_digest=model.source_digest(config.model))
+        self.model = self._add("model", "", config.model, {"data": self.data},
+                               source_digest=model.source_digest(config.model))
         self.examination = self._add("examine", "", config.examine, {"data": self.data})
         self.float_model = self._float_model()
         self.baseline = self._add("baseline", "", config.baseline, {"model": self.float_model, "data": self.data})
@@ -174,12 +176,14 @@ class _Builder:
         if self.origin.is_keras:
             return entries
         kept = [entry for entry in entries if not entry.variant().is_trained]
-        what = f"{self.origin.text} is a {'SavedModel' if self.origin.kind == 'saved_model' else 'finished tflite model'}"
+        kind = "SavedModel" if self.origin.kind == "saved_model" else "finished tflite model"
+        what = f"{self.origin.text} is a {kind}"
         self.plan.left_out = {entry.name: f"it is trained, which needs a Keras model; {what}"
                               for entry in entries if entry not in kept}
         if entries and not kept:
             raise ModelError(f"{what}, of which none of the variants can be made: {', '.join(self.plan.left_out)}",
-                             "float32, float16, dynamic, int8, int16x8", "give the .keras or .h5 file that it was made from")
+                             "float32, float16, dynamic, int8, int16x8",
+                             "give the .keras or .h5 file that it was made from")
         return kept
 
     def _over_all(self, evaluations: dict[str, str]) -> None:
@@ -191,7 +195,8 @@ class _Builder:
                           {"tflites": tflites, "evaluations": evaluations, "benchmark": benchmark},
                           profiles=config.loaded_profiles())
         self._add("report", "", config.report,
-                  {"data": self.data, "model": self.model, "examination": self.examination, "trainings": dict(self.trainings), "tflites": tflites,
+                  {"data": self.data, "model": self.model, "examination": self.examination,
+                   "trainings": dict(self.trainings), "tflites": tflites,
                    "evaluations": evaluations, "baseline": self.baseline, "benchmark": benchmark, "check": check},
                   run=config.name, litesmith=VERSION, versions=report_versions(), config=config.as_yaml())
 

@@ -5,7 +5,7 @@
       litesmith.yaml         the whole config, defaults included
       log.txt                what TensorFlow and the runtimes had to say
       models/                <variant>.tflite, and each Keras model under its label
-      data/                  preprocessing.json: what a device must do before the model; a front end with its test vectors
+      data/                  preprocessing.json: what a device must do before the model; a front end
       figures/<stage>/       each stage's result as JSON
       check/                 junit.xml, verdicts.json
       report/                report.html, report.md, report.json

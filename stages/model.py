@@ -1,8 +1,8 @@
 """Build the model, or take in one that is there: what every variant starts from.
 
-A name, an application or a function of the user's own gives an untrained model. A file is looked into, loaded in a process of
-its own and rewritten as a `tf_keras` model, or, where no Keras model is in it, as a float32 tflite model; it is proven on
-samples that what was written computes what was read.
+A name, an application or a function of the user's own gives an untrained model. A file is looked into, loaded in a
+process of its own and rewritten as a `tf_keras` model, or, where no Keras model is in it, as a float32 tflite model; it
+is proven on samples that what was written computes what was read.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ LIBRARIES = ("tensorflow", "tf-keras", "keras", "numpy")
 class Settings(Record):
     """What a user may set for the model. In the run file a bare word or path is short for `{source: ...}`."""
 
-    source: str = Field(default="small_cnn", description=f"{', '.join(BUILDERS)}, {PREFIX}NAME, package.module:function, or a "
-                                                         ".keras, .h5, .tflite file or SavedModel folder")
+    source: str = Field(
+        default="small_cnn", description=f"{', '.join(BUILDERS)}, {PREFIX}NAME, package.module:function, or a .keras, "
+                                         ".h5, .tflite file or SavedModel folder")
     weights: str | None = Field(default=None, description="of an application: a weight file, or imagenet (a download)")
     retrain: bool = Field(default=False, description="train a model that comes trained")
     trust: bool = Field(default=False, description="take a file although it could run code of whoever made it")
@@ -103,7 +104,8 @@ def run(*, data: Path, options: Options, context: StageContext) -> ModelResult:
     preprocessing = read_preprocessing(data)
     shutil.copyfile(data / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
     if options.weights is not None and origin.kind != "application":
-        raise ModelError(f"weights are given for {options.source}", f"weights for {PREFIX}NAME alone", "leave model.weights out")
+        raise ModelError(f"weights are given for {options.source}", f"weights for {PREFIX}NAME alone",
+                         "leave model.weights out")
     if origin.kind in ("builder", "application"):
         return _build(origin, task, preprocessing, options, context)
     return _take_in(origin, task, preprocessing, data, options, context)

@@ -1,9 +1,9 @@
 """Split, normalize and examine the data; stop on whatever would make the figures wrong.
 
-A source is read once, chunk by chunk, into a file; what the split and the report need of a sample is kept in memory: its
-label, a digest, its name. So data may be larger than memory. Splits are given by the source or by rules on names, or drawn
-by seed, class by class; exact duplicates, parts of one recording and, where asked, whole groups stay together. The
-normalization is fitted on the training split alone and travels with the model.
+A source is read once, chunk by chunk, into a file; what the split and the report need of a sample is kept in memory:
+its label, a digest, its name. So data may be larger than memory. Splits are given by the source or by rules on names,
+or drawn by seed, class by class; exact duplicates, parts of one recording and, where asked, whole groups stay together.
+The normalization is fitted on the training split alone and travels with the model.
 """
 
 from __future__ import annotations
@@ -45,23 +45,26 @@ class Settings(Record):
     """What a user may set for the data."""
 
     source: Source = Field(
-        default=digits.Settings(), description="where the samples are from: digits, or a mapping such as {kind: npz, path: FILE}")
+        default=digits.Settings(),
+        description="where the samples are from: digits, a file, a folder, or a mapping: {kind: npz, path: FILE}")
     validation_share: float = Field(default=0.15, gt=0, lt=1, description="share of the samples for validation")
     test_share: float = Field(default=0.2, gt=0, lt=1, description="share of the samples that no training sees")
     splits: dict[Literal["validation", "test"], SplitRule] = Field(
-        default_factory=dict, description="which samples a split takes, by name: {test: {pattern: REGEX}} or {names: FILE}")
+        default_factory=dict,
+        description="which samples a split takes, by name: {test: {pattern: REGEX}} or {test: {names: FILE}}")
     split_by: Literal["sample", "group"] = Field(
         default="sample", description="group: no group (a speaker, a patient) in two splits")
     normalization: NormalizationKind | FixedNormalization = Field(
-        default="auto", description="per channel: minmax, standard (from the training split), symmetric (0..255 to -1..1), "
-                                    "none, {offset: [..], scale: [..]}; auto: minmax, or none for a model that is given trained")
+        default="auto", description="per channel: minmax, standard (from the training split), symmetric (0..255 to "
+                                    "-1..1), none, {offset: [..], scale: [..]}; auto: minmax, or none for a model that "
+                                    "comes trained")
     targets: Literal["auto", "none", "standard"] = Field(
         default="auto", description="regression: standard trains on targets of mean 0 and deviation 1; figures stay in "
                                     "your units; auto: standard, or none for a model that is given trained")
     allowed_duplicates: int = Field(
         default=0, ge=0, description="exact duplicates allowed across splits that the data source itself has drawn")
     allowed_corrupt_share: float = Field(
-        default=0.01, ge=0, lt=1, description="share of unreadable samples that are named and skipped; more is an error")
+        default=0.01, ge=0, lt=1, description="share of unreadable samples that are skipped; more is an error")
 
     @model_validator(mode="after")
     def _leave_training_samples(self) -> Settings:
@@ -157,7 +160,8 @@ class _Kept:
         strata, names = labels.strata(self.y, self.class_names)
         if by_group or not may_train.all():
             strata, names = np.zeros_like(strata), ()
-        wanted = Wanted({TEST: self.options.test_share, VALIDATION: self.options.validation_share}, self.options.seed, names)
+        shares = {TEST: self.options.test_share, VALIDATION: self.options.validation_share}
+        wanted = Wanted(shares, self.options.seed, names)
         drawn = draw_splits(strata[free], join_units(*units)[free], places[free].tolist(), wanted)
         indices = {name: free[rows] for name, rows in drawn.items()}
         indices[TEST] = np.sort(np.concatenate([indices[TEST], np.flatnonzero(extra)]))
@@ -202,12 +206,14 @@ def _check_samples(found: Collected, options: Options) -> None:
     bad, seen = found.not_finite, len(found) + len(found.skipped)
     if len(found.skipped) > options.allowed_corrupt_share * seen:
         first = found.skipped[0]
-        raise DataError(f"{len(found.skipped)} of {seen} samples cannot be read, the first is {first.name}: {first.reason}",
+        raise DataError(f"{len(found.skipped)} of {seen} samples cannot be read, the first is {first.name}: "
+                        f"{first.reason}",
                         f"a share of at most {options.allowed_corrupt_share:g} (data.allowed_corrupt_share)",
                         "mend or remove them; litesmith prepare names them all in its log")
     if bad:
         name = f" ({found.names[bad[0]]})" if found.names else ""
-        raise DataError(f"{len(bad)} of {len(found)} samples hold NaN or an infinity, the first is sample {bad[0]}{name}",
+        raise DataError(f"{len(bad)} of {len(found)} samples hold NaN or an infinity, the first is sample "
+                        f"{bad[0]}{name}",
                         "finite numbers", "drop or mend these samples in the data source")
     if found.lowest == found.highest:
         raise DataError(f"every element of every sample is {found.lowest:g}", "samples that differ")
@@ -244,15 +250,16 @@ def _report(kept: _Kept, indices: Indices, dropped: int, inputs: dict[str, Tenso
     """Count what a reader of the figures should know."""
     found, units = kept.found, kept.duplicates
     groups = np.array(kept.groups)
-    splits = {name: SplitReport(samples=len(members), class_counts=labels.class_counts(kept.y[members], len(kept.class_names)),
+    classes = len(kept.class_names)
+    splits = {name: SplitReport(samples=len(members), class_counts=labels.class_counts(kept.y[members], classes),
                                 groups=len(set(groups[members])) if kept.groups else 0)
               for name, members in indices.items()}
     within = {name: len(members) - len(np.unique(units[members])) for name, members in indices.items()}
     across = {f"{a}/{b}": len(np.intersect1d(units[indices[a]], units[indices[b]])) for a, b in combinations(SPLITS, 2)}
     sizes = ", ".join(f"{splits[name].samples} {name}" for name in SPLITS)
-    classes = f" in {len(kept.class_names)} classes" if kept.class_names else ""
+    shown = f" in {classes} classes" if classes else ""
     return PrepareResult(
-        summary=f"{len(found)} samples{classes}: {sizes}", warnings=_warnings(kept, dropped),
+        summary=f"{len(found)} samples{shown}: {sizes}", warnings=_warnings(kept, dropped),
         source=kept.options.source.kind, task=kept.options.task.kind, inputs=inputs, class_names=kept.class_names,
         targets=targets, splits=splits, split_by=kept.options.split_by, nan_samples=0, constant_samples=found.constant,
         constant_features=_constant_features(rows, indices[TRAIN]), duplicates_within=within, duplicates_across=across,
@@ -283,8 +290,8 @@ def _warnings(kept: _Kept, dropped: int) -> tuple[str, ...]:
     if clashes:
         found.append(f"{clashes} samples occur with two labels")
     if dropped:
-        found.append(f"{dropped} anomalous samples that the data puts into training were left out: an anomaly model learns "
-                     "from normal ones")
+        found.append(f"{dropped} anomalous samples that the data puts into training were left out: an anomaly model "
+                     "learns from normal ones")
     skipped = kept.found.skipped
     if skipped:
         found.append(f"{len(skipped)} samples could not be read and were skipped, the first is {skipped[0].name}: "

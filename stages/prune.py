@@ -22,7 +22,7 @@ from stages.models.files import copy_companions, load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.records import History, PruneResult
 from stages.tasks.settings import TaskSettings
-from stages.training import FitSettings, Hooks, Lesson, fit, read_lesson, best_text, steps_per_epoch
+from stages.training import FitSettings, Hooks, Lesson, best_text, fit, read_lesson, steps_per_epoch
 
 NAME = "prune"
 VERSION = 2
@@ -104,7 +104,8 @@ def _prune(source: Any, sparsity: float, lesson: Lesson, options: Options,
     names = [layer.name for layer in source.layers if _has_kernel(layer) and layer.name not in skipped]
     _check_any(names, "prune")
     ramp_epochs = min(max(1, round(options.epochs * options.ramp_share)), options.epochs)
-    wrapped = _wrap_pruning(source, sparsity, names, ramp_epochs * steps_per_epoch(len(lesson.train.y), options), options)
+    ramp_steps = ramp_epochs * steps_per_epoch(len(lesson.train.y), options)
+    wrapped = _wrap_pruning(source, sparsity, names, ramp_steps, options)
     masks = [layer.pruning_obj for layer in wrapped.layers if hasattr(layer, "pruning_obj")]
 
     def zero_again() -> None:

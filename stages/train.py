@@ -1,4 +1,4 @@
-"""Train the float model: all of it at once, or first the head on a frozen backbone and then everything at a lower rate."""
+"""Train the float model: all at once, or first the head on a frozen backbone and then everything at a lower rate."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ LIBRARIES = ("tensorflow", "tf-keras", "numpy")
 class Settings(FitSettings):
     """What a user may set for the training of the float model."""
 
-    frozen_epochs: int = Field(default=0, ge=0, description="epochs in which the backbone stands still, before the others")
+    frozen_epochs: int = Field(
+        default=0, ge=0, description="epochs in which the backbone stands still, before the others")
     freeze: tuple[str, ...] = Field(
-        default=(), description="layers of the backbone, by name or pattern (block*); empty: all of an application but its head")
+        default=(), description="layers of the backbone, by name or pattern (block*); empty: all of an application but "
+                                "its head")
     frozen_learning_rate: float = Field(default=1e-3, gt=0, description="of Adam, at the start of the frozen epochs")
 
 
@@ -75,10 +77,11 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext) -> 
 
 def _fit_head(model: Any, lesson: Lesson, options: Options, context: StageContext) -> History:
     """The frozen epochs, with a checkpoint of their own."""
-    settings = options.model_copy(update={"epochs": options.frozen_epochs, "learning_rate": options.frozen_learning_rate})
+    changes = {"epochs": options.frozen_epochs, "learning_rate": options.frozen_learning_rate}
+    settings = options.model_copy(update=changes)
     scratch = context.scratch / "frozen"
     scratch.mkdir(exist_ok=True)
-    with _standing_still(model, backbone_of(model, options.freeze)):
+    with _standing_still(backbone_of(model, options.freeze)):
         return fit(model, lesson, settings, options.seed, replace(context, scratch=scratch))
 
 
@@ -99,8 +102,9 @@ def backbone_of(model: Any, patterns: tuple[str, ...]) -> list[Any]:
             raise ModelError(f"train.freeze names '{pattern}', which no layer matches" + (f"; {hint}" if hint else ""),
                              ", ".join(names), "set train.freeze in the run file")
     if not patterns and all(is_backbone(name) for name in names):
-        raise ModelError("train.frozen_epochs asks for a frozen backbone, but the model has no head of its own: no layer is "
-                         "called head_*", "layers or patterns in train.freeze", "set train.freeze, or frozen_epochs to 0")
+        raise ModelError("train.frozen_epochs asks for a frozen backbone, but the model has no head of its own: no "
+                         "layer is called head_*", "layers or patterns in train.freeze",
+                         "set train.freeze, or train.frozen_epochs to 0")
     frozen = [layer for layer in model.layers if
               (any(fnmatchcase(layer.name, pattern) for pattern in patterns) if patterns else is_backbone(layer.name))]
     held = {id(layer) for layer in frozen}
@@ -111,7 +115,7 @@ def backbone_of(model: Any, patterns: tuple[str, ...]) -> list[Any]:
 
 
 @contextmanager
-def _standing_still(model: Any, layers: list[Any]) -> Iterator[None]:
+def _standing_still(layers: list[Any]) -> Iterator[None]:
     """Layers that do not learn, and whose batch normalization does not follow the batches; put back at the end."""
     before = [(layer, layer.trainable) for layer in layers]
     for layer in layers:

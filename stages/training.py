@@ -28,8 +28,8 @@ from stages.context import StageContext
 from stages.datasets.labels import are_classes
 from stages.datasets.prepared import Preprocessing, Split, read_preprocessing, read_split
 from stages.datasets.records import TRAIN, VALIDATION
-from stages.models.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
 from stages.models.arrays import Array, as_mapping, given_inputs, named_outputs, tensor_specs
+from stages.models.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
 from stages.models.inference import Predictor, make_predictor
 from stages.records import History
 from stages.tasks import Task, make_task
@@ -78,7 +78,8 @@ class FitSettings(Record):
     patience: int = Field(default=10, ge=0, description="epochs without a better validation loss to wait; 0: no end")
     class_weights: Literal["none", "balanced"] = Field(
         default="none", description="balanced: a class counts the more the rarer it is (classification)")
-    augment: Augmentation = Field(default=Augmentation(), description="random changes of the training samples, off by default")
+    augment: Augmentation = Field(
+        default=Augmentation(), description="random changes of the training samples, off by default")
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def _run_epoch(steps: Any, lesson: Lesson, weights: NDArray[np.float32], setting
     done = epoch * steps_per_epoch(samples, settings)
     shown = f"epoch {epoch + 1}/{settings.epochs}"
     if state.epochs:
-        shown += f", validation " + score_text(
+        shown += ", validation " + score_text(
             lesson.task.score_name, state.validation_score[-1], state.validation_loss[-1])
     for x, y, weight in _batches(lesson.train, weights, settings, seed, epoch):
         losses += float(steps(as_mapping(x), as_mapping(y), weight))

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def load() -> tuple[Any, Any]:
-    """x (1797, 64) float32, grey levels 0 to 16; y (1797,) int64, the digit."""
+    """Samples x (1797, 64) float32, grey levels 0 to 16; y (1797,) int64, the digit."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def load() -> tuple[Any, Any]:
-    """x (442, 10) float32, as scikit-learn scales it; y (442,) float32, 25 to 346."""
+    """Samples x (442, 10) float32, as scikit-learn scales it; y (442,) float32, 25 to 346."""
     from sklearn.datasets import load_diabetes
 
     bunch = load_diabetes()

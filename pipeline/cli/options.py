@@ -28,8 +28,8 @@ def run_options(command: F) -> F:
         click.option("-s", "--set", "changes", multiple=True, metavar="KEY=VALUE",
                      help="Change one key of the run file: --set train.epochs=10. Repeatable."),
         click.option("--model", "model", metavar="MODEL",
-                     help="A .keras, .h5 or .tflite file, a SavedModel folder, package.module:function, or a model by name; "
-                          "stands over the run file's."),
+                     help="A .keras, .h5 or .tflite file, a SavedModel folder, package.module:function, or a model "
+                          "by name; stands over the run file's."),
         click.option("--trust-model", is_flag=True,
                      help="Take a model file although it could run code of whoever made it."),
         click.option("--variant", "wanted", multiple=True, metavar="NAME",

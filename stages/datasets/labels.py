@@ -36,7 +36,7 @@ def class_counts(y: Array, classes: int) -> tuple[int, ...]:
 
 
 def strata(y: Array, class_names: tuple[str, ...]) -> tuple[Array, tuple[str, ...]]:
-    """(samples,) what a split is balanced by, and what these strata are called; one stratum where there are no classes."""
+    """(samples,) what a split is balanced by, and what these strata are called; one without classes."""
     y = first_output(y)
     if are_classes(y):
         return y.astype(np.int64), class_names

@@ -1,4 +1,4 @@
-"""Offset and scale of every input, fitted on the training samples some megabytes at a time, and of regression targets."""
+"""Offset and scale of every input, fitted on the training samples part by part, and of regression targets."""
 
 from __future__ import annotations
 
@@ -140,4 +140,5 @@ def _fit_target(y: Array, members: NDArray[np.int64], kind: str, given_model: bo
     mean, deviation = train.mean(axis=0), train.std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
     normalization = Normalization(kind="standard", offset=tuple(mean.tolist()), scale=tuple(deviation.tolist()))
-    return TensorSpec(shape=shape, dtype="float32", normalization=normalization), ((y - mean) / deviation).astype(np.float32)
+    spec = TensorSpec(shape=shape, dtype="float32", normalization=normalization)
+    return spec, ((y - mean) / deviation).astype(np.float32)

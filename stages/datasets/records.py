@@ -26,8 +26,8 @@ class Chunk:
     Attributes:
         x: (samples, *sample_shape), uint8 or float32; for several inputs a structured array with a field for each.
         y: for "classes" (samples,) int64, where label `i` means `class_names[i]`, or (samples, classes) one-hot; for
-            "multilabel" (samples, classes) of 0 and 1; for "values" (samples,) or (samples, values) float32; for several
-            outputs a structured array with a field for each. None where the source has no labels.
+            "multilabel" (samples, classes) of 0 and 1; for "values" (samples,) or (samples, values) float32; for
+            several outputs a structured array with a field for each. None where the source has no labels.
         names: where each sample is from, for messages and split lists: a path relative to the source's folder, a row.
             Empty where there is nothing to say. Samples of one name are parts of one recording: they stay together.
         groups: what a split may not cut in two (a speaker, a patient), or empty.
@@ -63,5 +63,5 @@ class Reader(ABC):
             DataError: the source cannot be read, or holds no samples.
         """
 
-    def write_extras(self, folder: Path) -> None:
+    def write_extras(self, folder: Path) -> None:  # noqa: B027 - most sources have nothing to write
         """Write files that travel with the data: a front end's parameters and test vectors."""

@@ -39,7 +39,8 @@ class RowWriter:
     def __enter__(self) -> RowWriter:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self.close()
 
     @property
@@ -138,7 +139,7 @@ class Rows:
             found[part] = self[part]
         return found
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:  # noqa: ARG002 (numpy's signature)
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """All rows at once, for whoever has the memory."""
         found = self.load()
         return found if dtype is None else found.astype(dtype)

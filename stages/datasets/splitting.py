@@ -1,4 +1,4 @@
-"""Splits: given by the source, by rules on names, or drawn by seed, class by class; what belongs together stays together."""
+"""Splits: given by the source, by rules on names, or drawn by seed; what belongs together stays together."""
 
 from __future__ import annotations
 

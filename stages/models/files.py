@@ -94,7 +94,7 @@ def fix_dates(archive: bytes) -> bytes:
 
 
 def load_model(folder: Path) -> Any:
-    """Read `model.keras` of an artifact; uncompiled, and without running code that the file carries unless it is trusted.
+    """Read `model.keras` of an artifact; uncompiled; code that the file carries runs only if it is trusted.
 
     Args:
         folder: a train, prune or quantize artifact.

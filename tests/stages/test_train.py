@@ -51,11 +51,12 @@ def weights_of(folder: Path) -> dict[str, list[np.ndarray]]:
         return {layer.name: layer.get_weights() for layer in load_model(folder).layers}
 
 
-def test_frozen_layers_stand_still_until_everything_is_tuned(make: Callable[..., Path], prepared: Path, built: Path) -> None:
+def test_frozen_layers_stand_still_until_everything_is_tuned(make: Callable[..., Path], prepared: Path,
+                                                             built: Path) -> None:
     frozen = make(train, model=built, data=prepared, options=train.Options(
         epochs=1, frozen_epochs=2, freeze=("conv*", "norm*"), learning_rate=1e-12, batch_size=16, seed=SEED))
     before, after = weights_of(built), weights_of(frozen)
-    assert np.allclose(before["conv1"][0], after["conv1"][0], atol=1e-9)  # a rate of nothing: only the frozen epochs count
+    assert np.allclose(before["conv1"][0], after["conv1"][0], atol=1e-9)  # the last epoch's rate is next to nothing
     assert not np.allclose(before["scores"][0], after["scores"][0], atol=1e-3)
     history = TrainResult.model_validate_json((frozen / "result.json").read_text()).history
     assert len(history.loss) == 3
@@ -67,7 +68,7 @@ def test_normalization_of_a_frozen_backbone_does_not_follow_the_batches(make: Ca
     with tensorflow_turn(0, built.parent / "log.txt"):
         model = load_model(built)
         frozen = train.backbone_of(model, ("conv*", "norm*"))
-        with train._standing_still(model, frozen):
+        with train._standing_still(frozen):
             mean = model.get_layer("norm1").moving_mean.numpy().copy()
             model(np.ones((4, 6, 6, 1), np.float32), training=True)
             assert np.array_equal(model.get_layer("norm1").moving_mean.numpy(), mean)
@@ -80,8 +81,9 @@ def test_normalization_of_a_frozen_backbone_does_not_follow_the_batches(make: Ca
     ((), ModelError, "no layer is called head_"),
     (("*",), StageError, "leaves nothing to train"),
 ])
-def test_a_backbone_that_cannot_be_frozen_is_refused(tmp_path: Path, prepared: Path, built: Path, freeze: tuple[str, ...],
-                                                     error: type[Exception], found: str) -> None:
+def test_a_backbone_that_cannot_be_frozen_is_refused(tmp_path: Path, prepared: Path, built: Path,
+                                                     freeze: tuple[str, ...], error: type[Exception],
+                                                     found: str) -> None:
     with pytest.raises(error, match=re.escape(found)):
         train.run(model=built, data=prepared, context=make_context(tmp_path),
                   options=train.Options(epochs=1, frozen_epochs=1, freeze=freeze))

@@ -254,7 +254,8 @@ def test_balanced_weights_are_refused_where_labels_are_no_classes() -> None:
 
 
 def test_augmented_samples_differ_from_epoch_to_epoch_and_repeat_themselves() -> None:
-    split, given = Split(np.zeros((8, 4, 4, 1), np.float32), np.arange(8)), settings(batch_size=4, augment={"noise": 0.5})
+    split = Split(np.zeros((8, 4, 4, 1), np.float32), np.arange(8))
+    given = settings(batch_size=4, augment={"noise": 0.5})
     def first(epoch: int) -> np.ndarray:
         return next(iter(training._batches(split, np.ones(8, np.float32), given, SEED, epoch)))[0]
     assert np.array_equal(first(0), first(0))

@@ -20,12 +20,13 @@ IMAGES = prepared.Preprocessing(inputs={"input": TensorSpec(shape=(2, 2, 1), dty
 def write(folder: Path, x: np.ndarray, preprocessing: prepared.Preprocessing = IMAGES, **about: object) -> None:
     np.save(folder / "x_test.npy", x)
     np.save(folder / "y_test.npy", np.arange(len(x)))
-    prepared.write_about(folder, "test", **({"names": (), "groups": (), "clips": None} | about))  # type: ignore[arg-type]
+    prepared.write_about(folder, "test", **({"names": (), "groups": (), "clips": None} | about))
     prepared.write_preprocessing(folder, preprocessing)
 
 
 def test_samples_are_normalized_as_they_are_read(tmp_path: Path) -> None:
-    write(tmp_path, np.full((3, 2, 2, 1), 16, np.uint8), names=("u", "v", "w"), groups=("g",) * 3, clips=np.array([0, 0, 1]))
+    write(tmp_path, np.full((3, 2, 2, 1), 16, np.uint8), names=("u", "v", "w"), groups=("g",) * 3,
+          clips=np.array([0, 0, 1]))
     split = prepared.read_split(tmp_path, "test")
     assert isinstance(split.x, np.ndarray)
     assert split.x.dtype == np.float32
@@ -57,7 +58,8 @@ def test_several_inputs_are_normalized_each_by_its_own(tmp_path: Path) -> None:
 
 
 def test_a_channel_each_has_its_own_offset_and_scale() -> None:
-    spec = TensorSpec(shape=(2,), dtype="float32", normalization=Normalization(kind="fixed", offset=(1, 2), scale=(1, 4)))
+    fixed = Normalization(kind="fixed", offset=(1, 2), scale=(1, 4))
+    spec = TensorSpec(shape=(2,), dtype="float32", normalization=fixed)
     assert prepared.normalized(np.array([[3, 10]], np.float32), {"input": spec}).tolist() == [[2, 2]]
 
 

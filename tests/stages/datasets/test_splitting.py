@@ -41,8 +41,8 @@ def test_samples_of_several_inputs_are_equal_when_all_their_inputs_are() -> None
 
 def test_units_that_share_a_sample_are_joined() -> None:
     # samples 0 and 1 are equal, 1 and 2 are of one speaker, 3 stands alone, 4 and 5 are of one clip
-    assert join_units(np.array([0, 0, 1, 2, 3, 4]), np.array([0, 1, 1, 2, 3, 4]), np.array([0, 1, 2, 3, 4, 4])).tolist() == [
-        0, 0, 0, 1, 2, 2]
+    equal, speaker, clip = np.array([0, 0, 1, 2, 3, 4]), np.array([0, 1, 1, 2, 3, 4]), np.array([0, 1, 2, 3, 4, 4])
+    assert join_units(equal, speaker, clip).tolist() == [0, 0, 0, 1, 2, 2]
     assert join_units(np.array([0, 1, 1])).tolist() == [0, 1, 1]
 
 
