@@ -7,10 +7,10 @@ is proven on samples that what was written computes what was read.
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
-import numpy as np
 from pydantic import Field
 
 from device_profiles.errors import ModelError
@@ -140,7 +140,11 @@ def output_size(task: Task, preprocessing: Preprocessing) -> int:
     if len(shapes) != 1:
         raise ModelError(f"the task has {len(shapes)} outputs: {', '.join(shapes)}", "one output for a model by name",
                          "give a model of your own with these outputs")
-    return int(np.prod(next(iter(shapes.values()))))
+    (name, shape), = shapes.items()
+    if shape is None or None in shape:
+        raise ModelError(f"the data does not say how many values the {name} of the model has", "data with class names",
+                         "give a model of your own")
+    return math.prod(size or 0 for size in shape)
 
 
 def _take_in(origin: Origin, task: Task, preprocessing: Preprocessing, data: Path, options: Options,

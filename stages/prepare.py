@@ -237,9 +237,8 @@ def _write(rows: Rows, y: Array, kept: _Kept, indices: Indices, context: StageCo
                 done += part.stop - part.start
                 context.progress(done, total, "writing")
         np.save(context.out / f"y_{name}.npy", y[members])
-        write_about(context.out, name, *(tuple(values[i] for i in members) if values else ()
-                                         for values in (found.names, kept.groups)),
-                    clips=None if kept.clips is None else kept.clips[members])
+        names, groups = (tuple(values[i] for i in members) if values else () for values in (found.names, kept.groups))
+        write_about(context.out, name, names, groups, None if kept.clips is None else kept.clips[members])
     if found.skipped:
         with context.log.open("a", encoding="utf-8") as log:
             log.writelines(f"skipped {one.name}: {one.reason}\n" for one in found.skipped)

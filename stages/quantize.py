@@ -21,14 +21,14 @@ from stages.datasets.labels import are_classes, class_counts, strata
 from stages.datasets.prepared import read_preprocessing, read_split
 from stages.datasets.records import TRAIN
 from stages.models import qat
-from stages.models.arrays import as_mapping
+from stages.models.arrays import as_mapping, given_inputs
 from stages.models.files import copy_companions, load_model
 from stages.models.framework import tensorflow_turn
 from stages.prune import MISSED_SHARE, read_kernels, share_of_zeros
 from stages.recipes import rules_for
 from stages.records import QuantizeResult
 from stages.tasks.settings import TaskSettings
-from stages.training import FitSettings, fit, read_lesson, best_text
+from stages.training import FitSettings, best_text, fit, read_lesson
 from stages.variants import CALIBRATED_FORMATS, QAT_FORMATS
 
 NAME = "quantize"
@@ -149,7 +149,8 @@ def _train_quantized(model: Path, data: Path, options: Options, context: StageCo
         quantized, floats = qat.quantize_aware(source, options.method, options.unsupported_layers == "float")
         calibration = choose_calibration(train.y, len(lesson.preprocessing.class_names), options.calibration_samples,
                                          options.seed)
-        qat.set_activation_ranges(quantized, as_mapping(train.x[calibration]))
+        given = given_inputs(quantized, train.x.dtype)
+        qat.set_activation_ranges(quantized, given(as_mapping(train.x[calibration])))
         history = fit(quantized, lesson, options, options.seed, context)
         plain = qat.as_plain(quantized, source, options.method)
         sparsity, shared = _verify_kept(read_kernels(source), qat.kernels(plain), options)

@@ -21,6 +21,7 @@ Array = NDArray[Any]
 Transform = Callable[[Array], Array]
 
 CHUNK_BYTES = 8 << 20
+_FORMAT: Any = np.lib.format  # its functions have no types before numpy 2
 
 
 class RowWriter:
@@ -74,9 +75,9 @@ class RowWriter:
     def _write_header(self) -> None:
         if self._file is None or self._dtype is None:
             return
-        np.lib.format.write_array_header_1_0(self._file, {
-            "descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False,
-            "shape": (self._rows, *self._shape)})
+        header = {"descr": _FORMAT.dtype_to_descr(self._dtype), "fortran_order": False,
+                  "shape": (self._rows, *self._shape)}
+        _FORMAT.write_array_header_1_0(self._file, header)
 
 
 class Rows:
@@ -167,7 +168,7 @@ class Rows:
 
     def _fill(self, target: Array, row: int) -> None:
         """Read consecutive rows into an array."""
-        view = memoryview(target.view(np.uint8).reshape(-1)) if target.size else memoryview(b"")
+        view = memoryview(target.view(np.uint8).reshape(-1).data) if target.size else memoryview(b"")
         offset, done = self._start + row * self._row_bytes, 0
         while done < len(view):
             got = os.preadv(self._file.fileno(), [view[done:]], offset + done)
@@ -181,8 +182,8 @@ def _opened(path: Path) -> tuple[np.dtype[Any], tuple[int, ...], int, BinaryIO]:
     """(type, shape, offset of the first row, file) of an `.npy` file."""
     try:
         file = path.open("rb")
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        version = _FORMAT.read_magic(file)
+        read = _FORMAT.read_array_header_1_0 if version == (1, 0) else _FORMAT.read_array_header_2_0
         shape, fortran, dtype = read(file)
     except (OSError, ValueError, EOFError) as error:
         raise StoreError(f"{path} cannot be read: {error}", "an .npy file",
