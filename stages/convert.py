@@ -1,38 +1,38 @@
-"""Make a tflite model: by TFLiteConverter from a Keras model, or by litert-quantizer from a float32 tflite model.
-
-Which tool serves which format was measured; docs/formats.md has the figures. The batch axis stays open (its signature
-is -1), so an engine can run any number of samples at once; the operators hold no shape arithmetic, so a
-microcontroller's runtime takes the model as it is, with batch 1.
-"""
+"""Convert a model into a tflite model of one number format, with the inputs and outputs that the device wants."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from device_profiles.errors import StageError, StoreError
 from device_profiles.records import Record
 from device_profiles.tflite import read_tflite
 from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
-from stages.models import qat
-from stages.models.files import load_model
-from stages.models.framework import tensorflow_turn
+from stages.converting import interface
+from stages.converting.from_keras import KERAS_FORMATS, convert_keras, refusal
+from stages.converting.interface import Input, Wish
+from stages.converting.quantizing import FAULTS, PostTraining
+from stages.converting.rewriting import scaled_in_front
+from stages.datasets.prepared import PREPROCESSING_FILE, Preprocessing, read_preprocessing
+from stages.models.files import MODEL_FILE
 from stages.models.quiet import native_errors_to
 from stages.quantize import CALIBRATION_FILE, RECIPE_FILE
-from stages.recipes import Rules
-from stages.records import ConvertResult
-from stages.variants import CALIBRATED_FORMATS, FORMATS, QAT_FORMATS
+from stages.recipes import Rules, rules_for
+from stages.records import ConvertResult, Normalization
+from stages.variants import CALIBRATED_FORMATS, FORMATS
 
 NAME = "convert"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "ai-edge-litert", "numpy")
 
 SOURCE: dict[str, Literal["keras", "tflite"]] = {
@@ -43,16 +43,26 @@ SOURCE: dict[str, Literal["keras", "tflite"]] = {
     "int8qat": "keras",
     "int16x8": "tflite",
 }
-"""What a format is made from: a Keras model's artifact, or the float32 tflite model of the same Keras model."""
+"""What a format is made from where there is a Keras model: its artifact, or the float32 tflite model made from it.
 
-_NAMED_OPERATOR = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+Where the model came as a tflite model, every format is made from that.
+"""
 
+UNFOLDED_FILE = "unfolded.tflite"
+"""The float32 tflite model before preprocessing was folded in: the other formats start from it."""
 
-CALIBRATION_BATCH = 16  # all intermediate tensors of a batch are held at once
+Array = NDArray[Any]
 
 
 class Settings(Record):
-    """The formats have nothing to set beyond their names."""
+    """What a user may set about inputs and outputs. Float formats keep float32; int16x8 gives int16 or float32."""
+
+    input_type: Wish = Field(default="auto", description="type of the inputs of integer formats: auto (the format's "
+                             "own; with folded preprocessing, bytes where bytes are stored), float32, int8, uint8")
+    output_type: Wish = Field(default="auto", description="type of the outputs of integer formats: auto, float32, "
+                              "int8, uint8")
+    fold_preprocessing: bool = Field(default=False, description="put the normalization into the tflite model, so that "
+                                     "the device feeds stored values, such as a camera's bytes")
 
 
 class Options(Settings):
@@ -68,102 +78,127 @@ class Options(Settings):
 
 
 def run(*, source: Path, options: Options, context: StageContext, recipe: Path | None = None) -> ConvertResult:
-    """Write `model.tflite`.
+    """Write `model.tflite`; with folded preprocessing, for float32 also `unfolded.tflite`.
 
     Args:
-        source: what `SOURCE` says for the format; for `int8qat` a quantize artifact.
+        source: an artifact with `model.keras`, or with a float32 `model.tflite`; for `int8qat` a quantize artifact. Its
+            `preprocessing.json` goes along, and is needed for folding.
         options: see `Options`.
         context: where to write; `log` gets the converter's own words.
-        recipe: the quantize artifact of a post-training format; float32 and `int8qat` need none.
+        recipe: the quantize artifact of a post-training format; float32, `int8qat` and float16 need none.
 
     Raises:
         StageError: no such format, no recipe, or a model that the converter cannot take.
         ModelError: the Keras model cannot be read.
-        StoreError: the tflite model or the recipe cannot be read.
+        StoreError: the tflite model, the recipe or the preprocessing cannot be read.
         TfliteError: the source is not a whole tflite model.
     """
     if options.format not in SOURCE:
         raise StageError(f"nothing converts to the format '{options.format}'", ", ".join(SOURCE), "litesmith variants")
     context.progress(0, 1, f"converting to {options.format}")
-    if SOURCE[options.format] == "tflite":
-        content, tool = _quantize_tflite(source, recipe, options.format, context.log)
-    else:
-        content, tool = _convert_keras(source, options, context.log)
+    preprocessing = _preprocessing(source, options)
+    made = _from_keras if _is_keras(source, options.format) else _from_tflite
+    plain, content, inputs, tool, warnings = made(source, recipe, preprocessing, options, context.log)
     (context.out / TFLITE_FILE).write_bytes(content)
+    if options.format == "float32" and content != plain:
+        (context.out / UNFOLDED_FILE).write_bytes(plain)
+    if (source / PREPROCESSING_FILE).exists():
+        shutil.copyfile(source / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
     context.progress(1, 1, "done")
-    return ConvertResult(summary=f"{len(content):,} bytes, {FORMATS[options.format]}", format=options.format,
-                         converter=tool, tflite_bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+    return _result(content, inputs, tool, warnings, options)
 
 
-def _convert_keras(source: Path, options: Options, log: Path) -> tuple[bytes, str]:
-    """(tflite model, tool) from a Keras model's artifact."""
-    with tensorflow_turn(options.seed, log), native_errors_to(log):
-        import tensorflow as tf
-
-        model = qat.load_qat(source) if options.format in QAT_FORMATS else load_model(source)
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
-        _set_format(converter, options.format)
-        try:
-            content = bytes(converter.convert())
-        except _converter_errors() as error:
-            raise _refusal(options.format, error, log, model) from error
-    return content, f"TFLiteConverter {version('tensorflow')}"
+Made = tuple[bytes, bytes, list[Input], str, tuple[str, ...]]
+"""The model before its surface was changed, the finished one, its inputs, what made it, and warnings."""
 
 
-def _set_format(converter: Any, number_format: str) -> None:
-    """Tell the converter what to make."""
-    import tensorflow as tf
-
-    if number_format == "float32":
-        return
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    if number_format == "float16":
-        converter.target_spec.supported_types = [tf.float16]
-    else:  # the ranges are in the model; layers that had to stay in float keep float operators
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+def _from_keras(source: Path, recipe: Path | None, preprocessing: Preprocessing | None, options: Options,  # noqa: ARG001
+                log: Path) -> Made:
+    """From a Keras model."""
+    plain, tool, warning = convert_keras(source, options.format, options.seed, log)
+    inputs = interface.plan_inputs(plain, preprocessing, options.format, options.input_type, options.fold_preprocessing)
+    content = scaled_in_front(plain, interface.operators_in_front(inputs, options.format))
+    content = interface.change_surface(content, inputs, options.format, options.output_type)
+    return plain, content, inputs, tool, (warning,) if warning else ()
 
 
-def _quantize_tflite(source: Path, recipe: Path | None, number_format: str, log: Path) -> tuple[bytes, str]:
-    """(tflite model, tool) from the float32 tflite model, by litert-quantizer; loads no TensorFlow."""
-    from litert_quantizer import quantizer
-
-    rules, samples = _read_recipe(recipe, number_format)
-    content = _read_tflite(source)
-    with native_errors_to(log):
-        try:
-            work = quantizer.Quantizer(bytearray(content))
-            work.load_quantization_recipe(rules)
-            ranges = _calibrate(work, content, samples) if work.need_calibration else None
-            done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
-        except (ValueError, RuntimeError, KeyError, TypeError, NotImplementedError) as error:
-            raise _refusal(number_format, error, log) from error
-    return bytes(done.quantized_model), f"litert-quantizer {version('litert-quantizer')}"
-
-
-def _calibrate(work: Any, content: bytes, samples: NDArray[np.float32]) -> dict[str, Any]:
-    """Smallest and largest value of every tensor over all calibration samples.
-
-    litert-quantizer 0.11 lets its ranges follow the samples as `range = 0.95 range + 0.05 sample_range`, which ends
-    near the mean of the samples' extremes and cuts off the rest (docs/formats.md has what that costs). So each batch is
-    calibrated on its own, and the extremes are taken here. One thread: the ranges must not depend on how many cores
-    this host has.
-    """
-    from ai_edge_litert.interpreter import Interpreter
-
-    (signature, names), = Interpreter(model_content=content).get_signature_list().items()
-    ranges: dict[str, Any] = {}
-    for start in range(0, len(samples), CALIBRATION_BATCH):
-        batch = {names["inputs"][0]: samples[start:start + CALIBRATION_BATCH]}  # (batch, height, width, channels)
-        for tensor, found in work.calibrate({signature: [batch]}, num_threads=1).items():
-            known = ranges.setdefault(tensor, dict(found))
-            for end, extreme in (("min", np.minimum), ("max", np.maximum)):
-                if end in found:
-                    known[end] = extreme(known[end], found[end])
-    return ranges
+def _from_tflite(source: Path, recipe: Path | None, preprocessing: Preprocessing | None, options: Options,
+                 log: Path) -> Made:
+    """From a float32 tflite model: as it is, or by litert-quantizer."""
+    plain = _read_tflite(source)
+    inputs = interface.plan_inputs(plain, preprocessing, options.format, options.input_type, options.fold_preprocessing)
+    steps = interface.operators_in_front(inputs, options.format)
+    content, tool = scaled_in_front(plain, steps), "as given"
+    if options.format != "float32":
+        rules, samples = _read_recipe(recipe, options.format)
+        with native_errors_to(log):
+            try:
+                content = _quantized(content, rules, _as_fed(samples, inputs, set(steps)), inputs)
+            except FAULTS as error:
+                raise refusal(options.format, error, log) from error
+        tool = f"litert-quantizer {version('litert-quantizer')}"
+    return plain, interface.change_surface(content, inputs, options.format, options.output_type), inputs, tool, ()
 
 
-def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, NDArray[np.float32]]:
-    """Rules and calibration samples (samples, height, width, channels) of a quantize artifact."""
+def _quantized(content: bytes, rules: Rules, samples: Array, inputs: list[Input]) -> bytes:
+    """The tflite model in a post-training format."""
+    work = PostTraining(content, rules)
+    if not work.needs_calibration:
+        return work.quantize(None)
+    ranges = work.calibrate(samples)
+    interface.fix_ranges(ranges, content, inputs)
+    return work.quantize(ranges)
+
+
+def _as_fed(samples: Array, inputs: list[Input], scaled: set[int]) -> Array:
+    """Calibration samples as the model takes them that has MUL and ADD in front of the inputs `scaled`."""
+    steps = {each.field: each.spec.normalization for position, each in enumerate(inputs)
+             if position in scaled and each.spec}
+    if not steps or not len(samples):
+        return samples
+    if samples.dtype.names is None:
+        return _stored(samples, *steps.values())
+    fed = samples.copy()
+    for name, normalization in steps.items():
+        fed[name] = _stored(samples[name], normalization)
+    return fed
+
+
+def _stored(samples: Array, normalization: Normalization) -> Array:
+    """Stored values again from normalized ones: `x * scale + offset`."""
+    found: Array = samples * np.array(normalization.scale, np.float32) + np.array(normalization.offset, np.float32)
+    return found
+
+
+def _result(content: bytes, inputs: list[Input], tool: str, warnings: tuple[str, ...],
+            options: Options) -> ConvertResult:
+    """What was made, and what the device has to feed."""
+    surface = interface.surface_of(content)
+    return ConvertResult.model_validate({
+        **surface, "summary": f"{len(content):,} bytes, {FORMATS[options.format]}", "format": options.format,
+        "warnings": (*warnings, *interface.rounding_warnings(inputs)), "converter": tool,
+        "tflite_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+        "folded": options.fold_preprocessing, "folded_by": {each.name: each.fold for each in inputs if each.fold}})
+
+
+# -- files ---------------------------------------------------------------------------------------------------------
+
+
+def _is_keras(source: Path, number_format: str) -> bool:
+    """Whether to start from the artifact's Keras model."""
+    has_tflite = any((source / name).exists() for name in (TFLITE_FILE, UNFOLDED_FILE))
+    return number_format in KERAS_FORMATS and ((source / MODEL_FILE).exists() or not has_tflite)
+
+
+def _preprocessing(source: Path, options: Options) -> Preprocessing | None:
+    """The preprocessing that is to be folded in, if any."""
+    return read_preprocessing(source) if options.fold_preprocessing else None
+
+
+def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, Array]:
+    """Rules and calibration samples (samples, *shape), structured for several inputs, of a quantize artifact."""
+    if recipe is None and number_format == "float16":
+        return rules_for(number_format), np.empty(0, np.float32)
     if recipe is None:
         raise StageError(f"the format {number_format} needs a recipe", "a quantize artifact", "litesmith quantize")
     samples = np.empty(0, np.float32)
@@ -180,56 +215,16 @@ def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, NDArra
 
 
 def _read_tflite(source: Path) -> bytes:
-    """The float32 tflite model of a convert artifact.
+    """The float32 tflite model of an artifact, before any preprocessing was folded in.
 
     Raises:
         StoreError: the file cannot be read.
         TfliteError: it is not a whole tflite model.
     """
+    path = source / UNFOLDED_FILE if (source / UNFOLDED_FILE).exists() else source / TFLITE_FILE
     try:
-        content = (source / TFLITE_FILE).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{source / TFLITE_FILE} cannot be read: {error.strerror}", "", "litesmith convert") from error
+        raise StoreError(f"{path} cannot be read: {error.strerror}", "", "litesmith convert") from error
     read_tflite(content)
     return content
-
-
-def _converter_errors() -> tuple[type[Exception], ...]:
-    """What TFLiteConverter raises on a model that it cannot take."""
-    from tensorflow.lite.python.convert_phase import ConverterError
-
-    return (ConverterError, ValueError, RuntimeError, TypeError, KeyError, NotImplementedError)
-
-
-def _refusal(number_format: str, error: Exception, log: Path, model: Any = None) -> StageError:
-    """One sentence that names the operator and the layer where that can be told; the whole text goes to the log."""
-    text = str(error)
-    with log.open("a", encoding="utf-8") as file:
-        file.write(f"{type(error).__name__}: {text}\n")
-    named = _NAMED_OPERATOR.search(text)
-    if named is None:
-        first_line = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
-        found = f"cannot convert to {number_format}: {first_line[:200]}"
-        return StageError(found, "", f"the whole message is in {log}")
-    layer = _layer_with(model, named[1])
-    where = f" in the layer '{layer}'" if layer else ""
-    return StageError(f"cannot convert to {number_format}: TFLite has no operator for tf.{named[1]}{where}",
-                      "operators that TFLite has as built-ins", f"replace the layer; the whole message is in {log}")
-
-
-def _layer_with(model: Any, operator: str) -> str:
-    """Name of the first layer whose graph holds a TensorFlow operator, or an empty string.
-
-    The converter's message has no layer in it: its locations are lost when functions are inlined.
-    """
-    import tensorflow as tf
-    import tf_keras as keras
-
-    for layer in model.layers if model is not None else ():
-        if isinstance(layer, keras.layers.InputLayer):
-            continue
-        inputs = tf.nest.map_structure(lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), layer.input)
-        graph = tf.function(layer.__call__).get_concrete_function(inputs).graph
-        if any(node.type == operator for node in graph.get_operations()):
-            return str(layer.name)
-    return ""

@@ -12,13 +12,26 @@ Rules = list[dict[str, Any]]
 
 
 def rules_for(number_format: str) -> Rules:
-    """litert-quantizer's rules for a post-training format; none for one that the converter makes alone.
+    """litert-quantizer's rules for a post-training format; none for any other.
 
     Args:
         number_format: "float16", "dynamic", "int8" or "int16x8".
     """
-    makers = {"dynamic": _dynamic, "int8": _int8, "int16x8": _int16x8}
+    makers = {"float16": _float16, "dynamic": _dynamic, "int8": _int8, "int16x8": _int16x8}
     return makers[number_format]() if number_format in makers else []
+
+
+def _float16() -> Rules:
+    """Weights as 16-bit floats, turned back by a DEQUANTIZE; for models that come without Keras."""
+    from litert_quantizer import algorithm_manager, qtyping, recipe_manager
+
+    manager = recipe_manager.RecipeManager()
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    config = qtyping.OpQuantizationConfig(weight_tensor_config=weights, explicit_dequantize=True,
+                                          compute_precision=qtyping.ComputePrecision.FLOAT)
+    manager.add_quantization_config(regex=".*", operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+                                    op_config=config, algorithm_key=algorithm_manager.AlgorithmName.FLOAT_CASTING)
+    return list(manager.get_quantization_recipe())
 
 
 def _dynamic() -> Rules:

@@ -26,7 +26,7 @@ from device_profiles.records import Record
 from stages.datasets.prepared import ONLY_INPUT
 from stages.engines import inputs, registry, worker
 from stages.engines.channel import Channel, ChannelClosed, ChannelTimeout
-from stages.engines.signature import names_or_numbers
+from stages.engines.signature import keeps_state, names_or_numbers
 from stages.records import Normalization
 
 Array = npt.NDArray[Any]
@@ -181,7 +181,7 @@ class EngineWorker:
             EngineRefusal: the engine does not accept the model; the message has its own words.
         """
         content = np.frombuffer(tflite, np.uint8)
-        request = {"threads": threads, "cpus": list(cpus) if cpus else None}
+        request = {"threads": threads, "cpus": list(cpus) if cpus else None, "reset": keeps_state(tflite)}
         header, _ = self._ask("load", request, [content])
         names = names_or_numbers(tflite, len(header["inputs"]), len(header["outputs"]))
         self._loaded = Loaded.model_validate({**header, "input_names": names.inputs, "output_names": names.outputs})

@@ -15,7 +15,8 @@ from device_profiles.flatbuffer import Source, Table
 from device_profiles.tflite import read_tflite
 
 DEFAULT_SIGNATURE = "serving_default"
-_SIGNATURES = 7
+_GRAPHS, _SIGNATURES = 2, 7
+_TENSORS, _IS_VARIABLE = 0, 5
 _DECORATION = re.compile(r"^(serving_default|inference|predict)_|:\d+$")
 
 
@@ -51,6 +52,19 @@ def read_names(content: bytes) -> Names:
                          tuple(outputs[index] for index in graph.outputs), name)
     return Names(_plain([graph.tensors[index].name for index in graph.inputs]),
                  _plain([graph.tensors[index].name for index in graph.outputs]), "")
+
+
+def keeps_state(content: bytes) -> bool:
+    """Whether a tflite model has variables that live from one inference to the next, as a fused LSTM's state does.
+
+    A Keras layer starts every sample from zeros; the tflite model goes on from the sample before unless it is reset.
+    """
+    source = Source(content)
+    try:
+        return any(tensor.integer(_IS_VARIABLE, "B") for graph in Table(source, source.follow(0)).tables(_GRAPHS)
+                   for tensor in graph.tables(_TENSORS))
+    except TfliteError:
+        return False
 
 
 def names_or_numbers(content: bytes, inputs: int, outputs: int) -> Names:

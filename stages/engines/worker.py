@@ -282,7 +282,7 @@ class LiteModel:
             self._resize(1)
         self._interpreter.allocate_tensors()
         self._read_details()
-        self.invoke = self._interpreter.invoke
+        self.invoke, self.reset = self._interpreter.invoke, self._interpreter.reset_all_variables
 
     def _read_details(self) -> None:
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
@@ -332,7 +332,7 @@ class MicroModel:
         interpreter = self._interpreter
         self.inputs = [describe(interpreter.get_input_details(i)) for i in range(graph.InputsLength())]
         self.outputs = [describe(interpreter.get_output_details(i)) for i in range(graph.OutputsLength())]
-        self.invoke = interpreter.invoke
+        self.invoke, self.reset = interpreter.invoke, interpreter.reset
         match = _ARENA_TOTAL.search(captured_stderr(interpreter.print_allocations))
         self.arena_bytes = int(match.group(1)) if match else 0  # what is in use once the model is ready
 
@@ -407,7 +407,7 @@ class Session:
         self._model: Any = None
         self._fed: list[Any] = []  # [sample][input], quantized, batch axis 1
         self._opened: Stored | None = None
-        self._batches = False
+        self._batches = self._reset = False
         self._proven: set[int] = set()
         self._baseline_bytes = 0
 
@@ -447,8 +447,12 @@ class Session:
                 "machine": platform.machine(), "system": platform.system(), "python": platform.python_version(),
                 "numpy": np.__version__, "pid": os.getpid()}
 
-    def load(self, arrays: list[Any], threads: int = 1, cpus: list[int] | None = None) -> dict[str, Any]:
-        """Make the model ready to be invoked; `cpus` pins this process and the threads that it will start."""
+    def load(self, arrays: list[Any], threads: int = 1, cpus: list[int] | None = None,
+             reset: bool = False) -> dict[str, Any]:
+        """Make the model ready to be invoked; `cpus` pins this process and the threads that it will start.
+
+        With `reset` the model's variables are set back before every inference: each sample stands alone.
+        """
         if self._module is None:
             raise UsageError("load: say hello first")
         if cpus and hasattr(os, "sched_setaffinity"):
@@ -460,6 +464,7 @@ class Session:
         start = time.perf_counter_ns()
         self._model = make(self._module, content, threads)
         load_ms = 1e-6 * (time.perf_counter_ns() - start)
+        self._reset = reset
         self._single = [tensor.shape for tensor in self._model.outputs]
         self._batches = self.engine != "tflm" and all(t.shape[:1] == [1] for t in self._model.inputs)
         pinned = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -490,7 +495,7 @@ class Session:
         for first in range(0, samples, block):
             quantized = inputs.read(first, block, model.inputs)
             for start in range(first, min(first + block, samples), size):
-                model.put([padded(values[start - first:start - first + size], size) for values in quantized])
+                self._put([padded(values[start - first:start - first + size], size) for values in quantized])
                 model.invoke()
                 stop = min(start + size, samples)
                 for position, values in enumerate(model.get()):
@@ -511,18 +516,18 @@ class Session:
                 seconds: float | None = None) -> tuple[dict[str, Any], list[Any]]:
         """Nanoseconds of up to `count` invocations, or as many as fit in `seconds` (at least one).
 
-        Setting the input is outside the clock. The garbage collector is off meanwhile.
+        Setting the input, and variables back, is outside the clock. The garbage collector is off meanwhile.
         """
         if not self._fed:
             raise UsageError("measure: feed samples first")
-        model, clock, invoke = self._model, time.perf_counter_ns, self._model.invoke
+        clock, invoke = time.perf_counter_ns, self._model.invoke
         taken: list[int] = []
         enabled = gc.isenabled()
         gc.disable()
         try:
             end = clock() + int((seconds or 1e6) * 1e9)
             while len(taken) < count and (not taken or clock() < end):
-                model.put(self._fed[len(taken) % len(self._fed)])
+                self._put(self._fed[len(taken) % len(self._fed)])
                 start = clock()
                 invoke()
                 taken.append(clock() - start)
@@ -598,10 +603,16 @@ class Session:
     def _run(self, size: int, inputs: list[Any]) -> list[Any]:
         """Raw outputs of one batch."""
         self._resize(size)
-        self._model.put(inputs)
+        self._put(inputs)
         self._model.invoke()
         outputs: list[Any] = self._model.get()
         return outputs
+
+    def _put(self, inputs: list[Any]) -> None:
+        """Set the inputs of an inference that knows nothing of the one before."""
+        if self._reset:
+            self._model.reset()
+        self._model.put(inputs)
 
     def _resize(self, size: int) -> None:
         if self._model.inputs[0].shape[0] != size and self._batches:

@@ -25,10 +25,18 @@ def test_static_formats_set_the_bits_of_weights_and_activations(name: str, bits:
     assert rule["op_config"]["activation_tensor_config"]["symmetric"] is symmetric
 
 
-@pytest.mark.parametrize("name", ["float16", "float32"])
+def test_float16_casts_weights_and_nothing_else() -> None:
+    (rule,) = rules_for("float16")
+    assert rule["algorithm_key"] == "float_casting"
+    assert rule["op_config"]["weight_tensor_config"]["num_bits"] == 16
+    assert "activation_tensor_config" not in rule["op_config"]
+
+
+@pytest.mark.parametrize("name", ["float32", "int8qat"])
 def test_what_the_converter_makes_alone_has_no_rules(name: str) -> None:
     assert rules_for(name) == []
 
 
 def test_rules_are_plain_json() -> None:
-    assert json.loads(json.dumps(rules_for("int8"))) == rules_for("int8")
+    for name in ("float16", "dynamic", "int8", "int16x8"):
+        assert json.loads(json.dumps(rules_for(name))) == rules_for(name)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from device_profiles.errors import TfliteError
-from stages.engines.signature import Names, names_or_numbers, read_names
+from stages.engines.signature import Names, keeps_state, names_or_numbers, read_names
 from tests.stages import two_by_two
 
 
@@ -51,6 +51,11 @@ def test_a_file_that_is_none_is_refused_or_numbered() -> None:
     with pytest.raises(TfliteError):
         read_names(b"no model")
     assert names_or_numbers(b"no model", 2, 1) == Names(("input 0", "input 1"), ("output 0",), "")
+
+
+def test_a_model_without_variables_keeps_no_state(pair: bytes) -> None:
+    assert not keeps_state(pair)
+    assert not keeps_state(b"no model at all, whatever one makes of its bytes")
 
 
 def test_an_engine_that_counts_other_tensors_gets_numbers(tiny_tflites: dict[str, bytes]) -> None:

@@ -1,0 +1,142 @@
+"""From a float32 tflite model to a post-training format, by litert-quantizer; loads no TensorFlow.
+
+litert-quantizer 0.11 lets its ranges follow the samples as `range = 0.95 range + 0.05 sample_range`, which ends near
+the mean of the samples' extremes and cuts off the rest (docs/formats.md has what that costs). Here the ranges are the
+extremes over all samples. One thread: they must not depend on how many cores this host has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device_profiles.errors import StageError
+from device_profiles.tflite import Graph, Tensor, read_tflite
+from stages.converting.rewriting import with_signature
+from stages.datasets.prepared import ONLY_INPUT
+from stages.engines.inputs import match
+from stages.engines.signature import read_names
+from stages.recipes import Rules
+
+Array = NDArray[Any]
+Ranges = dict[str, dict[str, Any]]
+"""By tensor name, the smallest and the largest value: "min" and "max", arrays of one element an axis."""
+
+CALIBRATION_BATCH = 16  # all intermediate tensors of a batch are held at once
+FAULTS = (ValueError, RuntimeError, KeyError, TypeError, NotImplementedError, IndexError, AttributeError)
+"""What litert-quantizer raises on a model that it cannot take."""
+
+
+class PostTraining:
+    """A float32 tflite model that is to be quantized.
+
+    Args:
+        content: the float32 tflite model.
+        rules: of the format; see `stages.recipes`.
+
+    Raises:
+        StageError: the model is quantized already.
+        TfliteError: it is no whole tflite model.
+    """
+
+    def __init__(self, content: bytes, rules: Rules) -> None:
+        self._rules = rules
+        self._content = with_signature(content)
+        self._graph = read_tflite(self._content).graphs[0]
+        self._names = read_names(self._content)
+        _refuse_quantized(self._graph)
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether the rules ask for activation ranges."""
+        from litert_quantizer import recipe_manager
+
+        manager = recipe_manager.RecipeManager()
+        manager.load_quantization_recipe(self._rules)
+        return bool(manager.need_calibration())
+
+    def calibrate(self, samples: Array) -> Ranges:
+        """The extremes of every tensor over all samples.
+
+        Args:
+            samples: (samples, *shape) float32 as the model takes them, or structured with a field for each input.
+
+        Raises:
+            StageError: the samples do not fit the model.
+        """
+        *_, found = self.calibrations(samples, [len(samples)])
+        return found
+
+    def calibrations(self, samples: Array, sizes: list[int]) -> Iterator[Ranges]:
+        """The extremes over the first samples: once for each of the ascending `sizes`."""
+        from litert_quantizer import calibrator, recipe_manager
+
+        manager = recipe_manager.RecipeManager()
+        manager.load_quantization_recipe(self._rules)
+        work = calibrator.Calibrator(self._content, num_threads=1, qsv_update_func=_widened)
+        done = 0
+        for size in sizes:
+            for batch in self._batches(samples[done:size]):
+                work.calibrate({self._names.signature: [batch]}, manager)
+            done = size
+            yield {tensor: dict(found) for tensor, found in work.get_model_qsvs().items()}
+
+    def quantize(self, ranges: Ranges | None) -> bytes:
+        """The quantized tflite model."""
+        from litert_quantizer import quantizer
+
+        work = quantizer.Quantizer(bytearray(self._content))
+        work.load_quantization_recipe(self._rules)
+        done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+        return bytes(done.quantized_model)
+
+    def _batches(self, samples: Array) -> Iterator[dict[str, Array]]:
+        """Samples by the signature's input names, in the model's own batch where it has a fixed one."""
+        parts = _by_name(samples)
+        inputs = [self._graph.tensors[index] for index in self._graph.inputs]
+        free = [_open_axes(each) for each in inputs]
+        fields = match("the model in calibration", self._names.inputs, [each.shape[1:] for each in inputs],
+                       {name: part.shape[1:] for name, part in parts.items()}, free)
+        is_open = all(0 in axes for axes in free)
+        for rows in _row_blocks(len(samples), CALIBRATION_BATCH if is_open else inputs[0].shape[0], fill=not is_open):
+            yield {name: np.ascontiguousarray(parts[field][rows], each.dtype)
+                   for name, field, each in zip(self._names.inputs, fields, inputs, strict=True)}
+
+
+def _by_name(samples: Array) -> dict[str, Array]:
+    """Samples by the data's input names."""
+    if samples.dtype.names is None:
+        return {ONLY_INPUT: samples}
+    return {name: samples[name] for name in samples.dtype.names}
+
+
+def _open_axes(tensor: Tensor) -> list[int]:
+    """The axes that the model leaves open; the batch is axis 0."""
+    return [axis for axis, size in enumerate(tensor.shape_signature) if size == -1]
+
+
+def _row_blocks(count: int, size: int, *, fill: bool) -> Iterator[NDArray[np.int64]]:
+    """Row numbers in blocks; with `fill` the last block is filled up with the last row."""
+    for start in range(0, count, size):
+        rows = np.arange(start, start + size)
+        yield np.minimum(rows, count - 1) if fill else rows[rows < count]
+
+
+def _widened(known: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """The extremes of two ranges; what else litert-quantizer keeps stays as it was first."""
+    wide = {**found, **known}
+    for end, extreme in (("min", np.minimum), ("max", np.maximum)):
+        if end in known and end in found:
+            wide[end] = extreme(known[end], found[end])
+    return wide
+
+
+def _refuse_quantized(graph: Graph) -> None:
+    """Refuse a model that has quantized tensors: there is no float model left to start from."""
+    for tensor in graph.tensors:
+        if (tensor.scales and tensor.dtype != "float32") or tensor.dtype == "float16":
+            found = f"the tflite model is quantized already: its tensor '{tensor.name}' is {tensor.dtype}"
+            raise StageError(found, "a float32 tflite model", "give the float32 model; this one can only be evaluated")
