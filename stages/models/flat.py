@@ -1,11 +1,12 @@
 """An application as one flat graph of ordinary layers: what a `.keras` file, `clone_model` and TFMOT can take.
 
-Two things in `tf_keras.applications`, both in ConvNeXt, stand in the way. They are written again as what computes the
-same:
+Three things in `tf_keras.applications` stand in the way. They are written again as what computes the same:
 
-- `Sequential` models inside: their layers take their place, in a row.
-- `LayerScale`, a factor for each channel, is a class that no `.keras` file can be read back with: a 1x1 depthwise
-  convolution without bias has the same weights and the same gradient.
+- `Sequential` models inside (ConvNeXt): their layers take their place, in a row.
+- `LayerScale` (ConvNeXt), a factor for each channel, is a class that no `.keras` file can be read back with: a 1x1
+  depthwise convolution without bias has the same weights and the same gradient.
+- Sums and products written with operators (`x + 3.0` in MobileNetV3, `x + y` in ConvNeXt and RegNet), on which TFMOT
+  stumbles: `Rescaling` where one side is a number, `Add` and `Multiply` where both are tensors.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ import numpy as np
 
 Entry = dict[str, Any]
 """A layer in a functional model's config: class_name, config, name, inbound_nodes."""
+
+_OPERATORS = {"__operators__.add": ("Add", {"scale": 1.0}, "offset"), "math.add": ("Add", {"scale": 1.0}, "offset"),
+              "math.multiply": ("Multiply", {"offset": 0.0}, "scale")}
+"""By the function: the layer for two tensors, and that for a number as (what it leaves alone, what it sets)."""
 
 
 def as_flat(model: Any) -> Any:
@@ -31,11 +36,11 @@ def as_flat(model: Any) -> Any:
         return model
     config = model.get_config()
     entries: list[Entry] = []
-    last: dict[str, str] = {}  # by the name of a Sequential, that of its last layer
-    for entry in config["layers"]:
-        new = _rewritten(entry, model.get_layer(entry["config"]["name"]))
-        new[0]["inbound_nodes"] = _renamed(entry["inbound_nodes"], last)
-        if len(new) > 1:
+    last: dict[str, str] = {}  # by the name of a layer, that of the last one in its place
+    for number, entry in enumerate(config["layers"]):
+        new = _rewritten(entry, model.get_layer(entry["config"]["name"]), number)
+        new[0]["inbound_nodes"] = _renamed(new[0].get("inbound_nodes", entry["inbound_nodes"]), last)
+        if new[-1]["name"] != entry["config"]["name"]:
             last[entry["config"]["name"]] = new[-1]["name"]
         entries += new
     outputs = _renamed(config["output_layers"], last)
@@ -46,18 +51,31 @@ def as_flat(model: Any) -> Any:
 
 def _stands_in_the_way(layer: Any) -> bool:
     """Whether a layer is one of those that are written again."""
-    return hasattr(layer, "layers") or type(layer).__name__ == "LayerScale"
+    return hasattr(layer, "layers") or type(layer).__name__ in ("LayerScale", "TFOpLambda")
 
 
-def _rewritten(entry: Entry, layer: Any) -> list[Entry]:
-    """The entries that take an entry's place; nodes between them are set, the first one's are the caller's."""
+def _rewritten(entry: Entry, layer: Any, number: int) -> list[Entry]:
+    """The entries that take an entry's place; the first one is fed as the entry was, unless it says otherwise."""
     if hasattr(layer, "layers"):
         return _in_a_row([part for part in entry["config"]["layers"] if part["class_name"] != "InputLayer"])
     config = entry["config"]
     if type(layer).__name__ == "LayerScale":
         scale = {"name": config["name"], "kernel_size": 1, "use_bias": False, "dtype": config["dtype"]}
         return [{"class_name": "DepthwiseConv2D", "config": scale, "name": config["name"]}]
+    if config.get("function") in _OPERATORS and len(entry["inbound_nodes"]) == 1:
+        return [_operator(entry["inbound_nodes"][0], config["function"], f"operator{number}")]
     return [dict(entry)]
+
+
+def _operator(node: Any, function: str, name: str) -> Entry:
+    """A sum or a product as a layer; `node` is `[layer, node, output, {"y": a number or the other tensor}]`."""
+    *tensor, arguments = node if isinstance(node[0], str) else node[0]
+    other, (merge, neutral, key) = arguments["y"], _OPERATORS[function]
+    if isinstance(other, list | tuple):
+        nodes = [[[*tensor, {}], [*other[:3], {}]]]
+        return {"class_name": merge, "config": {"name": name}, "name": name, "inbound_nodes": nodes}
+    config = neutral | {key: float(other), "name": name}
+    return {"class_name": "Rescaling", "config": config, "name": name, "inbound_nodes": [[[*tensor, {}]]]}
 
 
 def _in_a_row(parts: list[Entry]) -> list[Entry]:
@@ -86,8 +104,8 @@ def _copy_weights(model: Any, flat: Any) -> None:
     """Set the flat model's variables from the layers that they stand for."""
     for layer in model.layers:
         for part in getattr(layer, "layers", [layer]):
-            target = flat.get_layer(part.name)
-            if target.weights:
+            if part.weights:
+                target = flat.get_layer(part.name)
                 shapes = [variable.shape for variable in target.weights]
                 target.set_weights([np.reshape(value, shape)
                                     for value, shape in zip(part.get_weights(), shapes, strict=True)])
