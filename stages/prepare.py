@@ -161,7 +161,7 @@ class _Kept:
         if by_group or not may_train.all():
             strata, names = np.zeros_like(strata), ()
         shares = {TEST: self.options.test_share, VALIDATION: self.options.validation_share}
-        wanted = Wanted(shares, self.options.seed, names)
+        wanted = Wanted(shares, self.options.seed, names, lenient=_may_lack_classes(self.options))
         drawn = draw_splits(strata[free], join_units(*units)[free], places[free].tolist(), wanted)
         indices = {name: free[rows] for name, rows in drawn.items()}
         indices[TEST] = np.sort(np.concatenate([indices[TEST], np.flatnonzero(extra)]))
@@ -258,7 +258,7 @@ def _report(kept: _Kept, indices: Indices, dropped: int, inputs: dict[str, Tenso
     sizes = ", ".join(f"{splits[name].samples} {name}" for name in SPLITS)
     shown = f" in {classes} classes" if classes else ""
     return PrepareResult(
-        summary=f"{len(found)} samples{shown}: {sizes}", warnings=_warnings(kept, dropped),
+        summary=f"{len(found)} samples{shown}: {sizes}", warnings=(*_warnings(kept, dropped), *_lacking(splits, kept)),
         source=kept.options.source.kind, task=kept.options.task.kind, inputs=inputs, class_names=kept.class_names,
         targets=targets, splits=splits, split_by=kept.options.split_by, nan_samples=0, constant_samples=found.constant,
         constant_features=_constant_features(rows, indices[TRAIN]), duplicates_within=within, duplicates_across=across,
@@ -298,11 +298,26 @@ def _warnings(kept: _Kept, dropped: int) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _may_lack_classes(options: Options) -> bool:
+    """Whether classes may be missing from the data: a model that comes trained knows them already."""
+    return options.given_model and options.task.kind == "classification"
+
+
+def _lacking(splits: dict[str, SplitReport], kept: _Kept) -> list[str]:
+    """Classes that a split does not have, where it may lack them."""
+    if not _may_lack_classes(kept.options):
+        return []
+    missing = {name: labels.missing_classes(kept.options.task.kind, name, split.class_counts, kept.class_names)
+               for name, split in splits.items()}
+    return [f"the {name} split has no sample of {len(names)} of {len(kept.class_names)} classes: {', '.join(names)}"
+            for name, names in missing.items() if names]
+
+
 def _check_report(result: PrepareResult, options: Options) -> None:
-    """Refuse a split that lacks a class, and leakage beyond what is allowed."""
+    """Refuse a split that lacks a class, unless the model comes trained, and leakage beyond what is allowed."""
     for name in (TRAIN, VALIDATION, TEST):
         missing = labels.missing_classes(result.task, name, result.splits[name].class_counts, result.class_names)
-        if missing:
+        if missing and not _may_lack_classes(options):
             raise DataError(f"the {name} split has no sample of the class '{missing[0]}'", "every class in every split",
                             f"raise {name}_share, or add samples" if name != TRAIN else "add samples of the class")
     leaked = sum(result.duplicates_across.values())

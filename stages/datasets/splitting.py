@@ -87,11 +87,14 @@ class Wanted:
         shares: of the samples, by the splits other than "train".
         seed: of the draw.
         class_names: what the strata are called; () where there is but one stratum.
+        lenient: whether strata may be too small to be dealt. They are then dealt together, or, where they are too small
+            even so, train.
     """
 
     shares: Mapping[str, float]
     seed: int
     class_names: tuple[str, ...] = ()
+    lenient: bool = False
 
 
 def digest_rows(x: Array) -> list[bytes]:
@@ -152,7 +155,7 @@ def draw_splits(strata: NDArray[np.int64], units: NDArray[np.int64], given: Sequ
         wanted: shares and seed.
 
     Raises:
-        DataError: a stratum has fewer units than splits to be drawn.
+        DataError: a stratum has fewer units than splits to be drawn, and the draw is not lenient.
     """
     places = np.array(given if len(given) else [""] * len(strata))
     fixed = {name: np.flatnonzero(places == name) for name in (TEST, VALIDATION)}
@@ -160,15 +163,37 @@ def draw_splits(strata: NDArray[np.int64], units: NDArray[np.int64], given: Sequ
     drawn_names = [name for name in (TEST, VALIDATION) if name not in fixed]
     free = ~np.isin(places, list(fixed))
     drawn: dict[str, list[int]] = {name: [] for name in (*drawn_names, TRAIN)}
-    homes = _home_strata(strata, units, free)
-    for label in range(max(1, len(wanted.class_names))):
-        members = [rows for home, rows in homes if home == label]
-        if len(members) <= len(drawn_names):
-            raise _too_few(label, len(members), len(drawn_names), wanted)
+    dealt, rest = _dealt_together(_home_strata(strata, units, free), len(drawn_names), wanted)
+    for label, members in dealt:
         order = np.random.default_rng((wanted.seed, label)).permutation(len(members))
         _deal([members[i] for i in order], {name: wanted.shares[name] for name in drawn_names}, drawn)
+    drawn[TRAIN] += [row for rows in rest for row in rows]
     result = {name: np.sort(np.array(rows, np.int64)) for name, rows in drawn.items()} | fixed
     return {name: result[name] for name in SPLITS}
+
+
+def _dealt_together(homes: list[tuple[int, list[int]]], splits: int,
+                    wanted: Wanted) -> tuple[list[tuple[int, list[list[int]]]], list[list[int]]]:
+    """Units by stratum, with the number that seeds its shuffle, and units that nothing is drawn from.
+
+    Args:
+        homes: (stratum, rows) of each unit.
+        splits: how many are drawn beside "train".
+        wanted: of the draw.
+
+    Raises:
+        DataError: see `draw_splits`.
+    """
+    strata = max(1, len(wanted.class_names))
+    members: dict[int, list[list[int]]] = {label: [] for label in range(strata)}
+    for label, rows in homes:
+        members[label].append(rows)
+    small = [label for label in members if len(members[label]) <= splits]
+    if small and (strata == 1 or len(small) == strata or not wanted.lenient):
+        raise _too_few(small[0], len(members[small[0]]), splits, wanted)
+    together = [rows for label in small for rows in members.pop(label)]
+    dealt = list(members.items())
+    return ([*dealt, (strata, together)], []) if len(together) > splits else (dealt, together)
 
 
 def _too_few(label: int, units: int, splits: int, wanted: Wanted) -> DataError:
