@@ -4,8 +4,8 @@
 
 Each is built in Keras 3 for 96x96x3 inputs and 10 classes (logits), with random weights: biases, scales and batch
 normalization statistics are drawn, too, so that no layer is a neutral one. One process each; what is in
-`benchmarks/results/bridge_table.json` is not done again. First all are bridged, proven and converted, then QAT is asked,
-smallest model first. `--docs` writes the table into docs/bridge.md from the JSON file and stops.
+`benchmarks/results/bridge_table.json` is not done again. First all are bridged, proven and converted, then QAT is
+asked, smallest model first. The table in docs/bridge.md follows; `--docs` writes it from the JSON file and stops.
 
 QAT is asked as `stages.models.qat.quantize_aware` asks TFMOT, but the layers whose class TFMOT's registry does not have
 are left in float from the start instead of one by one: the large models would take hours.
@@ -201,6 +201,7 @@ def main() -> None:
             if words.again or undone:
                 rows[name] = rows.get(name, {}) | run_one(name, phase, words.minutes)
                 RESULTS.write_text(json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
+                write_page(rows)
                 print(shown(name, rows[name]), flush=True)
 
 

@@ -62,7 +62,7 @@ def activation_layer(builder: Builder, layer: Any, name: str) -> Twin:
     if isinstance(activation, str) and activation in SAME:
         twin: Twin = builder.kl.Activation(SAME[activation], name=name)
         return twin
-    return lambda x: apply_activation(builder, x, activation, builder.fresh(name), name)
+    return lambda x: apply_activation(builder, x, activation, builder.rename(name), name)
 
 
 def identity(builder: Builder, _: Any, name: str) -> Twin:
@@ -88,7 +88,7 @@ def rms_normalization(builder: Builder, layer: Any, name: str) -> Twin:
         root = builder.op(tf.math.rsqrt, f"{name}_rsqrt", builder.scaled(power, f"{name}_add",
                                                                          offset=float(layer.epsilon)))
         x = builder.add_layer("Multiply", f"{name}_unit")([x, root])
-        return builder.scaled(x, f"{name}_scaled", scale.tolist())
+        return builder.scaled(x, builder.rename(name), scale.tolist())
 
     return normalize
 
@@ -107,7 +107,7 @@ def adaptive_pooling(builder: Builder, layer: Any, name: str) -> Twin:
                           "an input size that is a multiple of the output size, channels last")
         window = tuple(size // want for size, want in zip(sizes, wanted, strict=True))
         builder.note(name, f"written as {kind} with window {window}")
-        return builder.add_layer(kind, f"{name}_pool", pool_size=window, strides=window)(x)
+        return builder.add_layer_as(kind, name, pool_size=window, strides=window)(x)
 
     return pool
 

@@ -89,7 +89,7 @@ def center_crop(builder: Builder, layer: Any, name: str) -> Twin:
                           "give the model larger inputs of a fixed size", "images no smaller than the crop")
         top, left = (height - layer.height) // 2, (width - layer.width) // 2
         builder.note(name, "written as Cropping2D")
-        return builder.add_layer("Cropping2D", f"{name}_crop", cropping=(
+        return builder.add_layer_as("Cropping2D", name, cropping=(
             (top, height - layer.height - top), (left, width - layer.width - left)))(x)
 
     return crop

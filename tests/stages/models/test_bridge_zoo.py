@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stages.models.bridge import bridge, prove
 from tests.stages.models import bridge_zoo
@@ -62,3 +64,30 @@ def test_the_activation_computes_the_same_in_a_dense_layer_and_alone(name):
     bridged = bridge(model)
     prove(model, bridged.model, samples)
     assert bridged.model.get_layer("kernel").kernel.shape == (6, 8)
+
+
+IMAGE_STEPS = ("conv_2d_groups", "batch_normalization", "depthwise_2d", "separable_2d", "up_sampling_2d",
+               "zero_padding_2d", "conv_2d_transpose", "random_flip", "rescaling", "average_pooling_2d", "prelu")
+PLAIN_OPERATIONS = ("add", "clip", "exp", "hard_silu", "maximum", "mean_keepdims", "multiply", "relu6", "sigmoid",
+                    "softmax", "subtract_constant_left", "tanh", "where", "getitem_reversed", "squareplus", "sqrt")
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(steps=st.lists(st.sampled_from(IMAGE_STEPS), min_size=1, max_size=4),
+       operations=st.lists(st.sampled_from(PLAIN_OPERATIONS), min_size=1, max_size=5),
+       nested=st.booleans(), seed=st.integers(0, 1000))
+def test_random_graphs_of_layers_and_operations_are_proven(steps, operations, nested, seed):
+    import keras
+
+    inputs = keras.Input((8, 8, 4))
+    x = inputs
+    for step in steps:
+        layer = bridge_zoo.LAYERS[step][1](keras.layers, keras.ops)
+        part = keras.Sequential([keras.Input(x.shape[1:]), layer]) if nested else layer
+        x = part(x)
+    for operation in operations:
+        other = keras.layers.Conv2D(x.shape[-1], 1, activation="sigmoid")(x) + 0.5
+        bounded = keras.ops.tanh(x)
+        x = bridge_zoo.OPERATIONS[operation](keras.ops, other if operation == "sqrt" else bounded, other)
+    model = randomized(keras.Model(inputs, x), seed)
+    prove(model, bridge(model).model, np.random.default_rng(seed).normal(size=(3, 8, 8, 4)))
