@@ -15,7 +15,6 @@ from pydantic import Field
 
 from device_profiles.errors import StageError, StoreError
 from device_profiles.records import Record
-from device_profiles.tflite import read_tflite
 from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
 from stages.converting import interface
@@ -23,6 +22,7 @@ from stages.converting.from_keras import KERAS_FORMATS, convert_keras, refusal
 from stages.converting.interface import Input, Wish
 from stages.converting.quantizing import FAULTS, PostTraining
 from stages.converting.rewriting import scaled_in_front
+from stages.converting.source import UNFOLDED_FILE, has_tflite, read_float
 from stages.datasets.prepared import PREPROCESSING_FILE, Preprocessing, read_preprocessing
 from stages.models.files import MODEL_FILE
 from stages.models.quiet import native_errors_to
@@ -47,9 +47,6 @@ SOURCE: dict[str, Literal["keras", "tflite"]] = {
 
 Where the model came as a tflite model, every format is made from that.
 """
-
-UNFOLDED_FILE = "unfolded.tflite"
-"""The float32 tflite model before preprocessing was folded in: the other formats start from it."""
 
 Array = NDArray[Any]
 
@@ -125,7 +122,7 @@ def _from_keras(source: Path, recipe: Path | None, preprocessing: Preprocessing 
 def _from_tflite(source: Path, recipe: Path | None, preprocessing: Preprocessing | None, options: Options,
                  log: Path) -> Made:
     """From a float32 tflite model: as it is, or by litert-quantizer."""
-    plain = _read_tflite(source)
+    plain = read_float(source)
     inputs = interface.plan_inputs(plain, preprocessing, options.format, options.input_type, options.fold_preprocessing)
     steps = interface.operators_in_front(inputs, options.format)
     content, tool = scaled_in_front(plain, steps), "as given"
@@ -186,8 +183,7 @@ def _result(content: bytes, inputs: list[Input], tool: str, warnings: tuple[str,
 
 def _is_keras(source: Path, number_format: str) -> bool:
     """Whether to start from the artifact's Keras model."""
-    has_tflite = any((source / name).exists() for name in (TFLITE_FILE, UNFOLDED_FILE))
-    return number_format in KERAS_FORMATS and ((source / MODEL_FILE).exists() or not has_tflite)
+    return number_format in KERAS_FORMATS and ((source / MODEL_FILE).exists() or not has_tflite(source))
 
 
 def _preprocessing(source: Path, options: Options) -> Preprocessing | None:
@@ -212,19 +208,3 @@ def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, Array]
     if name != number_format:
         raise StageError(f"the recipe in {recipe} is for {name}", number_format, "litesmith quantize")
     return rules, samples
-
-
-def _read_tflite(source: Path) -> bytes:
-    """The float32 tflite model of an artifact, before any preprocessing was folded in.
-
-    Raises:
-        StoreError: the file cannot be read.
-        TfliteError: it is not a whole tflite model.
-    """
-    path = source / UNFOLDED_FILE if (source / UNFOLDED_FILE).exists() else source / TFLITE_FILE
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}", "", "litesmith convert") from error
-    read_tflite(content)
-    return content

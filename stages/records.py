@@ -303,6 +303,49 @@ class PruneResult(StageResult):
     skipped_layers: dict[str, str]
 
 
+class InputRange(Record):
+    """What a calibration set holds of one input, in the model's units.
+
+    Attributes:
+        low, high: smallest and largest value.
+        low_row, high_row: rows of the training split that have them.
+        beyond_low, beyond_high: how far they lie beyond the 0.1st and the 99.9th percentile of all values, as a share
+            of the span between these; a large one means that single values set the range.
+        outside: share of the values of up to 1,000 other training samples that lie beyond the range.
+    """
+
+    low: float
+    high: float
+    low_row: int
+    high_row: int
+    beyond_low: float
+    beyond_high: float
+    outside: float
+
+
+class CalibrationReport(Record):
+    """The training samples that set the activation ranges.
+
+    Attributes:
+        strategy: how they were chosen: "balanced", "random", "all" or "outliers-dropped".
+        samples: how many, of `available`.
+        class_counts: how many of each class; () where labels are values.
+        duplicates: samples that repeat another one of the set exactly.
+        outliers: rows of the training split whose smallest or largest value lies far out; the first ten.
+        outlier_count: how many there are.
+        inputs: by input name.
+    """
+
+    strategy: str
+    samples: int
+    available: int
+    class_counts: tuple[int, ...] = ()
+    duplicates: int = 0
+    outliers: tuple[int, ...] = ()
+    outlier_count: int = 0
+    inputs: dict[str, InputRange]
+
+
 class QuantizeResult(StageResult):
     """Either a QAT model (`history` is there) or the calibration set and recipe of a post-training format.
 
@@ -311,6 +354,7 @@ class QuantizeResult(StageResult):
         method: "qat", "pqat", "cqat", "pcqat", "static", "dynamic", "float16" or "none".
         calibration_samples: how many training samples set the ranges; 0 where none are needed.
         calibration_class_counts: the same per class.
+        calibration: what is in the calibration set; None where none is needed.
         not_quantized: layers that stay in float, with the reason.
         sparsity: for QAT after pruning, share of zeros that is left, counted; else None.
         shared_values: for QAT after clustering, distinct values by layer, counted.
@@ -321,6 +365,7 @@ class QuantizeResult(StageResult):
     history: History | None = None
     calibration_samples: int = 0
     calibration_class_counts: tuple[int, ...] = ()
+    calibration: CalibrationReport | None = None
     not_quantized: dict[str, str] = Field(default_factory=dict)
     sparsity: float | None = None
     shared_values: dict[str, int] = Field(default_factory=dict)

@@ -62,7 +62,10 @@ def first_samples(path: Path, count: int, normalization: Mapping[str, Normalizat
 
 def match(model: str, names: Sequence[str], shapes: Sequence[Shape], data: Mapping[str, Shape],
           free: Sequence[Sequence[int]] = ()) -> list[str]:
-    """The data's input for each input of a tflite model: by name, and by position only where there is one.
+    """The data's input for each input of a tflite model.
+
+    A single one fits whatever it is called; several go by name, or where the names differ by shapes that are all
+    different, as the task layer pairs those of a Keras model.
 
     Args:
         model: what to call it in messages.
@@ -74,9 +77,7 @@ def match(model: str, names: Sequence[str], shapes: Sequence[Shape], data: Mappi
     Raises:
         StageError: the numbers, names or shapes do not fit.
     """
-    chosen = list(names)
-    if len(names) == len(data) == 1:
-        chosen = list(data)
+    chosen = _by_shape(names, shapes, data)
     open_axes = [set(axes) for axes in free] or [set()] * len(names)
     if len(names) != len(data) or set(chosen) != set(data) or not all(
             _agree(shape, data[name], axes) for name, shape, axes in zip(chosen, shapes, open_axes, strict=True)):
@@ -84,6 +85,15 @@ def match(model: str, names: Sequence[str], shapes: Sequence[Shape], data: Mappi
                          _listed(dict(zip(names, shapes, strict=True))),
                          "give the model data of this shape, or the data a model that is made for it")
     return chosen
+
+
+def _by_shape(names: Sequence[str], shapes: Sequence[Shape], data: Mapping[str, Shape]) -> list[str]:
+    """The data's name for each of the model's; the model's own where shapes do not tell either."""
+    if len(names) == len(data) == 1:
+        return list(data)
+    owners = {tuple(shape): name for name, shape in data.items()}
+    told = len(owners) == len(data) and {tuple(shape) for shape in shapes} == set(owners)
+    return list(names) if set(names) == set(data) or not told else [owners[tuple(shape)] for shape in shapes]
 
 
 def _agree(wanted: Shape, given: Shape, free: set[int]) -> bool:

@@ -25,6 +25,11 @@ def test_inputs_are_matched_by_name_whatever_their_order() -> None:
     assert inputs.match("m", ["image", "age"], [(6, 6, 1), (2,)], data) == ["image", "age"]
 
 
+def test_inputs_of_other_names_are_matched_by_shapes_that_all_differ() -> None:
+    data = {"age": (2,), "image": (6, 6, 1)}
+    assert inputs.match("m", ["input_1", "input_2"], [(6, 6, 1), (2,)], data) == ["image", "age"]
+
+
 def test_the_only_input_is_matched_by_position() -> None:
     assert inputs.match("m", ["conv2d_input"], [(8, 8, 1)], {"input": (8, 8, 1)}) == ["input"]
 
