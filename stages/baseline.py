@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from device_profiles.errors import StoreError
 from device_profiles.records import Record
 from stages.artifacts import TFLITE_FILE
@@ -18,7 +16,7 @@ from stages.engines.pool import Job
 from stages.models.files import MODEL_FILE, load_model
 from stages.models.framework import tensorflow_turn
 from stages.models.inference import make_predictor
-from stages.outputs import OUTPUTS_FILE, engine_outputs, overall_score, read_outputs
+from stages.outputs import OUTPUTS_FILE, overall_score, read_outputs, write_outputs
 from stages.records import BaselineResult
 from stages.tasks import Task, make_task, read_truth
 from stages.tasks.settings import TaskSettings, score_number
@@ -101,5 +99,5 @@ def _run_tflite(model: Path, data: Path, preprocessing: Preprocessing, task: Tas
     job = Job(engine=ENGINE, tflite=content, model="the float tflite model", samples=data / f"x_{TEST}.npy", batch=0,
               workers=len(host.cores()), timeout_s=TIMEOUT_S, log=context.log,
               normalization={name: spec.normalization for name, spec in preprocessing.inputs.items()})
-    np.save(context.out / OUTPUTS_FILE, engine_outputs(
-        job, task.output_shapes(preprocessing), lambda done, total: context.progress(done, total, "the float model")))
+    write_outputs(job, task.output_shapes(preprocessing), context.out / OUTPUTS_FILE,
+                  lambda done, total: context.progress(done, total, "the float model"))

@@ -7,7 +7,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 from pydantic import Field, field_validator
 
 from device_profiles.errors import EngineError, StageError, StoreError
@@ -19,7 +18,7 @@ from stages.datasets.records import TEST
 from stages.engines import host, registry
 from stages.engines.inputs import normalization_of
 from stages.engines.pool import Job
-from stages.outputs import OUTPUTS_FILE, engine_outputs, largest_difference, overall_score, read_outputs, score_name
+from stages.outputs import OUTPUTS_FILE, largest_difference, overall_score, read_outputs, score_name, write_outputs
 from stages.records import Agreement, EngineEvaluation, EngineStatus, EvaluateResult
 from stages.tasks import make_task, read_truth
 from stages.tasks.base import Array
@@ -122,13 +121,10 @@ class _Trial:
             return EngineEvaluation(engine=engine, engine_version="", status="unavailable", message=info.reason)
         version = info.version or ""
         try:
-            outputs = self._predict(engine)
+            self.outputs[engine] = self._predict(engine)
         except EngineError as error:
             return EngineEvaluation(engine=engine, engine_version=version, message=error.found,
                                     status=cast(EngineStatus, error.status))
-        path = self._context.out / f"outputs_{engine}.npy"
-        np.save(path, outputs)
-        self.outputs[engine] = read_outputs(path, self._task)
         return self._score(engine, version, self.outputs[engine])
 
     def agreements(self) -> tuple[Agreement, ...]:
@@ -141,14 +137,14 @@ class _Trial:
         return {name: self._reference.dtype[name].shape for name in names} if names else {"output": None}
 
     def _predict(self, engine: str) -> Array:
-        """Outputs of one engine, (samples, *shape) float32 or structured."""
+        """Outputs of one engine, (samples, *shape) float32 or structured, as they are read back from their file."""
         options = self._options
         job = Job(engine=engine, tflite=self._tflite, model=self.name, samples=self._samples,
                   normalization=self._normalization, batch=options.batch_size, log=self._context.log,
                   workers=options.workers or len(host.cores()), timeout_s=options.timeout_s)
-        where = f"{self.name} in {engine}"
-        outputs = engine_outputs(job, self._wanted,
-                                 lambda done, total: self._context.progress(done, total, where))
+        where, path = f"{self.name} in {engine}", self._context.out / f"outputs_{engine}.npy"
+        write_outputs(job, self._wanted, path, lambda done, total: self._context.progress(done, total, where))
+        outputs = read_outputs(path, self._task)
         if outputs.shape != self._reference.shape:
             raise StageError(f"{where} gives outputs of shape {outputs.shape}",
                              f"{self._reference.shape}, as the float model gives",

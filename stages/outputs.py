@@ -13,7 +13,7 @@ import numpy as np
 
 from device_profiles.errors import StoreError
 from device_profiles.records import Figure
-from stages.datasets.rows import Rows, slices
+from stages.datasets.rows import RowPlacer, Rows, slices
 from stages.engines.pool import Job, predict_file
 from stages.records import Metrics
 from stages.tasks.base import Array, Task
@@ -40,6 +40,25 @@ def engine_outputs(job: Job, wanted: Mapping[str, Shape | None], progress: Calla
     names = found.outputs.dtype.names
     parts = {name: found.outputs[name] for name in names} if names else {found.output_names[0]: found.outputs}
     return arrange(parts, wanted, f"{job.model} in {job.engine}")
+
+
+def write_outputs(job: Job, wanted: Mapping[str, Shape | None], path: Path,
+                  progress: Callable[[int, int], None]) -> None:
+    """As `engine_outputs`, into an `.npy` file and part by part: outputs may be larger than memory.
+
+    Args:
+        job: what to run.
+        wanted: shape by output name; see `arrange`.
+        path: of the file; where an error ends this, it is not there.
+        progress: called with (samples done, samples).
+
+    Raises:
+        StageError: samples or outputs do not fit.
+        EngineError: the engine cannot run the model.
+    """
+    where = f"{job.model} in {job.engine}"
+    with RowPlacer(path, len(Rows(job.samples))) as file:
+        predict_file(job, progress, lambda start, parts: file.put(start, arrange(parts, wanted, where)))
 
 
 def read_outputs(path: Path, task: Task) -> Array:

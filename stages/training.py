@@ -313,9 +313,9 @@ def _set_random_state(model: Any, seed: int, epoch: int) -> None:
 def _note_epoch(state: _State, model: Any, predict: Predictor, lesson: Lesson, trained: float, hooks: Hooks) -> None:
     """Validate, extend the curves, and keep the weights where they are the best so far."""
     validation, some = lesson.validation, slice(0, min(SCORED_SAMPLES, len(lesson.train.y)))
-    loss, score = lesson.task.validate(predict(validation.x), lesson.truth(validation))
+    loss, score = lesson.task.validate_parts(predict.slices(validation.x), lesson.truth(validation))
     trained_on = lesson.train.part(some)
-    _, train_score = lesson.task.validate(predict(trained_on.x), lesson.truth(trained_on))
+    _, train_score = lesson.task.validate_parts(predict.slices(trained_on.x), lesson.truth(trained_on))
     epoch = state.epochs
     for curve, value in ((state.loss, trained), (state.score, train_score), (state.validation_loss, loss),
                          (state.validation_score, score)):

@@ -82,7 +82,8 @@ def _normalization(rows: Rows, members: NDArray[np.int64], kind: str | FixedNorm
 
 def _parts(rows: Rows, members: NDArray[np.int64], name: str | None) -> Iterator[Array]:
     """The training samples in turn, as (elements, channels) float64."""
-    for part in slices(len(members), max(1, rows.nbytes // max(1, len(rows)))):
+    sample = rows[:1] if name is None else rows[:1][name]
+    for part in slices(len(members), sample.size * np.dtype(np.float64).itemsize):
         x = rows[members[part]] if name is None else rows[members[part]][name]
         yield x.reshape(-1, x.shape[-1] if x.ndim > 1 else 1).astype(np.float64)
 

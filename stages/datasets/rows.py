@@ -6,6 +6,7 @@ taken away, and a training that walks through all samples in random order touche
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -78,6 +79,44 @@ class RowWriter:
         header = {"descr": _FORMAT.dtype_to_descr(self._dtype), "fortran_order": False,
                   "shape": (self._rows, *self._shape)}
         _FORMAT.write_array_header_1_0(self._file, header)
+
+
+class RowPlacer:
+    """Writes the rows of an `.npy` file in whatever order they come; nothing is left of it where an error ends it."""
+
+    def __init__(self, path: Path, rows: int) -> None:
+        """Open a file.
+
+        Args:
+            path: of the `.npy` file.
+            rows: how many it will have.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._path, self._rows, self._start = path, rows, 0
+        self._file = path.open("w+b")
+
+    def __enter__(self) -> RowPlacer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self._file.close()
+        if error is not None:
+            self._path.unlink(missing_ok=True)
+
+    def put(self, start: int, values: Array) -> None:
+        """Write rows from `start` on.  # values (rows, *shape), the same shape and type every time."""
+        values = np.ascontiguousarray(values)
+        if not self._start:
+            np.lib.format.write_array_header_1_0(self._file, {
+                "descr": np.lib.format.dtype_to_descr(values.dtype), "fortran_order": False,
+                "shape": (self._rows, *values.shape[1:])})
+            self._start = self._file.tell()
+        row_bytes = values.itemsize * math.prod(values.shape[1:])
+        self._file.seek(self._start + start * row_bytes)
+        self._file.write(values.data if values.dtype.names is None else values.tobytes())
 
 
 class Rows:

@@ -24,6 +24,8 @@ from stages.engines.client import EngineWorker, TensorInfo
 from stages.records import Normalization
 
 Array = npt.NDArray[Any]
+Sink = Callable[[int, Mapping[str, Array]], None]
+"""Called as `sink(start, outputs)` with the outputs of samples `start` on by output name; in any order, one at a time."""
 
 _CHUNK_S = 0.25  # time of one request: short enough for a progress bar, long enough for its overhead not to count
 _MANY_SAMPLES = 2000  # from here on every worker starts at once
@@ -68,7 +70,7 @@ class Predictions:
 
     Attributes:
         outputs: (samples, ...) float32; for a model with several outputs a structured array with a float32 field for
-            each, in the order of the tflite model.
+            each, in the order of the tflite model. Empty where a sink took them.
         output_names: the same names; of a model with one output, its name.
         engine_version: of the engine that ran.
         workers: processes that took part.
@@ -84,23 +86,25 @@ class Predictions:
     cpu_s: float
 
 
-def predict_file(job: Job, progress: Callable[[int, int], None]) -> Predictions:
+def predict_file(job: Job, progress: Callable[[int, int], None], sink: Sink | None = None) -> Predictions:
     """Run every sample of a file.
 
     Args:
         job: what to run.
         progress: called with (samples done, samples), from the calling thread.
+        sink: takes the outputs as they come, so that they need not fit into memory. Where a crash is tried again, all
+            of them come again.
 
     Raises:
         EngineError: what the first worker that failed raised; the others are ended. A crash is tried once more, one
             sample at a time: a runtime may survive a model alone and not its batches.
     """
     try:
-        return _Pool(job, progress).run()
+        return _Pool(job, progress, sink).run()
     except EngineCrash:
         if job.batch == 1:
             raise
-        return _Pool(replace(job, batch=1), progress).run()
+        return _Pool(replace(job, batch=1), progress, sink).run()
 
 
 def fitting_batch(inputs: Sequence[TensorInfo]) -> int:
@@ -117,8 +121,8 @@ def fitting_batch(inputs: Sequence[TensorInfo]) -> int:
 class _Pool:
     """Hands out samples to lanes, each a thread with a worker process, and takes the outputs back."""
 
-    def __init__(self, job: Job, progress: Callable[[int, int], None]) -> None:
-        self._job, self._progress = job, progress
+    def __init__(self, job: Job, progress: Callable[[int, int], None], sink: Sink | None) -> None:
+        self._job, self._progress, self._sink = job, progress, sink or self._keep
         self._samples = len(np.load(job.samples, mmap_mode="r"))
         self._lock = threading.Lock()
         self._next, self._done, self._stopped = 0, 0, False
@@ -206,21 +210,24 @@ class _Pool:
             return start, self._next
 
     def _give(self, start: int, stop: int, outputs: Sequence[Array], cpu_s: float) -> None:
-        """Keep the outputs of samples start to stop - 1, which took `cpu_s` of processor time."""
+        """Hand on the outputs of samples start to stop - 1, which took `cpu_s` of processor time."""
         with self._lock:
-            if self._outputs is None:
-                self._outputs = _room(self._samples, outputs, self._names)
-            for name, part in zip(self._names, outputs, strict=True):
-                whole = self._outputs if len(outputs) == 1 else self._outputs[name]
-                whole[start:stop] = part
+            self._sink(start, dict(zip(self._names, outputs, strict=True)))
             self._done += stop - start
             self._cpu_s += cpu_s
             self._ended = time.monotonic()
 
+    def _keep(self, start: int, outputs: Mapping[str, Array]) -> None:
+        """The sink of a caller who wants all outputs in one array."""
+        if self._outputs is None:
+            self._outputs = _room(self._samples, outputs)
+        for name, part in outputs.items():
+            whole = self._outputs if len(outputs) == 1 else self._outputs[name]
+            whole[start:start + len(part)] = part
 
-def _room(samples: int, outputs: Sequence[Array], names: Sequence[str]) -> Array:
+
+def _room(samples: int, outputs: Mapping[str, Array]) -> Array:
     """An array for the outputs of all samples: structured where there are several."""
     if len(outputs) == 1:
-        return np.empty((samples, *outputs[0].shape[1:]), np.float32)
-    return np.empty(samples, [(name, np.float32, values.shape[1:])
-                              for name, values in zip(names, outputs, strict=True)])
+        return np.empty((samples, *next(iter(outputs.values())).shape[1:]), np.float32)
+    return np.empty(samples, [(name, np.float32, values.shape[1:]) for name, values in outputs.items()])

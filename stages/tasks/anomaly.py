@@ -6,6 +6,7 @@ scored together, by the mean of their errors, as MLPerf Tiny does. Models are tr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from device_profiles.errors import DataError, ModelError, StageError, near_miss
 from device_profiles.records import Figure, Provenance
-from stages.datasets.prepared import Preprocessing
+from stages.datasets.prepared import Preprocessing, Samples
 from stages.datasets.rows import slices
 from stages.records import Metrics
 from stages.statistics import LEVEL, Array, percentiles, share_figure
@@ -78,17 +79,25 @@ class Anomaly(Task):
 
     def scored_shape(self, outputs: Array, truth: Truth) -> Shape | None:  # noqa: ARG002
         """That of the inputs."""
-        if truth.x is None:
-            raise StageError("an anomaly task scores outputs against inputs; there are none", "the inputs of the split")
-        return tuple(truth.x.shape[1:])
+        return tuple(_inputs(truth).shape[1:])
 
     def validate(self, outputs: Array, truth: Truth) -> tuple[float, float]:
         """(mean loss on normal samples, ROC AUC); the latter is NaN where there are no anomalous samples."""
-        found = sample_distances(self.settings.loss_name, outputs, truth)[truth.y == NORMAL]
-        scored = score_clips(outputs, truth)
+        return self.validate_parts((outputs[part] for part in slices(len(outputs), outputs[:1].nbytes)), truth)
+
+    def validate_parts(self, parts: Iterable[Array], truth: Truth) -> tuple[float, float]:
+        """As `validate`; of each part its distances are kept."""
+        kinds = tuple(dict.fromkeys((self.settings.loss_name, ERROR_UNIT)))
+        found = np.empty((len(kinds), len(truth.y)))
+        start = 0
+        for outputs in parts:
+            rows = slice(start, start + len(outputs))
+            found[:, rows] = [losses.distances(kind, _inputs(truth)[rows], outputs) for kind in kinds]
+            start = rows.stop
+        normal, scored = found[0][truth.y == NORMAL], _by_clip(found[-1], truth)
         both = 0 < scored.anomalous.sum() < len(scored.anomalous)
         score = roc.auc(scored.errors, scored.anomalous) if both and np.isfinite(scored.errors).all() else float("nan")
-        return float(found.mean()) if len(found) else float("nan"), score
+        return float(normal.mean()) if len(normal) else float("nan"), score
 
     def figures(self, outputs: Array, truth: Truth, *, seed: int, resamples: int, provenance: Provenance) -> Metrics:
         """ROC AUC, partial AUC, AUC by group with their mean, and a threshold with its recall."""
@@ -184,13 +193,18 @@ class Scored:
     groups: Array
 
 
-def sample_distances(loss: str, outputs: Array, truth: Truth) -> Array:
-    """Distance of each output from its input, read some megabytes at a time.  # (samples,) float64."""
+def _inputs(truth: Truth) -> Samples:
+    """What outputs are held against."""
     if truth.x is None:
         raise StageError("an anomaly task scores outputs against inputs; there are none", "the inputs of the split")
-    found = np.empty(len(outputs))
+    return truth.x
+
+
+def _sample_errors(outputs: Array, truth: Truth) -> Array:
+    """Mean squared error of each output, read some megabytes at a time.  # (samples,) float64."""
+    found, x = np.empty(len(outputs)), _inputs(truth)
     for part in slices(len(outputs), outputs[:1].nbytes):
-        found[part] = losses.distances(loss, truth.x[part], outputs[part])
+        found[part] = losses.distances(ERROR_UNIT, x[part], outputs[part])
     return found
 
 
@@ -200,7 +214,12 @@ def score_clips(outputs: Array, truth: Truth) -> Scored:
     Raises:
         DataError: a clip with normal and anomalous parts.
     """
-    errors, groups = sample_distances("mse", outputs, truth), np.array(truth.groups)
+    return _by_clip(_sample_errors(outputs, truth), truth)
+
+
+def _by_clip(errors: Array, truth: Truth) -> Scored:
+    """As `score_clips`, from the error of each sample."""
+    groups = np.array(truth.groups)
     if truth.clips is None or not len(truth.clips):
         return Scored(errors=errors, anomalous=truth.y != NORMAL, groups=groups)
     clips, first, place, counts = np.unique(truth.clips, return_index=True, return_inverse=True, return_counts=True)

@@ -7,7 +7,7 @@ A task is for one output of a model; `several.Several` holds one for each output
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -236,6 +236,10 @@ class Task(ABC):
     @abstractmethod
     def validate(self, outputs: Array, truth: Truth) -> tuple[float, float]:
         """(mean loss, score) without intervals; NaN where an output is not finite or the score is not defined."""
+
+    def validate_parts(self, parts: Iterable[Array], truth: Truth) -> tuple[float, float]:
+        """As `validate`, for outputs that come part by part, in order."""
+        return self.validate(np.concatenate([*parts]), truth)
 
     def metrics(self, outputs: Array, truth: Truth, *, seed: int = 0, resamples: int = 2000,
                 provenance: Provenance = "measured") -> Metrics:
