@@ -28,8 +28,9 @@ def are_classes(y: Array) -> bool:
 
 
 def class_counts(y: Array, classes: int) -> tuple[int, ...]:
-    """Samples of each class; for several classes a sample, those that have it; () where labels are values."""
-    y = first_output(y)
+    """Samples of each class; for several classes a sample, those that have it; () for values and several outputs."""
+    if y.dtype.names is not None:
+        return ()
     if are_classes(y):
         return tuple(np.bincount(y, minlength=classes).tolist())
     return tuple(y.sum(axis=0, dtype=np.int64).tolist()) if y.dtype == np.uint8 else ()
@@ -39,7 +40,7 @@ def strata(y: Array, class_names: tuple[str, ...]) -> tuple[Array, tuple[str, ..
     """(samples,) what a split is balanced by, and what these strata are called; one without classes."""
     y = first_output(y)
     if are_classes(y):
-        return y.astype(np.int64), class_names
+        return y.astype(np.int64), class_names or tuple(str(label) for label in range(int(y.max(initial=-1)) + 1))
     return np.zeros(len(y), np.int64), ()
 
 

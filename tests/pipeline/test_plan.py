@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 
 from device_profiles.errors import ModelError
-
 from pipeline import plan as plans
 from pipeline.config import RunConfig, from_mapping
 from pipeline.plan import Surroundings, build

@@ -24,10 +24,12 @@ def test_only_single_classes_are_strata() -> None:
     assert labels.strata(VALUES, ())[1] == ()
 
 
-def test_of_several_outputs_the_first_one_counts() -> None:
+def test_of_several_outputs_the_first_one_s_classes_are_strata_and_none_are_counted() -> None:
     both = np.zeros(2, [("kind", np.int64), ("age", np.float32, (1,))])
     both["kind"] = [1, 0]
-    assert labels.class_counts(both, 2) == (1, 1)
+    assert labels.class_counts(both, 0) == ()
+    strata, names = labels.strata(both, ())
+    assert (strata.tolist(), names) == ([1, 0], ("0", "1"))
 
 
 def test_a_classification_needs_every_class_everywhere_and_an_anomaly_task_in_the_test_split() -> None:
