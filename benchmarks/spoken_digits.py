@@ -76,7 +76,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", type=Path)
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2, 3])
-    parser.add_argument("--speakers", nargs="*", default=["all"], choices=["all", *SPEAKERS])
+    parser.add_argument("--speakers", nargs="*", default=["all"], choices=["all", *SPEAKERS],
+                        help="whom to leave out; without a name: nobody")
     parser.add_argument("--work", type=Path, help="where runs and the store are kept; by default nothing is kept")
     given = parser.parse_args()
     speakers = SPEAKERS if "all" in given.speakers else given.speakers
