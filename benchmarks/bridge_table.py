@@ -4,8 +4,8 @@
 
 Each is built in Keras 3 for 96x96x3 inputs and 10 classes (logits), with random weights: biases, scales and batch
 normalization statistics are drawn, too, so that no layer is a neutral one. One process each; what is in
-`benchmarks/results/bridge_table.json` is not done again. First all are bridged, proven and converted, then QAT is
-asked, smallest model first. The table in docs/bridge.md follows; `--docs` writes it from the JSON file and stops.
+`benchmarks/results/bridge_table.json` is not done again. First all are bridged and proven, then converted, then
+QAT is asked, smallest model first. The table in docs/bridge.md follows; `--docs` writes it from the JSON file and stops.
 
 QAT is asked as `stages.models.qat.quantize_aware` asks TFMOT, but the layers whose class TFMOT's registry does not have
 are left in float from the start instead of one by one: the large models would take hours.
@@ -76,7 +76,7 @@ def built(name: str) -> tuple[Any, Any]:
 
 
 def measure(name: str) -> dict[str, Any]:
-    """Bridge, proof and conversion of one architecture."""
+    """Bridge and proof of one architecture."""
     from device_profiles.errors import ModelError
     from stages.models.bridge import bridge, prove
 
@@ -92,20 +92,24 @@ def measure(name: str) -> dict[str, Any]:
         proof = prove(model, bridged.model, x)
     except ModelError as error:
         return row | {"bridged": False, "bridged_why": str(error)}
-    row |= {"bridged": True, "largest_difference": proof.largest_difference, "scale": proof.scale,
-            "samples": proof.samples, "prove_s": round(time.perf_counter() - start, 1)}
-    return row | {"tflite": converted(bridged.model)}
+    return row | {"bridged": True, "largest_difference": proof.largest_difference, "scale": proof.scale,
+            "fused_difference": proof.fused_difference, "samples": proof.samples,
+            "prove_s": round(time.perf_counter() - start, 1)}
 
 
-def converted(model: Any) -> str:
-    """`yes`, or the converter's reason."""
+def converted(name: str) -> dict[str, Any]:
+    """Whether the converter takes the bridged model: `yes`, or its reason."""
     import tensorflow as tf
     from tensorflow.lite.python.convert_phase import ConverterError
 
+    from stages.models.bridge import bridge
+
+    start = time.perf_counter()
     try:
-        return "yes" if tf.lite.TFLiteConverter.from_keras_model(model).convert() else "empty"
+        size = len(tf.lite.TFLiteConverter.from_keras_model(bridge(built(name)[0]).model).convert())
     except (ConverterError, ValueError, RuntimeError) as error:
-        return str(error).split("\n", 1)[0]
+        return {"tflite": str(error).split("\n", 1)[0]}
+    return {"tflite": "yes", "tflite_bytes": size, "tflite_s": round(time.perf_counter() - start, 1)}
 
 
 def quantized(name: str) -> dict[str, Any]:
@@ -136,6 +140,9 @@ def quantized(name: str) -> dict[str, Any]:
             return {"qat": "partly" if floats else "yes", "qat_float_layers": len(floats), "qat_float_kinds": left}
 
 
+PHASES = {"bridged": measure, "tflite": converted, "qat": quantized}
+
+
 def run_one(name: str, phase: str, minutes: float) -> dict[str, Any]:
     """One phase of one architecture in a process of its own."""
     command = [sys.executable, __file__, name, "--phase", phase]
@@ -156,8 +163,12 @@ def shown(name: str, row: dict[str, Any]) -> str:
     if not row.get("bridged"):
         why = " ".join(str(row.get("bridged_why", "")).split())
         return f"| `{name}` | | | {f'no: {why}' if why else 'not tried'} | | | | | |"
-    return (f"| `{name}` | {row['parameters']:,} | {row['layers']:,} | yes | {row['largest_difference']:.1e} | "
-            f"{row['scale']:.2f} | {row['bridge_s']:.1f} | {shown_qat(row)} | {row['tflite']} |")
+    far = f"{row['largest_difference']:.1e}"
+    if row.get("fused_difference"):
+        far += f" ({row['fused_difference']:.1e} with fused kernels)"
+    return (f"| `{name}` | {row['parameters']:,} | {row['layers']:,} | yes | {far} | "
+            f"{row['scale']:.2f} | {row['bridge_s']:.1f} | {shown_qat(row)} | "
+            f"{row.get('tflite') or row.get('tflite_why', 'not tried')} |")
 
 
 def shown_qat(row: dict[str, Any]) -> str:
@@ -182,19 +193,19 @@ def write_page(rows: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--phase", choices=("bridged", "qat"), default="")
+    parser.add_argument("--phase", choices=tuple(PHASES), default="")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--docs", action="store_true")
     words = parser.parse_args()
     if words.phase:
-        print(json.dumps((measure if words.phase == "bridged" else quantized)(words.names[0])))
+        print(json.dumps(PHASES[words.phase](words.names[0])))
         return
     rows = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if words.docs:
         write_page(rows)
         return
-    for phase in ("bridged", "qat"):
+    for phase in PHASES:
         chosen = words.names or names()
         for name in chosen if phase == "bridged" else sorted(chosen, key=lambda name: rows[name].get("layers", 0)):
             undone = rows.get(name, {}).get(phase) is None and (phase == "bridged" or rows[name]["bridged"])

@@ -39,6 +39,10 @@ class _Difference:
 def prove(model3: Any, model2: Any, samples: Array | Mapping[str, Array]) -> Proof:
     """Send the same samples through both models in inference mode.
 
+    In a deep network the last bits that Keras 2's fused batch normalization rounds in another way can grow beyond the
+    bound. So where the twin exceeds it, it is computed once more with the same normalization by its plain formula, as
+    Keras 3 has it; a layer that computes something else shows there, too.
+
     A Keras 3 model with a mixed or half precision policy is computed in float32 for the proof, as its twin is; its
     policies are put back.
 
@@ -56,12 +60,16 @@ def prove(model3: Any, model2: Any, samples: Array | Mapping[str, Array]) -> Pro
     """
     inputs = _inputs(model3, samples)
     with _computed_in_float32(model3):
-        ours, theirs = _outputs3(model3, inputs), _outputs2(model2, inputs)
-        differences = _compare(model3, ours, theirs)
-        worst = max(differences, key=lambda difference: difference.excess)
-        if worst.excess > 1 or worst.excess != worst.excess:
-            raise _divergence(model3, model2, inputs, worst)
-    return Proof(largest_difference=worst.largest, scale=worst.scale, samples=len(inputs[0]))
+        ours = _outputs3(model3, inputs)
+        worst = _worst(model3, ours, _outputs2(model2, inputs))
+        if worst.excess <= 1:
+            return Proof(largest_difference=worst.largest, scale=worst.scale, samples=len(inputs[0]))
+        with _without_fused_kernels(model2):
+            plain = _worst(model3, ours, _outputs2(model2, inputs))
+            if plain.excess > 1:
+                raise _divergence(model3, model2, inputs, plain)
+    return Proof(largest_difference=plain.largest, scale=plain.scale, samples=len(inputs[0]),
+                 fused_difference=worst.largest)
 
 
 def _inputs(model: Any, samples: Array | Mapping[str, Array]) -> list[Array]:
@@ -103,6 +111,22 @@ def _computed_in_float32(model: Any) -> Iterator[None]:
             layer.dtype_policy = policy
 
 
+@contextmanager
+def _without_fused_kernels(model: Any) -> Iterator[None]:
+    """Keras 2's batch normalizations by their formula, as Keras 3 computes them; put back to what they were."""
+    import tf_keras
+
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, tf_keras.layers.BatchNormalization)]
+    before = [layer.fused for layer in layers]
+    try:
+        for layer in layers:
+            layer.fused = False
+        yield
+    finally:
+        for layer, fused in zip(layers, before, strict=True):
+            layer.fused = fused
+
+
 def _batches(fixed: int | None, inputs: Sequence[Array]) -> Iterator[list[Array]]:
     """The inputs some samples at a time; a model of a fixed batch size gets that many, the last ones repeated."""
     size = fixed or BATCH
@@ -138,14 +162,14 @@ def _joined(parts: Sequence[Sequence[Any]]) -> list[Array]:
             for values in zip(*parts, strict=True)]
 
 
-def _compare(model: Any, ours: Sequence[Array], theirs: Sequence[Array]) -> list[_Difference]:
-    """The difference of each output."""
+def _worst(model: Any, ours: Sequence[Array], theirs: Sequence[Array]) -> _Difference:
+    """The difference of the output that comes nearest to its bound, or exceeds it most."""
     if len(ours) != len(theirs):
         raise ModelError(f"the twin of '{model.name}' has {len(theirs)} outputs instead of {len(ours)}")
     if any(np.isnan(np.asarray(a, np.float64)).any() for a in ours):
         raise ModelError(f"'{model.name}' makes NaN of the samples: they prove nothing", "samples with finite outputs",
                          "check the preprocessing of the samples and the model's weights")
-    return [_difference(a, b) for a, b in zip(ours, theirs, strict=True)]
+    return max((_difference(a, b) for a, b in zip(ours, theirs, strict=True)), key=lambda one: one.excess)
 
 
 def _difference(a: Array, b: Array) -> _Difference:
