@@ -16,6 +16,7 @@ from device_profiles.records import Record
 from device_profiles.schema import Profile
 from stages.baseline import Settings as BaselineSettings
 from stages.benchmark import Settings as BenchmarkSettings
+from stages.calibrate import Settings as CalibrateSettings
 from stages.check import Settings as CheckSettings
 from stages.convert import Settings as ConvertSettings
 from stages.evaluate import Settings as EvaluateSettings
@@ -90,6 +91,8 @@ class RunConfig(Record):
     prune: PruneSettings = PruneSettings()
     quantize: QuantizeSettings = QuantizeSettings()
     convert: ConvertSettings = ConvertSettings()
+    calibrate: CalibrateSettings = CalibrateSettings()
+    calibration_study: bool = Field(False, description="measure how many calibration samples are enough")
     evaluate: EvaluateSettings = EvaluateSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
     check: CheckSettings = CheckSettings()

@@ -114,8 +114,22 @@ class Console(Watcher):
                       f"({result.seconds:.1f} s)")
         if stage in (None, "check", "report") and report is not None and not self.quiet:
             self._table(report, out)
+        if stage in ("quantize", "calibrate") and result.result("calibrate") and not self.quiet:
+            self._study(result, out)
         if not self.quiet:
             self._say(_where(result, report))
+
+    def _study(self, result: RunResult, out: TextIO) -> None:
+        """Score against calibration samples, and from where on it stays."""
+        from rich.console import Console as RichConsole
+
+        from pipeline.summary import study_table
+
+        study = result.result("calibrate") or {}
+        rich = RichConsole(file=out, highlight=False, width=WIDTH)
+        rich.print(study_table(study))
+        rich.print(str(study["summary"]), soft_wrap=not out.isatty())
+        self._say(f"plot: {result.folder / 'calibrate' / 'calibration.png'}")
 
     def _table(self, report: Mapping[str, Any], out: TextIO) -> None:
         """Variants against profiles in 80 columns, then a winner a profile."""

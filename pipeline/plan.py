@@ -147,6 +147,8 @@ class _Builder:
         self.examination = self._add("examine", "", config.examine, {"data": self.data})
         self.float_model = self._float_model()
         self.baseline = self._add("baseline", "", config.baseline, {"model": self.float_model, "data": self.data})
+        if config.calibration_study:
+            self._study()
         evaluations = {}
         for entry in self._possible(entries):
             tflite = self._tflite(entry)
@@ -166,6 +168,15 @@ class _Builder:
         label = self._add("train", "", self.config.train, {"model": self.model, "data": self.data})
         self.trainings["float"] = label
         return label
+
+    def _study(self) -> None:
+        """The calibration study, on the float32 tflite model."""
+        from pipeline.config import VariantEntry
+
+        settings = self.config.calibrate
+        tflite = self._convert("float32", VariantEntry(name="float32"), {"source": self.float_model}, "float32")
+        self._add("calibrate", "", settings, {"tflite": tflite, "data": self.data},
+                  engine_version=self.around.engine_versions.get(settings.engine))
 
     def _possible(self, entries: list[VariantEntry]) -> list[VariantEntry]:
         """The variants that can be made of the model; the others are noted.

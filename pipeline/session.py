@@ -114,7 +114,10 @@ class Session:
     def plan(self, stage: str | None = None, without: Iterable[str] = ()) -> Plan:
         """The calls: all, or those that a stage's artifacts need; without the variants named."""
         plan = build(self.config, self.around(), without)
-        return plan if stage is None else plan.only(plan.of_stage(stage))
+        if stage is None:
+            return plan
+        wanted = plan.of_stage(stage)
+        return plan.only(wanted + plan.of_stage("calibrate") if stage == "quantize" else wanted)
 
     def statuses(self) -> list[CallStatus]:
         """What is up to date, and why the rest is not."""

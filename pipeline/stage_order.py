@@ -49,6 +49,7 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in (
     Stage("prune", Lane.MAIN, "Set weights to zero, or have them share values, and fine-tune."),
     Stage("quantize", Lane.MAIN, "Train with quantization, or choose the calibration set and recipe."),
     Stage("convert", Lane.MAIN, "Make the tflite models."),
+    Stage("calibrate", Lane.MAIN, "Measure how many calibration samples are enough."),
     Stage("evaluate", Lane.ENGINES, "Measure accuracy of every tflite model in every engine."),
     Stage("benchmark", Lane.ALONE, "Measure latency and memory of every tflite model in every engine."),
     Stage("check", Lane.MAIN, "Hold every variant against every device profile."),

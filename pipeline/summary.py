@@ -82,3 +82,27 @@ def _verdict(report: Mapping[str, Any], profile: str, variant: Mapping[str, Any]
     verdict = variant["verdict"][profile]
     winner = report["profiles"][profile]["winner"] == variant["name"]
     return f"[{STYLES[verdict]}]{verdict}{' ★' if winner else ''}[/{STYLES[verdict]}]"
+
+
+def study_table(study: Mapping[str, Any]) -> Any:
+    """A calibration study: a row for each number of samples.
+
+    Args:
+        study: a `CalibrationStudy` as JSON data.
+    """
+    from rich.table import Table
+
+    from stages.tasks.settings import score_number
+
+    table = Table(box=None, pad_edge=False)
+    name = study["score_name"]
+    for column in ("samples", name, "worst draw", "best draw", "drop", "ranges", ""):
+        table.add_column(column, justify="right" if column else "left")
+    for point in study["points"]:
+        scores = sorted(point["scores"])
+        drops, shares = [drop["value"] for drop in point["drops"]], point["range_shares"]
+        table.add_row(str(point["samples"]), *(score_number(name, value) for value in (
+            sum(scores) / len(scores), scores[0], scores[-1])), f"{sum(drops) / len(drops):+.1f}",
+            f"{100 * sum(shares) / len(shares):.0f} %", "from here on nothing changes" if point["samples"] ==
+            study["enough"] else "")
+    return table

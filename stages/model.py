@@ -18,7 +18,7 @@ from device_profiles.records import Record
 from stages.context import StageContext
 from stages.datasets.prepared import ONLY_INPUT, PREPROCESSING_FILE, Preprocessing, read_preprocessing, read_split
 from stages.datasets.records import VALIDATION
-from stages.models import BUILDERS, MODEL_NAMES, build_model
+from stages.models import BUILDERS, MODEL_NAMES, build_model, model_name
 from stages.models.applications import PREFIX
 from stages.models.arrays import Array, as_mapping
 from stages.models.files import MODEL_FILE, Trust, load_model, save_model, write_trust
@@ -54,7 +54,8 @@ class Settings(Record):
         Raises:
             ModelError: nothing that can be taken.
         """
-        return origin_of(self.source, MODEL_NAMES)
+        is_name = self.source.startswith(PREFIX) and not Path(self.source).exists()
+        return origin_of(model_name(self.source) if is_name else self.source, MODEL_NAMES)
 
     @property
     def comes_trained(self) -> bool:

@@ -59,7 +59,10 @@ def test_the_readme_s_run_file_is_a_valid_one(tmp_path, monkeypatch):
     assert strictyaml.loads(text, RunConfig, "README").check.choice == "fastest"
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("examples/*/*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}")
+EXAMPLES = sorted(ROOT.glob("examples/*/*.yaml"))
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_an_example_s_run_file_is_a_valid_one(file, monkeypatch):
     """But for a model file that is not there: models are not part of the project."""
     from device_profiles import strictyaml
@@ -68,10 +71,10 @@ def test_an_example_s_run_file_is_a_valid_one(file, monkeypatch):
 
     monkeypatch.chdir(file.parent)
     try:
-        assert strictyaml.load(file, RunConfig).name
+        faults = "" if strictyaml.load(file, RunConfig).name else "no name"
     except ConfigError as error:
-        assert "no model file" in error.found
-        assert "more fault" not in error.found
+        faults = error.found
+    assert not faults or ("no model file" in faults and "more fault" not in faults)
 
 
 def test_the_readme_s_table_of_profiles_lists_every_shipped_one():

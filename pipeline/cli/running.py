@@ -51,10 +51,15 @@ def _stage_command(name: str, text: str) -> click.Command:
                    short_help=text)
     @run_options
     @talk_options
-    def command(**options: Any) -> int:
+    def command(calibration_study: bool = False, **options: Any) -> int:
         """Run as far as this stage."""
+        if calibration_study or name == "calibrate":
+            options["changes"] = (*options["changes"], "calibration_study=true")
         return _go(name, **options)
 
+    if name == "quantize":
+        return click.option("--calibration-study", is_flag=True,
+                            help="Also measure how many calibration samples are enough.")(command)
     return command
 
 

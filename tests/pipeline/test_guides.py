@@ -15,8 +15,8 @@ from PIL import Image
 
 DOCS = Path(__file__).parents[2] / "docs"
 _FENCE = re.compile(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-QUICK = ("evaluate.engines=[litert,tflm]", "benchmark.engines=[litert,tflm]", "benchmark.rounds=5", "benchmark.warm_up_s=0",
-         "benchmark.budget_s=0.1", "prune.epochs=1", "evaluate.resamples=100")
+QUICK = ("evaluate.engines=[litert,tflm]", "benchmark.engines=[litert,tflm]", "benchmark.rounds=5",
+         "benchmark.warm_up_s=0", "benchmark.budget_s=0.1", "prune.epochs=1", "evaluate.resamples=100")
 
 
 @dataclass

@@ -76,3 +76,21 @@ def test_a_reason_is_shown_as_it_is_without_markup():
 @pytest.mark.parametrize(("value", "text"), [(0.00632, "6.32 µs"), (0.38, "380 µs"), (1.0, "1 ms"), (15.24, "15.2 ms")])
 def test_latency_has_three_digits_and_its_unit(value, text):
     assert milliseconds(figure(value, "ms")) == text
+
+
+def test_a_calibration_study_is_a_row_for_each_number_of_samples():
+    from rich.console import Console
+
+    from pipeline.summary import study_table
+
+    drop = {"value": 0.5}
+    study = {"score_name": "accuracy", "enough": 10, "points": [
+        {"samples": 1, "scores": [0.5, 0.7], "drops": [{"value": 20.0}, {"value": 40.0}], "range_shares": [0.2, 0.4]},
+        {"samples": 10, "scores": [0.9, 0.9], "drops": [drop, drop], "range_shares": [1.0, 1.0]}]}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(study_table(study))
+    head, first, second = capture.get().splitlines()
+    assert head.split()[:2] == ["samples", "accuracy"]
+    assert first.split() == ["1", "60.0", "%", "50.0", "%", "70.0", "%", "+30.0", "30", "%"]
+    assert second.split()[-6:] == ["%", "from", "here", "on", "nothing", "changes"]

@@ -87,3 +87,9 @@ def test_the_digest_follows_the_file_and_not_its_name(tmp_path: Path, trained: P
         (tmp_path / name).write_bytes(content + extra)
     one, same, other = (model.source_digest(model.Settings(source=str(tmp_path / f"{name}.keras"))) for name in "abc")
     assert one == same != other
+
+
+def test_an_application_is_known_in_any_case_and_a_wrong_one_by_its_near_miss() -> None:
+    assert model.Settings(source="applications/mobilenetv2").origin().text == "applications/MobileNetV2"
+    with pytest.raises(ModelError, match="did you mean"):
+        model.Settings(source="applications/MobilNetV2").origin()
