@@ -96,13 +96,13 @@ def study_table(study: Mapping[str, Any]) -> Any:
 
     table = Table(box=None, pad_edge=False)
     name = study["score_name"]
-    for column in ("samples", name, "worst draw", "best draw", "drop", "ranges", ""):
+    for column in ("samples", name, "worst", "best", "drop", "ranges", ""):
         table.add_column(column, justify="right" if column else "left")
     for point in study["points"]:
         scores = sorted(point["scores"])
         drops, shares = [drop["value"] for drop in point["drops"]], point["range_shares"]
         table.add_row(str(point["samples"]), *(score_number(name, value) for value in (
             sum(scores) / len(scores), scores[0], scores[-1])), f"{sum(drops) / len(drops):+.1f}",
-            f"{100 * sum(shares) / len(shares):.0f} %", "from here on nothing changes" if point["samples"] ==
+            f"{100 * sum(shares) / len(shares):.0f} %", "← enough" if point["samples"] ==
             study["enough"] else "")
     return table
