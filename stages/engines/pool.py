@@ -25,7 +25,7 @@ from stages.records import Normalization
 
 Array = npt.NDArray[Any]
 Sink = Callable[[int, Mapping[str, Array]], None]
-"""Called as `sink(start, outputs)` with the outputs of samples `start` on by output name; in any order, one at a time."""
+"""Called as `sink(start, outputs)` with the outputs of samples `start` on, by output name; in any order, one by one."""
 
 _CHUNK_S = 0.25  # time of one request: short enough for a progress bar, long enough for its overhead not to count
 _MANY_SAMPLES = 2000  # from here on every worker starts at once

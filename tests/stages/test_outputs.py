@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_profiles.errors import StoreError
+from device_profiles.errors import EngineCrash, StoreError
 from device_profiles.records import Figure
 from stages import outputs
 from stages.datasets import rows
+from stages.engines.pool import Job, Sink
 from stages.records import Metrics
 from stages.tasks import TaskSettings, make_task
 from stages.tasks.matching import structured
@@ -43,6 +44,36 @@ def test_a_damaged_file_of_outputs_is_named(tmp_path: Path) -> None:
     (tmp_path / "outputs.npy").write_bytes(b"\x93NUMPY")
     with pytest.raises(StoreError, match=r"outputs\.npy cannot be read"):
         outputs.read_outputs(tmp_path / "outputs.npy", make_task(TaskSettings()))
+
+
+def _job(folder: Path) -> Job:
+    np.save(folder / "x.npy", np.zeros((4, 2), np.uint8))
+    return Job(engine="litert", tflite=b"", model="int8", samples=folder / "x.npy", batch=0, workers=1, timeout_s=9,
+               log=folder / "log.txt")
+
+
+def test_outputs_are_written_in_the_task_s_order_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(job: Job, progress: object, sink: Sink) -> None:
+        for start in (2, 0):
+            sink(start, {"age": np.full((2, 1), start, np.float32), "kind": np.full((2, 3), -start, np.float32)})
+
+    monkeypatch.setattr(outputs, "predict_file", predict)
+    outputs.write_outputs(_job(tmp_path), {"kind": (3,), "age": (1,)}, tmp_path / "outputs.npy", lambda *_: None)
+    found = np.load(tmp_path / "outputs.npy")
+    assert found.dtype.names == ("kind", "age")
+    assert found["age"].ravel().tolist() == [0, 0, 2, 2]
+    assert found["kind"][:, 0].tolist() == [0, 0, -2, -2]
+
+
+def test_an_engine_that_fails_midway_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def predict(job: Job, progress: object, sink: Sink) -> None:
+        sink(0, {"out": np.zeros((2, 3), np.float32)})
+        raise EngineCrash("litert ended", "", "")
+
+    monkeypatch.setattr(outputs, "predict_file", predict)
+    with pytest.raises(EngineCrash):
+        outputs.write_outputs(_job(tmp_path), {"output": None}, tmp_path / "outputs.npy", lambda *_: None)
+    assert not (tmp_path / "outputs.npy").exists()
 
 
 def test_outputs_as_large_as_the_data_are_read_part_by_part(tmp_path: Path) -> None:

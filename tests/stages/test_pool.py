@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,30 @@ def test_outputs_do_not_depend_on_the_number_of_workers(engine: str, tiny_tflite
     assert (one.workers, three.workers) == (1, 3)
     np.testing.assert_array_equal(one.outputs, three.outputs)
     np.testing.assert_array_equal(one.outputs[:64], one.outputs[64:128])
+
+
+def test_a_sink_is_given_every_output_at_its_place_and_nothing_is_kept(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).random((2500, 4), dtype=np.float32)
+    found, seen = np.zeros_like(samples), []
+
+    def sink(start: int, outputs: Mapping[str, np.ndarray]) -> None:
+        (name, part), = outputs.items()
+        found[start:start + len(part)] += part
+        seen.append(name)
+
+    kept = predict_file(job(tmp_path, samples, command=stub(tmp_path)), ignore, sink)
+    np.testing.assert_array_equal(found, samples + 1)
+    assert kept.outputs.size == 0
+    assert len(seen) > 1
+    assert set(seen) == set(kept.output_names)
+
+
+def test_what_a_sink_raises_ends_the_run_and_leaves_no_process(tmp_path: Path, no_process_left: None) -> None:
+    def full(start: int, outputs: Mapping[str, np.ndarray]) -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        predict_file(job(tmp_path, np.zeros((3000, 4), np.float32), command=stub(tmp_path)), ignore, full)
 
 
 def test_few_samples_are_run_by_one_worker(tmp_path: Path) -> None:

@@ -141,6 +141,19 @@ def test_a_given_split_that_lacks_a_class_stops(context: StageContext) -> None:
         run(context, arrays)
 
 
+def test_data_for_a_model_that_comes_trained_may_lack_classes_which_are_named(context: StageContext) -> None:
+    arrays = samples(per_class=20) | {"class_names": ["no", "yes", "silence"]}
+    arrays["y"][arrays["y"] == 1] = [1] * 2 + [0] * 18  # two of "yes": too few to be drawn from
+    with pytest.raises(DataError, match="the class 'yes' has 2 distinct samples"):
+        run(context, arrays)
+    result = run(context, arrays, given_model=True)
+    assert {name: split.class_counts[1:] for name, split in result.splits.items()} == {
+        "train": (2, 0), "validation": (0, 0), "test": (0, 0)}
+    assert result.warnings == ("the train split has no sample of 1 of 3 classes: silence",
+                               "the validation split has no sample of 2 of 3 classes: yes, silence",
+                               "the test split has no sample of 2 of 3 classes: yes, silence")
+
+
 def test_leakage_in_given_splits_stops_unless_it_is_allowed(context: StageContext) -> None:
     test = np.concatenate([samples()["x"][:2], samples()["x"][:4] + 0.5])
     arrays = {"x_train": samples()["x"], "y_train": samples()["y"], "x_test": test, "y_test": np.arange(6) % 2}

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from device_profiles.errors import StoreError
-from stages.datasets.rows import Rows, RowWriter, slices
+from stages.datasets.rows import RowPlacer, Rows, RowWriter, slices
 
 NUMBERS = np.arange(24, dtype=np.float32).reshape(6, 2, 2)
 
@@ -114,6 +114,29 @@ def test_walking_through_a_file_does_not_take_its_size_in_memory(tmp_path: Path)
     total = sum(float(rows[order[part]].sum()) for part in slices(len(rows), 4096, 1 << 20))
     assert total == 64 * 256 * 1024
     assert process.memory_info().rss - before < 16 << 20
+
+
+RECORDS = np.array([(i, [i, 0]) for i in range(6)], [("a", "u1"), ("b", "f4", (2,))])
+
+
+@pytest.mark.parametrize("values", [NUMBERS, RECORDS])
+def test_rows_placed_in_any_order_make_the_file_that_numpy_writes(values: np.ndarray, tmp_path: Path) -> None:
+    with RowPlacer(tmp_path / "x.npy", 6) as file:
+        for start, stop in ((4, 6), (0, 1), (1, 4), (0, 1)):
+            file.put(start, values[start:stop])
+    np.save(tmp_path / "wanted.npy", values)
+    assert (tmp_path / "x.npy").read_bytes() == (tmp_path / "wanted.npy").read_bytes()
+
+
+def _put_and_fail(file: RowPlacer) -> None:
+    file.put(4, NUMBERS[4:])
+    file.put(0, NUMBERS.reshape(7, 3))
+
+
+def test_nothing_is_left_of_a_file_whose_rows_did_not_all_come(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="reshape"), RowPlacer(tmp_path / "x.npy", 6) as file:
+        _put_and_fail(file)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_slices_cover_all_rows_in_parts_of_the_size_asked_for() -> None:

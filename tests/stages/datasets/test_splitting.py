@@ -21,6 +21,11 @@ def draw(y: list[int], units: list[int] | None = None, given: list[str] | None =
     return {name: rows.tolist() for name, rows in indices.items()}
 
 
+def draw_leniently(y: np.ndarray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """A quarter each for test and validation; every sample is a unit of its own."""
+    return draw_splits(y, np.arange(len(y)), [], Wanted({"test": 0.25, "validation": 0.25}, 0, names, lenient=True))
+
+
 def test_equal_samples_have_equal_digests_and_others_do_not() -> None:
     digests = digest_rows(np.array([[1.0], [2.0], [1.0], [3.0], [2.0]], np.float32))
     assert number(digests).tolist() == [0, 1, 0, 2, 1]
@@ -75,6 +80,25 @@ def test_a_class_with_too_few_distinct_samples_is_refused_by_name() -> None:
     with pytest.raises(DataError, match="class '1' has 1 distinct samples") as caught:
         draw([0] * 10 + [1] * 5, [*range(10), 10, 10, 10, 10, 10])
     assert caught.value.allowed.startswith("at least 3")
+
+
+def test_a_lenient_draw_deals_small_classes_together_and_balances_the_others() -> None:
+    y = np.array([0] * 40 + [1] * 2 + [2] * 2)
+    splits = draw_leniently(y, ("a", "b", "c", "d"))
+    assert {name: int((y[rows] == 0).sum()) for name, rows in splits.items()} == {
+        "train": 20, "validation": 10, "test": 10}
+    assert {name: int((y[rows] > 0).sum()) for name, rows in splits.items()} == {"train": 2, "validation": 1, "test": 1}
+
+
+def test_a_lenient_draw_trains_on_what_is_too_little_to_be_dealt() -> None:
+    y = np.array([0] * 40 + [1] * 2)
+    splits = draw_leniently(y, ("a", "b"))
+    assert [int((y[splits[name]] == 1).sum()) for name in ("train", "validation", "test")] == [2, 0, 0]
+
+
+def test_a_lenient_draw_still_wants_a_sample_for_each_split() -> None:
+    with pytest.raises(DataError, match="class 'a' has 2 distinct samples"):
+        draw_leniently(np.array([0, 0, 1]), ("a", "b"))
 
 
 def test_too_few_groups_are_refused() -> None:

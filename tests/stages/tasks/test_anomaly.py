@@ -100,6 +100,16 @@ def test_the_loss_is_of_normal_samples_and_the_score_wants_both_kinds() -> None:
     assert absolute == (pytest.approx(np.sqrt(ERRORS[:4]).mean()), pytest.approx(11 / 16))
 
 
+def test_outputs_that_come_in_parts_are_validated_as_all_at_once() -> None:
+    outputs, truth = _truth()
+    for loss in ("mse", "mae"):
+        task = make_task(TaskSettings(kind="anomaly", loss=loss))
+        parts = iter([outputs[:3], outputs[3:4], outputs[4:]])
+        assert task.validate_parts(parts, truth) == pytest.approx(task.validate(outputs, truth))
+    worse = [outputs[:3], outputs[3:] + 1]
+    assert TASK.validate_parts(worse, truth) == pytest.approx(TASK.validate(np.concatenate(worse), truth))
+
+
 def test_inputs_are_read_from_a_file_part_by_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs, truth = _truth()
     np.save(tmp_path / "x.npy", truth.x)

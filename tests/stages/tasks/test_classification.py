@@ -239,3 +239,8 @@ def test_labels_that_no_class_has_are_refused(y: np.ndarray, words: str) -> None
         TASK.encode(y, ("a", "b", "c"))
     assert caught.value.allowed
     assert caught.value.next_step
+
+
+def test_outputs_that_come_in_parts_are_validated_as_all_at_once_here_too() -> None:
+    outputs, truth = np.array([[0.75, 0.25], [0.5, 0.5], [0.25, 0.75]]), Truth(y=np.array([0, 1, 1]))
+    assert TASK.validate_parts(iter([outputs[:1], outputs[1:]]), truth) == TASK.validate(outputs, truth)
