@@ -4,11 +4,10 @@
 
 Each is built in Keras 3 for 96x96x3 inputs and 10 classes (logits), with random weights: biases, scales and batch
 normalization statistics are drawn, too, so that no layer is a neutral one. One process each; what is in
-`benchmarks/results/bridge_table.json` is not done again. First all are bridged and proven, then converted, then
-QAT is asked, smallest model first. The table in docs/bridge.md follows; `--docs` writes it from the JSON file and stops.
+`benchmarks/results/bridge_table.json` is not done again. First all are bridged and proven, then converted, then QAT
+is asked, smallest model first. The table in docs/bridge.md follows; `--docs` writes it from the JSON file and stops.
 
-QAT is asked as `stages.models.qat.quantize_aware` asks TFMOT, but the layers whose class TFMOT's registry does not have
-are left in float from the start instead of one by one: the large models would take hours.
+QAT is what the quantize stage does: the bridged model folded (`stages/models/folding.py`), then wrapped by TFMOT.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ BEGIN, END = "<!-- table: benchmarks/bridge_table.py --docs -->", "<!-- end of t
 RESULTS = Path(__file__).parent / "results" / "bridge_table.json"
 SIZE, CLASSES, SAMPLES, SEED = 96, 10, 4, 3
 SCALED_INSIDE = ("ConvNeXt", "EfficientNet", "MobileNetV3")  # these take 0..255; the others -1..1
-NEIGHBOURS_DECIDE = ("BatchNormalization", "SeparableConv1D", "SeparableConv2D")
 HEAD = """\
 | architecture | parameters | layers | bridged | largest difference | on outputs up to | seconds | QAT | tflite |
 |---|---|---|---|---|---|---|---|---|"""
@@ -93,8 +91,8 @@ def measure(name: str) -> dict[str, Any]:
     except ModelError as error:
         return row | {"bridged": False, "bridged_why": str(error)}
     return row | {"bridged": True, "largest_difference": proof.largest_difference, "scale": proof.scale,
-            "fused_difference": proof.fused_difference, "samples": proof.samples,
-            "prove_s": round(time.perf_counter() - start, 1)}
+                  "fused_difference": proof.fused_difference, "samples": proof.samples,
+                  "prove_s": round(time.perf_counter() - start, 1)}
 
 
 def converted(name: str) -> dict[str, Any]:
@@ -113,31 +111,20 @@ def converted(name: str) -> dict[str, Any]:
 
 
 def quantized(name: str) -> dict[str, Any]:
-    """Whether TFMOT takes the bridged model, and which kinds of layers it leaves in float."""
-    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
-        default_8bit_quantize_registry as registry,
-    )
-
-    from stages.models import qat
+    """Whether TFMOT takes the bridged and folded model, and which kinds of layers it leaves in float."""
+    from device_profiles.errors import ModelError
     from stages.models.bridge import bridge
+    from stages.models.folding import fold
+    from stages.models.qat import quantize_aware
 
-    model = bridge(built(name)[0]).model
-    kinds = {layer.name: type(layer).__name__ for layer in model.layers}
-    known = registry.Default8BitQuantizeRegistry()
-    floats = {layer.name: "unknown to TFMOT" for layer in model.layers if not known.supports(layer)
-              and kinds[layer.name] not in (*NEIGHBOURS_DECIDE, "InputLayer")}
-    while True:
-        try:
-            qat._apply(model, "qat", floats)
-        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-            name, reason = qat._refused(model, "qat", str(error))
-            more = qat._leave_in_float(model, name, reason, floats) if name else {}
-            if not more:
-                return {"qat": "no", "qat_why": reason or str(error).split("\n", 1)[0]}
-            floats |= more
-        else:
-            left = sorted({kinds[name] for name in floats})
-            return {"qat": "partly" if floats else "yes", "qat_float_layers": len(floats), "qat_float_kinds": left}
+    folded = fold(bridge(built(name)[0]).model)
+    try:
+        _, floats = quantize_aware(folded.model)
+    except ModelError as error:
+        return {"qat": "no", "qat_why": error.found}
+    left = sorted({type(folded.model.get_layer(name)).__name__ for name in floats})
+    return {"qat": "partly" if floats else "yes", "qat_float_layers": len(floats), "qat_float_kinds": left,
+            "qat_rewritten_layers": len(folded.changed)}
 
 
 PHASES = {"bridged": measure, "tflite": converted, "qat": quantized}
