@@ -90,7 +90,7 @@ def evaluation_rates(engine: str, model: Path, samples: Path, workers: int, batc
     start = time.perf_counter()
     found: Predictions = predict_file(job, lambda *_: None)
     whole = time.perf_counter() - start
-    count = len(found.outputs[0])
+    count = len(found.outputs)
     return count / found.running_s, count / whole, count / found.cpu_s
 
 

@@ -147,7 +147,8 @@ def _nth(context: StageContext, place: int, draws: int) -> Progress:
 def _result(points: tuple[CalibrationPoint, ...], float_score: float, version: str, scored: int, score_name: str,
             options: Options) -> CalibrationStudy:
     """The record, with the conclusion in a sentence."""
-    enough, resolution = study.enough(points), study.resolution(points)
+    enough = study.enough(points)
+    resolution = study.resolution(points, enough)
     warnings = () if options.split == "validation" else (
         "scored on the test split: a number of samples chosen by it makes the test score too good",)
     return CalibrationStudy(
@@ -163,4 +164,5 @@ def conclusion(points: tuple[CalibrationPoint, ...], enough: int | None, resolut
     seen = f"{score} with {last.samples:,}; a difference of less than {resolution:.1f} points could not be seen"
     if enough is None:
         return f"{score_name} still changes with {points[-2].samples:,} calibration samples: {seen}"
-    return f"from {enough:,} calibration samples on the {score_name} no longer changes: {seen}"
+    ending = "" if enough == 1 else "s"
+    return f"from {enough:,} calibration sample{ending} on the {score_name} no longer changes: {seen}"

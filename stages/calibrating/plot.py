@@ -1,4 +1,4 @@
-"""The study as a PNG: the drop against the number of samples, and how much of the ranges each number finds."""
+"""The study as a PNG: drop, distance of the outputs and ranges found, each against the number of samples."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from stages.calibrating.record import CalibrationStudy
 
 PLOT_FILE = "calibration.png"
-_INCHES, _DOTS_PER_INCH = (7.6, 5.6), 110
-_GRID, _INK, _SOFT, _BLUE, _ORANGE = "#e6e7e4", "#1b1e23", "#6a717b", "#0072b2", "#d55e00"
+_INCHES, _DOTS_PER_INCH = (7.6, 7.0), 110
+_GRID, _INK, _SOFT, _BLUE, _GREEN, _ORANGE = "#e6e7e4", "#1b1e23", "#6a717b", "#0072b2", "#009e73", "#d55e00"
 
 
 def draw_study(study: CalibrationStudy, folder: Path) -> None:
@@ -25,15 +25,18 @@ def draw_study(study: CalibrationStudy, folder: Path) -> None:
                              "axes.labelcolor": _INK, "xtick.color": _SOFT, "ytick.color": _SOFT, "font.size": 10})
         canvas = Canvas(figsize=_INCHES, dpi=_DOTS_PER_INCH, layout="constrained")
         FigureCanvasAgg(canvas)
-        top, bottom = canvas.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+        top, middle, bottom = canvas.subplots(3, 1, sharex=True, height_ratios=(2, 1, 1))
         sizes = [point.samples for point in study.points]
         _band(top, sizes, [[drop.value for drop in point.drops] for point in study.points], _BLUE)
+        _band(middle, sizes, [list(point.distances) for point in study.points], _GREEN)
         _band(bottom, sizes, [[100 * share for share in point.range_shares] for point in study.points], _ORANGE)
         if study.enough is not None:
             top.axvline(study.enough, color=_INK, linewidth=0.9, linestyle=":",
                         label=f"from {study.enough:,} samples on no difference is proven")
         top.axhline(0, color=_SOFT, linewidth=0.9)
         top.set_ylabel(f"drop of {study.score_name}, points")
+        middle.set_ylabel("mean difference\nof the outputs")
+        middle.set_ylim(bottom=0)
         bottom.set_ylabel("range found, %")
         bottom.set_xlabel(f"calibration samples ({study.format} in {study.engine}; {study.scored:,} {study.split} "
                           "samples scored)")

@@ -14,6 +14,10 @@ class CalibrationPoint(Record):
         scores: of the quantized model, one a draw.
         drops: score of the float model less this one's, in points, one a draw.
         differences: score at the study's largest size less this one's, in points, one a draw; empty at that size.
+        changed: samples that are decided otherwise than by the float model, one a draw; empty for a task that decides
+            nothing.
+        distances: mean absolute difference of the outputs from the float model's, one a draw; it moves where the score
+            does not.
         range_shares: width of the activations' ranges as a share of that at the largest size, averaged over tensors,
             one a draw.
         differs: whether a difference is proven at this size in any draw.
@@ -23,6 +27,8 @@ class CalibrationPoint(Record):
     scores: tuple[float, ...]
     drops: tuple[Figure, ...]
     differences: tuple[Figure, ...] = ()
+    changed: tuple[int, ...] = ()
+    distances: tuple[float, ...] = ()
     range_shares: tuple[float, ...]
     differs: bool = False
 
@@ -38,7 +44,7 @@ class CalibrationStudy(StageResult):
         float_score: of the float32 tflite model in the same engine.
         points: by size, ascending.
         enough: the smallest size from which on no difference is proven; None where the last but one still differs.
-        resolution_points: the smallest difference that could have been proven, in points: half the widest interval.
+        resolution_points: the smallest difference that could have been proven from `enough` on, in points.
     """
 
     format: str

@@ -17,6 +17,7 @@ from stages.calibrating.record import CalibrationPoint
 from stages.context import Progress
 from stages.converting.quantizing import PostTraining, Ranges
 from stages.datasets.prepared import Samples
+from stages.datasets.rows import slices
 from stages.engines.pool import Job
 from stages.outputs import engine_outputs
 from stages.records import Normalization
@@ -104,32 +105,42 @@ def compare(draws: Sequence[Sequence[Trial]], sizes: Sequence[int], reference: A
         reference: outputs of the float model.
         bench: what they were run with.
     """
-    comparisons = len(draws) * (len(sizes) - 1)
-    points = []
-    for position, size in enumerate(sizes):
-        trials, largest = [draw[position] for draw in draws], [draw[-1] for draw in draws]
-        differences = () if size == sizes[-1] else tuple(
-            bench.drop(full.outputs, trial.outputs) for trial, full in zip(trials, largest, strict=True))
-        points.append(CalibrationPoint(
-            samples=size, scores=tuple(bench.score(trial.outputs) for trial in trials),
-            drops=tuple(bench.drop(reference, trial.outputs) for trial in trials), differences=differences,
-            range_shares=tuple(range_share(trial.ranges, full.ranges) for trial, full in zip(
-                trials, largest, strict=True)),
-            differs=any(excludes_zero(each, comparisons) for each in differences)))
-    return tuple(points)
+    comparisons, largest = len(draws) * (len(sizes) - 1), [draw[-1] for draw in draws]
+    return tuple(_point(size, [draw[position] for draw in draws], largest, reference, bench, comparisons)
+                 for position, size in enumerate(sizes))
+
+
+def _point(size: int, trials: Sequence[Trial], largest: Sequence[Trial], reference: Array, bench: Bench,
+           comparisons: int) -> CalibrationPoint:
+    """One size: its trials, those of the largest size in the same draws, and outputs of the float model."""
+    pairs = [(trial, full) for trial, full in zip(trials, largest, strict=True) if trial is not full]
+    differences = tuple(bench.drop(full.outputs, trial.outputs) for trial, full in pairs)
+    changed = [bench.task.changed(reference, trial.outputs, bench.truth) for trial in trials]
+    return CalibrationPoint(
+        samples=size, scores=tuple(bench.score(trial.outputs) for trial in trials),
+        drops=tuple(bench.drop(reference, trial.outputs) for trial in trials), differences=differences,
+        changed=tuple(each for each in changed if each is not None),
+        distances=tuple(mean_distance(reference, trial.outputs) for trial in trials),
+        range_shares=tuple(range_share(trial.ranges, full.ranges)
+                           for trial, full in zip(trials, largest, strict=True)),
+        differs=any(excludes_zero(each, comparisons) for each in differences))
 
 
 def excludes_zero(difference: Figure, comparisons: int) -> bool:
-    """Whether a difference is proven, with the interval widened for as many comparisons as the study makes.
-
-    Bonferroni: each at the level `1 - (1 - level) / comparisons`; the interval's halves are stretched by the ratio of
-    the normal distribution's quantiles, since the bootstrap has too few resamples for so far a tail.
-    """
+    """Whether a difference is proven, with the interval widened for as many comparisons as the study makes."""
     low, high = difference.interval or (difference.value, difference.value)
-    share = (1 - difference.level) / 2
-    stretch = NormalDist().inv_cdf(1 - share / max(1, comparisons)) / NormalDist().inv_cdf(1 - share)
-    value = difference.value
-    return value - stretch * (value - low) > 0 or value + stretch * (high - value) < 0
+    value, factor = difference.value, stretch(difference.level, comparisons)
+    return value - factor * (value - low) > 0 or value + factor * (high - value) < 0
+
+
+def stretch(level: float, comparisons: int) -> float:
+    """By how much an interval's halves grow for one of several comparisons.
+
+    Bonferroni: each is made at the level `1 - (1 - level) / comparisons`; the factor is the ratio of the normal
+    distribution's quantiles, since a bootstrap has too few resamples for so far a tail.
+    """
+    share = (1 - level) / 2
+    return NormalDist().inv_cdf(1 - share / max(1, comparisons)) / NormalDist().inv_cdf(1 - share)
 
 
 def enough(points: Sequence[CalibrationPoint]) -> int | None:
@@ -142,10 +153,26 @@ def enough(points: Sequence[CalibrationPoint]) -> int | None:
     return found
 
 
-def resolution(points: Sequence[CalibrationPoint]) -> float:
-    """Half the widest interval of all differences: smaller ones could not have been seen."""
-    intervals = [each.interval for point in points for each in point.differences if each.interval]
-    return max(((high - low) / 2 for low, high in intervals), default=0.0)
+def resolution(points: Sequence[CalibrationPoint], first: int | None) -> float:
+    """The smallest difference in points that could have been proven at every size from `first` on; None: at any size.
+
+    Half the widest interval, stretched as for `excludes_zero`.
+    """
+    compared = [each for point in points for each in point.differences]
+    kept = [each for point in points if first is None or point.samples >= first for each in point.differences]
+    return max(((each.interval[1] - each.interval[0]) / 2 * stretch(each.level, len(compared))
+                for each in kept if each.interval), default=0.0)
+
+
+def mean_distance(one: Array, other: Array) -> float:
+    """Mean absolute difference over all outputs and samples, some megabytes at a time."""
+    total, count = 0.0, 0
+    for name in one.dtype.names or ("",):
+        left, right = (each[name] if name else each for each in (one, other))
+        for part in slices(len(left), left[:1].nbytes):
+            difference = np.abs(left[part] - right[part])
+            total, count = total + float(difference.sum(dtype=np.float64)), count + difference.size
+    return total / max(1, count)
 
 
 def range_share(ranges: Ranges, full: Ranges) -> float:

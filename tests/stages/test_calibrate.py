@@ -58,6 +58,12 @@ def test_every_size_is_scored_in_every_draw(made: tuple[CalibrationStudy, Path])
     assert {len(point.differences) for point in study.points[:-1]} == {2}
 
 
+def test_outputs_come_nearer_to_the_float_models_with_more_samples(made: tuple[CalibrationStudy, Path]) -> None:
+    first, *_, last = made[0].points
+    assert np.mean(last.distances) < np.mean(first.distances)
+    assert all(0 <= each <= 200 for each in (*first.changed, *last.changed))
+
+
 def test_ranges_grow_towards_those_of_the_largest_set(made: tuple[CalibrationStudy, Path]) -> None:
     shares = [np.mean(point.range_shares) for point in made[0].points]
     assert shares == sorted(shares)

@@ -43,9 +43,20 @@ def test_enough_is_the_first_size_after_the_last_that_differs(differs: list[bool
     assert study.enough(points) == expected
 
 
-def test_resolution_is_half_the_widest_interval() -> None:
-    assert study.resolution([point(1, False, (-1, 1), (-0.5, 2.5)), point(5, False)]) == 1.5
-    assert study.resolution([point(5, False)]) == 0.0
+def test_mean_distance_is_over_all_outputs_by_name() -> None:
+    one = np.zeros(2, [("a", "f4", (2,)), ("b", "f4", (1,))])
+    other = one.copy()
+    other["a"] += 3
+    assert study.mean_distance(one, other) == pytest.approx(2.0)  # four values of 3 and two of 0
+    assert study.mean_distance(np.zeros((3, 2), np.float32), np.full((3, 2), -1.5, np.float32)) == 1.5
+
+
+def test_resolution_is_half_the_widest_interval_from_the_first_size_on_stretched() -> None:
+    points = [point(1, True, (-4, 4)), point(5, False, (-1, 2)), point(9, False)]
+    factor = 2.2414 / 1.9600  # the normal quantiles of 1 - 0.025 / 2 and of 1 - 0.025
+    assert study.resolution(points, 5) == pytest.approx(1.5 * factor, rel=1e-4)
+    assert study.resolution(points, None) == pytest.approx(4 * factor, rel=1e-4)
+    assert study.resolution([point(5, False)], None) == 0.0
 
 
 def test_range_share_leaves_constants_out() -> None:
