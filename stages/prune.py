@@ -20,6 +20,7 @@ from stages import clustering
 from stages.context import StageContext
 from stages.models.files import copy_companions, load_model, save_model
 from stages.models.framework import tensorflow_turn
+from stages.models.nested import opened
 from stages.records import History, PruneResult
 from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings, Hooks, Lesson, best_text, fit, read_lesson, steps_per_epoch
@@ -84,7 +85,7 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext) -> 
     """
     lesson = read_lesson(data, options.task)
     with tensorflow_turn(options.seed, context.log):
-        source = load_model(model)
+        source = opened(load_model(model))
         _check_skipped(source, options)
         if options.sparsity is not None:
             finished, result = _prune(source, options.sparsity, lesson, options, context)

@@ -8,37 +8,42 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from device_profiles.errors import StageError
-from stages import clustering
+from device_profiles.errors import ModelError, StageError
+from stages import calibration, clustering
+from stages.calibration import Strategy
 from stages.context import StageContext
-from stages.datasets.labels import are_classes, class_counts, strata
-from stages.datasets.prepared import read_preprocessing, read_split
+from stages.datasets.prepared import Split, read_preprocessing, read_split
 from stages.datasets.records import TRAIN
 from stages.models import qat
-from stages.models.arrays import as_mapping, given_inputs
+from stages.models.arrays import Array, as_mapping, given_inputs
 from stages.models.files import copy_companions, load_model
+from stages.models.folding import fold, largest_difference
 from stages.models.framework import tensorflow_turn
+from stages.models.nested import opened
 from stages.prune import MISSED_SHARE, read_kernels, share_of_zeros
 from stages.recipes import rules_for
-from stages.records import QuantizeResult
+from stages.records import CalibrationReport, QuantizeResult
 from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings, best_text, fit, read_lesson
 from stages.variants import CALIBRATED_FORMATS, QAT_FORMATS
 
 NAME = "quantize"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "numpy")
 
 RECIPE_FILE = "recipe.json"
 CALIBRATION_FILE = "calibration.npy"
 POST_TRAINING = {"float16": "float16", "dynamic": "dynamic", "int8": "static", "int16x8": "static"}
 """Method by post-training format."""
+PROOF_SAMPLES = 16
+MOST_DIFFERENCE = 1e-4
+"""Largest difference that folding may make, over the larger of 1 and the output's scale: float32 rounds each layer."""
 
 
 class Settings(FitSettings):
@@ -50,6 +55,8 @@ class Settings(FitSettings):
     unsupported_layers: Literal["refuse", "float"] = Field(
         default="refuse", description="what becomes of layers that TFMOT's 8-bit scheme does not know")
     calibration_samples: int = Field(default=200, ge=1, description="training samples that set activation ranges")
+    calibration: Strategy = Field(
+        default="balanced", description="which ones: balanced over the classes, random, all, or outliers-dropped")
 
 
 class Options(Settings):
@@ -102,42 +109,44 @@ def run(*, data: Path, options: Options, context: StageContext, model: Path | No
 
 def _choose_recipe(data: Path, options: Options, context: StageContext) -> QuantizeResult:
     """The calibration set and recipe of a post-training format."""
-    names = read_preprocessing(data).class_names
-    counts: tuple[int, ...] = ()
-    chosen = 0
+    report = None
     if options.format in CALIBRATED_FORMATS:
         train = read_split(data, TRAIN)
-        rows = choose_calibration(train.y, len(names), options.calibration_samples, options.seed)
+        rows = _calibration_rows(train, options)
         np.save(context.out / CALIBRATION_FILE, train.x[rows])
-        chosen, counts = len(rows), class_counts(train.y[rows], len(names))
+        report = calibration.describe(train.x, train.y, rows, len(read_preprocessing(data).class_names),
+                                      strategy=options.calibration, seed=options.seed)
     _write_recipe(options, context.out)
-    shown = f"{chosen} calibration samples" if chosen else "no calibration"
-    if counts and are_classes(train.y):
-        shown += f", {min(counts)} to {max(counts)} a class"
-    return QuantizeResult(summary=f"{options.format}: {shown}", format=options.format, method=options.method,
-                          calibration_samples=chosen, calibration_class_counts=counts)
+    return QuantizeResult(summary=f"{options.format}: {_calibration_text(report)}", format=options.format,
+                          method=options.method, calibration_samples=report.samples if report else 0,
+                          calibration_class_counts=report.class_counts if report else (), calibration=report,
+                          warnings=_calibration_warnings(report))
 
 
-def choose_calibration(y: NDArray[np.int64], classes: int, samples: int, seed: int) -> NDArray[np.int64]:
-    """Rows of a class-balanced calibration set, drawn by seed.
+def _calibration_rows(train: Split, options: Options) -> NDArray[np.int64]:
+    """Training samples that set the ranges of the activations."""
+    return calibration.choose(train.y, options.calibration_samples, options.seed, kind=options.task.kind,
+                              strategy=options.calibration, x=train.x)
 
-    Each class gives the same number, as far as it has samples; what small classes lack, the others give.
 
-    Args:
-        y: (training samples,) labels.
-        classes: how many labels there are.
-        samples: how many to draw; all where there are fewer.
-        seed: of the draw.
+def _calibration_text(report: CalibrationReport | None) -> str:
+    """One clause for people."""
+    if report is None:
+        return "no calibration"
+    counts = report.class_counts
+    shown = f", {min(counts)} to {max(counts)} a class" if counts else ""
+    return f"{report.samples} of {report.available:,} samples calibrate{shown}"
 
-    Returns:
-        (at most `samples`,) row numbers, ascending.
-    """
-    y, _ = strata(y, ())
-    shuffled = [np.random.default_rng((seed, label)).permutation(np.flatnonzero(y == label))
-                for label in range(max(1, classes))]
-    # the k-th sample of every class comes before the (k+1)-th of any
-    turns = sorted((place, label, int(row)) for label, rows in enumerate(shuffled) for place, row in enumerate(rows))
-    return np.sort(np.array([row for _, _, row in turns[:samples]], np.int64))
+
+def _calibration_warnings(report: CalibrationReport | None) -> tuple[str, ...]:
+    """What is odd about a calibration set."""
+    found = []
+    if report is not None and report.outlier_count:
+        found.append(f"{report.outlier_count} of {report.samples} calibration samples reach far out and stretch the "
+                     "ranges of the activations; quantize.calibration: outliers-dropped leaves them out")
+    if report is not None and report.duplicates:
+        found.append(f"{report.duplicates} of {report.samples} calibration samples repeat others")
+    return tuple(found)
 
 
 def _train_quantized(model: Path, data: Path, options: Options, context: StageContext) -> QuantizeResult:
@@ -145,22 +154,38 @@ def _train_quantized(model: Path, data: Path, options: Options, context: StageCo
     lesson = read_lesson(data, options.task)
     train = lesson.train
     with tensorflow_turn(options.seed, context.log):
-        source = load_model(model)
+        source, rewritten = _in_known_layers(opened(load_model(model)), train.x[:PROOF_SAMPLES], options)
         quantized, floats = qat.quantize_aware(source, options.method, options.unsupported_layers == "float")
-        calibration = choose_calibration(train.y, len(lesson.preprocessing.class_names), options.calibration_samples,
-                                         options.seed)
+        rows = _calibration_rows(train, options)
         given = given_inputs(quantized, train.x.dtype)
-        qat.set_activation_ranges(quantized, given(as_mapping(train.x[calibration])))
+        qat.set_activation_ranges(quantized, given(as_mapping(train.x[rows])))
         history = fit(quantized, lesson, options, options.seed, context)
         plain = qat.as_plain(quantized, source, options.method)
         sparsity, shared = _verify_kept(read_kernels(source), qat.kernels(plain), options)
-        qat.save_qat(plain, model, context.out)
+        qat.save_qat(plain, source, context.out)
     copy_companions(model, context.out)
     _write_recipe(options, context.out)
-    score = best_text(history)
-    return QuantizeResult(summary=f"{options.method}: validation {score}", format=options.format,
-                          method=options.method, history=history, not_quantized=floats, sparsity=sparsity,
-                          shared_values=shared)
+    left = f"; {len(floats)} layers compute in float: {', '.join(floats)}" if floats else ""
+    return QuantizeResult(summary=f"{options.method}: validation {best_text(history)}", format=options.format,
+                          method=options.method, history=history, not_quantized=floats, rewritten=rewritten,
+                          sparsity=sparsity, shared_values=shared,
+                          warnings=(f"{options.format}{left}",) if floats else ())
+
+
+def _in_known_layers(model: Any, samples: Array, options: Options) -> tuple[Any, dict[str, str]]:
+    """The model in layers that the 8-bit scheme knows, proven on samples, and what became of those that were rewritten.
+
+    Raises:
+        ModelError: the rewritten model computes something else.
+    """
+    folded = fold(model, keep_values=options.clusters is not None)
+    if folded.changed:
+        given = given_inputs(model, samples.dtype)(as_mapping(samples))
+        difference = largest_difference(model, folded.model, given)
+        if not difference <= MOST_DIFFERENCE:
+            raise ModelError(f"folding batch normalization changes the outputs by {difference:.1e} of their scale",
+                             f"at most {MOST_DIFFERENCE:g}", "use a post-training format such as int8")
+    return folded.model, folded.changed
 
 
 def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArray[np.float32]],

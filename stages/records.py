@@ -356,6 +356,7 @@ class QuantizeResult(StageResult):
         calibration_class_counts: the same per class.
         calibration: what is in the calibration set; None where none is needed.
         not_quantized: layers that stay in float, with the reason.
+        rewritten: for QAT: layers that were folded into others or written another way beforehand, and how.
         sparsity: for QAT after pruning, share of zeros that is left, counted; else None.
         shared_values: for QAT after clustering, distinct values by layer, counted.
     """
@@ -367,6 +368,7 @@ class QuantizeResult(StageResult):
     calibration_class_counts: tuple[int, ...] = ()
     calibration: CalibrationReport | None = None
     not_quantized: dict[str, str] = Field(default_factory=dict)
+    rewritten: dict[str, str] = Field(default_factory=dict)
     sparsity: float | None = None
     shared_values: dict[str, int] = Field(default_factory=dict)
 

@@ -10,7 +10,6 @@ artifact looks the same whichever scheme trained it.
 from __future__ import annotations
 
 import re
-import shutil
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -22,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_profiles.errors import ModelError
-from stages.models.files import MODEL_FILE, load_model
+from stages.models import coverage
+from stages.models.files import MODEL_FILE, load_model, save_model
 
 WEIGHTS_FILE = "qat_weights.npz"
 METHODS = ("qat", "pqat", "cqat", "pcqat")
@@ -38,11 +38,11 @@ _RANGE_PASSES = 3
 def quantize_aware(model: Any, method: str = "qat", may_stay_float: bool = True) -> tuple[Any, dict[str, str]]:
     """A model that emulates 8-bit arithmetic.
 
-    Which layers TFMOT knows depends on their neighbours (batch normalization after a convolution, not alone), so TFMOT
-    itself is asked: what it refuses by name is left in float, and it is asked again.
+    What `coverage` says that TFMOT does not know stays in float, or is refused in one message. Where TFMOT refuses a
+    layer all the same, that layer stays in float, and TFMOT is asked again.
 
     Args:
-        model: a float `tf_keras.Model`; it is not changed.
+        model: a float `tf_keras.Model`, best one from `folding.fold`; it is not changed.
         method: one of `METHODS`; all but "qat" keep zeros or shared values of the kernels while training.
         may_stay_float: whether layers that TFMOT does not know may stay in float.
 
@@ -52,34 +52,59 @@ def quantize_aware(model: Any, method: str = "qat", may_stay_float: bool = True)
     Raises:
         ModelError: TFMOT cannot take the model, or a layer that may not stay in float.
     """
-    import tf_keras as keras
-
-    nested = [layer.name for layer in model.layers if isinstance(layer, keras.Model)]
-    if nested:
-        raise ModelError(f"the layer '{nested[0]}' is a model of its own: TFMOT cannot quantize nested models",
-                         "one flat model", _INSTEAD)
-    floats: dict[str, str] = {}
+    _check_flat(model)
+    floats = coverage.not_covered(model, _scheme(method).get_quantize_registry())
+    if floats and not may_stay_float:
+        raise _refusal(model, floats)
+    for name in list(floats):
+        floats |= _readers_in_float(model, name, floats)
     while True:
         try:
             return _apply(model, method, floats), floats
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
             name, reason = _refused(model, method, str(error))
-            more = _leave_in_float(model, name, reason, floats) if name and may_stay_float else {}
-            if not more:
-                where = f"the layer '{name}'" if name else "this model"
-                raise ModelError(f"{where} cannot be trained with quantization: {reason}", "layers that TFMOT knows",
-                                 f"{_INSTEAD}, or set quantize.unsupported_layers to float") from error
-            floats |= more
+            if not name or name in floats:
+                raise _whole_model_refused(model, reason) from error
+            if not may_stay_float:
+                raise _refusal(model, {name: reason}) from error
+            floats |= {name: reason}
+            floats |= _readers_in_float(model, name, floats)
 
 
-def _leave_in_float(model: Any, name: str, reason: str, floats: dict[str, str]) -> dict[str, str]:
-    """What to leave in float beside `floats`, so that TFMOT takes the rest; empty where nothing is left to try.
+def _check_flat(model: Any) -> None:
+    """Refuse a model that holds a model."""
+    nested = [layer.name for layer in model.layers if hasattr(layer, "layers")]
+    if nested:
+        raise ModelError(f"the layer '{nested[0]}' is a model of its own: TFMOT cannot quantize nested models",
+                         "one flat model", _INSTEAD)
 
-    TFMOT quantizes the output of a float layer where a quantized one reads it, and stumbles over the same activation
-    there. So where a layer is refused a second time, those that read it stay in float, too.
+
+def _whole_model_refused(model: Any, reason: str) -> ModelError:
+    """The error where TFMOT stumbles and no layer can be left in float to mend it."""
+    functions = coverage.functions_in(model)
+    found = f"this model cannot be trained with quantization: {reason}"
+    if not functions:
+        return ModelError(found, "", _INSTEAD)
+    shown = coverage.listed(model, dict.fromkeys(functions, "TFMOT cannot copy some functions in the graph"))
+    return ModelError(f"{found}; it has {shown}", "layers (Add, Multiply, Rescaling, ReLU, ...) instead of functions",
+                      _INSTEAD)
+
+
+def _refusal(model: Any, reasons: dict[str, str]) -> ModelError:
+    """One error that names all layers and what to do instead."""
+    what = "the layer" if len(reasons) == 1 else f"{len(reasons)} layers:"
+    return ModelError(f"{what} {coverage.listed(model, reasons)} cannot be trained with quantization",
+                      "layers that TFMOT knows", f"{_INSTEAD}, or set quantize.unsupported_layers to float")
+
+
+def _readers_in_float(model: Any, name: str, floats: dict[str, str]) -> dict[str, str]:
+    """Layers that must stay in float because they read one whose activation TFMOT does not know.
+
+    TFMOT quantizes the output of a float layer where a quantized one reads it, and stumbles over the activation there.
+    It leaves alone the output of a layer that it does not know at all.
     """
-    if name not in floats:
-        return {name: reason}
+    if "activation" not in floats[name]:
+        return {}
     readers = {node.outbound_layer.name for node in model.get_layer(name).outbound_nodes}
     return dict.fromkeys(sorted(readers - set(floats)), f"reads '{name}', whose output TFMOT cannot quantize")
 
@@ -96,12 +121,23 @@ def _apply(model: Any, method: str, floats: Iterable[str]) -> Any:
         copy = layer.__class__.from_config(layer.get_config())
         if layer.name in floats or isinstance(layer, keras.layers.InputLayer):
             return copy
-        return api.quantize_annotate_layer(copy)
+        return api.quantize_annotate_layer(copy, coverage.range_only_config(copy))
 
     annotated = keras.models.clone_model(model, clone_function=annotate)
     annotated.set_weights(model.get_weights())
-    with _values_shared_per_layer():
+    with _values_shared_per_layer(), _output_config_known():
         return api.quantize_apply(annotated, _scheme(method))
+
+
+def _output_config_known() -> Any:
+    """A scope in which Keras finds the class of the layers that get a range alone when TFMOT copies them."""
+    import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.quantization.keras.default_8bit import (
+        default_8bit_quantize_configs as configs,
+    )
+
+    return tfmot.quantization.keras.quantize_scope(
+        {"Default8BitOutputQuantizeConfig": configs.Default8BitOutputQuantizeConfig})
 
 
 @contextmanager
@@ -249,15 +285,15 @@ def kernels(model: Any) -> dict[str, NDArray[np.float32]]:
     return found
 
 
-def save_qat(plain: Any, float_folder: Path, folder: Path) -> None:
-    """Write `model.keras` (the float structure, copied) and `qat_weights.npz`, with fixed bytes.
+def save_qat(plain: Any, source: Any, folder: Path) -> None:
+    """Write `model.keras` (the float structure) and `qat_weights.npz`, with fixed bytes.
 
     Args:
         plain: a model in the plain scheme.
-        float_folder: the artifact of the float model that it was made from.
+        source: the float model that it was made from.
         folder: where to write.
     """
-    shutil.copyfile(float_folder / MODEL_FILE, folder / MODEL_FILE)
+    save_model(source, folder)
     arrays = {f"{i:04}": value for i, value in enumerate(plain.get_weights())}
     np.savez(folder / WEIGHTS_FILE, **arrays)  # numpy writes fixed dates (1980-01-01) into its zips
 

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from device_profiles.errors import ModelError, StageError
 from stages import prune
-from stages.models.files import load_model
+from stages.models.files import load_model, save_model
+from stages.models.framework import tensorflow_turn
 from stages.records import PruneResult
 from tests.stages.conftest import SEED, make_context
 
@@ -112,3 +113,41 @@ def test_a_model_with_nothing_left_to_prune_is_refused(tmp_path: Path, prepared:
 def test_options_that_ask_for_nothing_or_for_both_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         prune.Options(**given)
+
+
+def any_model(folder: Path, prepared: Path) -> None:
+    """A backbone as a layer, a shared convolution, depthwise and separable ones, and functions of TensorFlow."""
+    import tensorflow as tf
+
+    with tensorflow_turn(SEED, folder / "log.txt") as keras:
+        layers = keras.layers
+        inner = layers.Input((6, 6, 1))
+        backbone = keras.Model(inner, layers.Conv2D(8, 3, padding="same", name="conv")(inner), name="backbone")
+        inputs = layers.Input((6, 6, 1))
+        x = backbone(inputs)
+        shared = layers.Conv2D(8, 3, padding="same", name="shared")
+        x = tf.abs(shared(x)) + shared(layers.DepthwiseConv2D(3, padding="same", name="deep")(x)) * 0.5
+        x = layers.SeparableConv2D(6, 3, name="separable")(tf.nn.relu(x))
+        outputs = layers.Dense(3, activation="softmax", name="scores")(layers.Flatten()(x))
+        save_model(keras.Model(inputs, outputs), folder)
+    (folder / "preprocessing.json").write_bytes((prepared / "preprocessing.json").read_bytes())
+
+
+@pytest.mark.parametrize("given", [{"sparsity": 0.5}, {"clusters": 4}])
+def test_any_model_is_compressed_and_what_is_left_alone_has_a_reason(tmp_path: Path, prepared: Path,
+                                                                     given: dict[str, Any]) -> None:
+    any_model(tmp_path, prepared)
+    result = prune.run(model=tmp_path, data=prepared, options=options(**given), context=make_context(tmp_path))
+    done = "pruned" if "sparsity" in given else "clustered"
+    assert result.skipped_layers == {"deep": f"DepthwiseConv2D has no kernel that is {done}",
+                                     "separable": f"SeparableConv2D has no kernel that is {done}"}
+    kernels = kernels_of(tmp_path / "out")
+    assert sorted(kernels) == ["conv", "scores", "shared"]
+    for kernel in kernels.values():
+        assert (kernel == 0).mean() >= 0.49 if done == "pruned" else len(np.unique(kernel)) <= 4
+
+
+def test_a_batch_larger_than_the_data_still_prunes(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    result = prune.run(model=trained, data=prepared, options=options(sparsity=0.5, batch_size=4096),
+                       context=make_context(tmp_path))
+    assert result.sparsity >= 0.49

@@ -13,10 +13,13 @@ import pytest
 from device_profiles.errors import ModelError, StageError
 from stages import prune, quantize
 from stages.datasets.prepared import read_split
+from stages.models import folding
 from stages.models.files import load_model, save_model
+from stages.models.float_operators import float_warning
 from stages.models.framework import tensorflow_turn
 from stages.models.qat import kernels, load_qat
 from stages.prune import share_of_zeros
+from stages.records import CalibrationReport
 from tests.stages.conftest import SEED, make_context
 
 
@@ -61,7 +64,7 @@ def test_cluster_preserving_training_keeps_the_shared_values(tmp_path: Path, pre
 def test_the_same_call_gives_the_same_bytes(make: Callable[..., Path], prepared: Path, pruned: Path,
                                             qat_model: Path) -> None:
     again = make(quantize, model=pruned, data=prepared, options=options(sparsity=0.5))
-    names = sorted(path.name for path in qat_model.iterdir() if path.name != "log.txt")
+    names = sorted(path.name for path in qat_model.iterdir() if path.name not in ("log.txt", "result.json"))
     assert names == ["model.keras", "preprocessing.json", "qat_weights.npz", "recipe.json"]
     assert all((again / name).read_bytes() == (qat_model / name).read_bytes() for name in names)
 
@@ -84,19 +87,19 @@ def test_a_kernel_that_was_never_clustered_is_not_counted() -> None:
 
 
 def odd_model(folder: Path) -> None:
-    """A model with one layer that TFMOT's scheme does not know: batch normalization without a convolution before it."""
+    """A model with one layer that TFMOT's scheme does not know."""
     with tensorflow_turn(SEED, folder / "log.txt") as keras:
         inputs = keras.layers.Input((6, 6, 1))
         x = keras.layers.Conv2D(8, 3, name="conv", activation="relu")(inputs)
         x = keras.layers.MaxPooling2D(name="pool")(x)
-        x = keras.layers.BatchNormalization(name="lonely")(x)
+        x = keras.layers.ELU(name="lonely")(x)
         outputs = keras.layers.Dense(3, activation="softmax")(keras.layers.GlobalAveragePooling2D()(x))
         save_model(keras.Model(inputs, outputs), folder)
 
 
 def test_a_layer_that_the_scheme_does_not_know_is_refused_by_name(tmp_path: Path, prepared: Path) -> None:
     odd_model(tmp_path)
-    with pytest.raises(ModelError, match="the layer 'lonely' cannot be trained with quantization") as caught:
+    with pytest.raises(ModelError, match=r"the layer 'lonely' \(ELU: not in TFMOT's 8-bit scheme\) cannot") as caught:
         quantize.run(model=tmp_path, data=prepared, options=options(), context=make_context(tmp_path))
     assert "int8" in caught.value.next_step
 
@@ -106,8 +109,49 @@ def test_such_a_layer_stays_in_float_where_the_config_says_so(tmp_path: Path, pr
     (tmp_path / "preprocessing.json").write_bytes((prepared / "preprocessing.json").read_bytes())
     result = quantize.run(model=tmp_path, data=prepared, options=options(unsupported_layers="float"),
                           context=make_context(tmp_path))
-    assert result.not_quantized == {"lonely": "BatchNormalization is not in TFMOT's 8-bit scheme here"}
+    assert result.not_quantized == {"lonely": "ELU is not in TFMOT's 8-bit scheme"}
+    assert result.warnings == ("int8qat; 1 layers compute in float: lonely",)
     assert sorted(kernels_of(tmp_path / "out")) == ["conv", "dense"]
+
+
+def normalized_dense_model(folder: Path) -> None:
+    """Dense layers with batch normalization behind one and before the other, and one alone behind a pooling layer."""
+    with tensorflow_turn(SEED, folder / "log.txt") as keras:
+        layers = keras.layers
+        inputs = layers.Input((6, 6, 1))
+        x = layers.BatchNormalization(name="lone")(layers.MaxPooling2D()(inputs))
+        x = layers.Dense(12, name="dense1")(layers.Flatten()(x))
+        x = layers.ReLU()(layers.BatchNormalization(name="behind")(x))
+        x = layers.Dense(3, name="dense2", activation="softmax")(layers.BatchNormalization(name="before")(x))
+        save_model(keras.Model(inputs, x), folder)
+
+
+@pytest.mark.parametrize("clusters", [None, 4])
+def test_normalized_dense_layers_become_int8_throughout(tmp_path: Path, prepared: Path, clusters: int | None) -> None:
+    from stages import convert
+
+    normalized_dense_model(tmp_path)
+    (tmp_path / "preprocessing.json").write_bytes((prepared / "preprocessing.json").read_bytes())
+    result = quantize.run(model=tmp_path, data=prepared, options=options(clusters=clusters),
+                          context=make_context(tmp_path))
+    alone = "written as a depthwise 1x1 convolution"
+    into = {"behind": "folded into 'dense1'", "before": "folded into 'dense2'"}
+    assert result.rewritten == {"lone": alone} | (dict.fromkeys(into, alone) if clusters else into)
+    assert result.warnings == ()
+    converted = make_context(tmp_path / "converted")
+    convert.run(source=tmp_path / "out", options=convert.Options(format="int8qat"), context=converted)
+    assert float_warning((converted.out / "model.tflite").read_bytes()) == ""
+
+
+def test_a_fold_that_computes_something_else_is_refused(tmp_path: Path, prepared: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "folded_after", lambda _kind, weights, _affine: weights)
+    normalized_dense_model(tmp_path)
+    with tensorflow_turn(SEED, tmp_path / "log.txt"):
+        model = load_model(tmp_path)
+        model.get_layer("behind").moving_mean.assign(np.full(12, 0.5))
+        with pytest.raises(ModelError, match="folding batch normalization changes the outputs by"):
+            quantize._in_known_layers(model, read_split(prepared, "train").x[:4], options())
 
 
 def test_qat_without_a_model_is_refused(tmp_path: Path, prepared: Path) -> None:
@@ -145,18 +189,9 @@ def test_a_format_without_ranges_has_no_calibration_set(tmp_path: Path, prepared
     assert [path.name for path in context.out.iterdir()] == ["recipe.json"]
 
 
-def test_small_classes_give_all_they_have_and_the_others_fill_up() -> None:
-    y = np.array([0] * 2 + [1] * 10 + [2] * 10)
-    rows = quantize.choose_calibration(y, 3, 12, seed=1)
-    assert np.bincount(y[rows]).tolist() == [2, 5, 5]
-    assert rows.tolist() == sorted(set(rows.tolist()))
-
-
-def test_asking_for_more_than_there_is_gives_every_sample() -> None:
-    assert quantize.choose_calibration(np.array([0, 1, 1]), 2, 99, seed=0).tolist() == [0, 1, 2]
-
-
-def test_the_calibration_set_follows_the_seed() -> None:
-    y = np.arange(90) % 3
-    draws = [quantize.choose_calibration(y, 3, 9, seed).tolist() for seed in (1, 1, 2)]
-    assert draws[0] == draws[1] != draws[2]
+def test_a_calibration_set_that_stretches_the_ranges_is_warned_of() -> None:
+    report = CalibrationReport(strategy="balanced", samples=20, available=99, outlier_count=2, duplicates=1, inputs={})
+    far, twice = quantize._calibration_warnings(report)
+    assert far.startswith("2 of 20 calibration samples reach far out")
+    assert twice == "1 of 20 calibration samples repeat others"
+    assert quantize._calibration_warnings(report.model_copy(update={"outlier_count": 0, "duplicates": 0})) == ()

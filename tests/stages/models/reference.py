@@ -51,6 +51,7 @@ def take_pruning_and_qat(model: Any) -> tuple[set[str], dict[str, str]]:
     import tensorflow_model_optimization as tfmot
     import tf_keras as keras
 
+    from stages.models.folding import fold
     from stages.models.qat import quantize_aware
 
     api, wrapped = tfmot.sparsity.keras, set()
@@ -65,7 +66,7 @@ def take_pruning_and_qat(model: Any) -> tuple[set[str], dict[str, str]]:
     pruned = api.strip_pruning(keras.models.clone_model(model, clone_function=wrap))
     if pruned.count_params() != model.count_params():
         raise ValueError("pruning changed the number of parameters")
-    return wrapped, quantize_aware(model)[1]
+    return wrapped, quantize_aware(fold(model).model)[1]
 
 
 def tflite_rows(model: Any) -> list[tuple[str, tuple[int, ...], int]]:

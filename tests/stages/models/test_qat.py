@@ -11,7 +11,7 @@ import pytest
 
 from device_profiles.errors import ModelError
 from stages.datasets.prepared import read_split
-from stages.models import qat
+from stages.models import coverage, qat
 from stages.models.files import load_model
 from stages.models.framework import tensorflow_turn
 
@@ -32,7 +32,7 @@ def test_a_saved_model_comes_back_with_the_same_outputs(turn: Any, tmp_path: Pat
     model, floats = qat.quantize_aware(load_model(trained))
     qat.set_activation_ranges(model, read_split(prepared, "train").x)
     model(read_split(prepared, "train").x, training=True)  # sets the ranges of the weights
-    qat.save_qat(model, trained, tmp_path)
+    qat.save_qat(model, load_model(trained), tmp_path)
     assert floats == {}
     assert np.array_equal(outputs(qat.load_qat(tmp_path), prepared), outputs(model, prepared))
 
@@ -94,11 +94,47 @@ def test_a_model_inside_a_model_is_refused_by_name(turn: Any) -> None:
 def test_an_activation_that_the_scheme_does_not_know_is_refused_with_its_layer(turn: Any) -> None:
     model = turn.Sequential([turn.layers.Input((4,)), turn.layers.Dense(4, activation="elu", name="odd"),
                              turn.layers.Dense(3, name="even"), turn.layers.Dense(2, name="last")])
-    with pytest.raises(ModelError, match="the layer 'odd' cannot be trained with quantization"):
+    with pytest.raises(ModelError, match=r"the layer 'odd' .* cannot be trained with quantization"):
         qat.quantize_aware(model, may_stay_float=False)
     _, floats = qat.quantize_aware(model)
     assert list(floats) == ["odd", "even"]
     assert floats["even"] == "reads 'odd', whose output TFMOT cannot quantize"
+
+
+def strange(keras: Any, copies: int) -> Any:
+    """Many layers that TFMOT does not know, of three classes, between ones that it does."""
+    inputs = x = keras.layers.Input((8, 8, 2))
+    for number in range(copies):
+        x = keras.layers.Conv2D(2, 1, name=f"conv{number}")(x)
+        x = keras.layers.ELU(name=f"elu{number}")(x)
+    x = keras.layers.LayerNormalization(name="norm")(x)
+    x = keras.layers.Dense(3, activation="selu", name="dense")(keras.layers.Flatten()(x))
+    return keras.Model(inputs, x)
+
+
+def test_one_message_names_all_layers_their_classes_and_what_works_instead(turn: Any) -> None:
+    with pytest.raises(ModelError) as caught:
+        qat.quantize_aware(strange(turn, 2), may_stay_float=False)
+    assert caught.value.found == (
+        "4 layers: 'elu0', 'elu1' (ELU: not in TFMOT's 8-bit scheme); 'norm' (LayerNormalization: not in TFMOT's 8-bit "
+        "scheme); 'dense' (Dense: its activation selu is not in TFMOT's 8-bit scheme) cannot be trained with "
+        "quantization")
+    assert caught.value.next_step == (
+        "use a post-training format such as int8, or set quantize.unsupported_layers to float")
+
+
+def test_tfmot_is_asked_once_however_many_layers_it_does_not_know(turn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, apply = [], qat._apply
+    monkeypatch.setattr(qat, "_apply", lambda *given: asked.append(1) or apply(*given))
+    _, floats = qat.quantize_aware(strange(turn, 6))
+    assert sorted(floats) == ["dense", "elu0", "elu1", "elu2", "elu3", "elu4", "elu5", "norm"]
+    assert len(asked) == 1
+
+
+def test_a_layer_that_tfmot_refuses_unforeseen_stays_in_float(turn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage, "not_covered", lambda _model, _registry: {})
+    _, floats = qat.quantize_aware(strange(turn, 1))
+    assert sorted(floats) == ["dense", "elu0", "norm"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more"])
