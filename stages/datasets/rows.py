@@ -110,8 +110,8 @@ class RowPlacer:
         """Write rows from `start` on.  # values (rows, *shape), the same shape and type every time."""
         values = np.ascontiguousarray(values)
         if not self._start:
-            np.lib.format.write_array_header_1_0(self._file, {
-                "descr": np.lib.format.dtype_to_descr(values.dtype), "fortran_order": False,
+            _FORMAT.write_array_header_1_0(self._file, {
+                "descr": _FORMAT.dtype_to_descr(values.dtype), "fortran_order": False,
                 "shape": (self._rows, *values.shape[1:])})
             self._start = self._file.tell()
         row_bytes = values.itemsize * math.prod(values.shape[1:])

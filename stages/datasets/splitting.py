@@ -158,16 +158,16 @@ def draw_splits(strata: NDArray[np.int64], units: NDArray[np.int64], given: Sequ
         DataError: a stratum has fewer units than splits to be drawn, and the draw is not lenient.
     """
     places = np.array(given if len(given) else [""] * len(strata))
-    fixed = {name: np.flatnonzero(places == name) for name in (TEST, VALIDATION)}
-    fixed = {name: rows for name, rows in fixed.items() if len(rows)}
-    drawn_names = [name for name in (TEST, VALIDATION) if name not in fixed]
-    free = ~np.isin(places, list(fixed))
-    drawn: dict[str, list[int]] = {name: [] for name in (*drawn_names, TRAIN)}
-    dealt, rest = _dealt_together(_home_strata(strata, units, free), len(drawn_names), wanted)
+    fixed = {name: np.flatnonzero(places == name) for name in (TEST, VALIDATION) if name in places}
+    shares = {name: wanted.shares[name] for name in (TEST, VALIDATION) if name not in fixed}
+    homes = _home_strata(strata, units, ~np.isin(places, list(fixed)))
+    drawn: dict[str, list[int]] = {name: [] for name in (*shares, TRAIN)}
+    dealt, rest = _dealt_together(homes, len(shares), wanted)
     for label, members in dealt:
         order = np.random.default_rng((wanted.seed, label)).permutation(len(members))
-        _deal([members[i] for i in order], {name: wanted.shares[name] for name in drawn_names}, drawn)
-    drawn[TRAIN] += [row for rows in rest for row in rows]
+        _deal([members[i] for i in order], shares, drawn)
+    for rows in rest:
+        drawn[TRAIN] += rows
     result = {name: np.sort(np.array(rows, np.int64)) for name, rows in drawn.items()} | fixed
     return {name: result[name] for name in SPLITS}
 
