@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ _FENCE = 3.0
 _FENCE_SAMPLES, _FENCE_FACTOR = 1000, 4
 _OTHERS = 1000
 _TAIL = 0.001
-_NAMED = 10
+_NAMED, _AT_ONCE = 10, 64
 
 
 def choose(y: Array, samples: int, seed: int, *, kind: TaskKind = "classification", strategy: Strategy = "balanced",
@@ -59,7 +60,7 @@ def choose(y: Array, samples: int, seed: int, *, kind: TaskKind = "classificatio
     order = draw(y, seed, kind=kind, strategy=strategy)
     if strategy == "outliers-dropped" and x is not None:
         seen = order[:max(_FENCE_SAMPLES, _FENCE_FACTOR * samples)]
-        order = np.concatenate([seen[~_far_out(x, seen)], order[len(seen):]])
+        order = np.concatenate([seen[~_far_out(_extremes(x, seen))], order[len(seen):]])
     return np.sort(order[:samples])
 
 
@@ -87,21 +88,23 @@ def describe(x: Samples, y: Array, rows: Rows, classes: int, *, strategy: Strate
     """What a calibration set holds.
 
     Args:
-        x: model inputs of the training split; only the chosen rows and up to 1,000 others are read.
+        x: model inputs of the training split; only the chosen rows and up to 1,000 others are read, a few at a time.
         y: stored labels of the training split.
-        rows: of the calibration set.
+        rows: of the calibration set, at least one.
         classes: how many the data has; 0 where labels are values.
         strategy: that chose them.
         seed: of the others.
     """
-    chosen = x[rows]
-    outliers = rows[_far_out(x, rows)] if len(rows) else rows
+    found = _extremes(x, rows)
+    outliers = rows[_far_out(found)]
     others = np.random.default_rng((seed, 1)).permutation(np.setdiff1d(np.arange(len(x)), rows))[:_OTHERS]
-    rest = x[np.sort(others)]
+    bulk, rest = x[rows[:: max(1, len(rows) // _OTHERS)]], x[np.sort(others)]
     return CalibrationReport(
         strategy=strategy, samples=len(rows), available=len(x), class_counts=class_counts(y[rows], classes),
-        duplicates=_duplicates(chosen), outliers=tuple(outliers[:_NAMED].tolist()), outlier_count=len(outliers),
-        inputs={name: _range(values, rows, _field(rest, name)) for name, values in _fields(chosen)})
+        duplicates=len(rows) - len(set(found.digests)), outliers=tuple(outliers[:_NAMED].tolist()),
+        outlier_count=len(outliers),
+        inputs={name: _range(found.lows[name], found.highs[name], rows, values, _field(rest, name))
+                for name, values in _fields(bulk)})
 
 
 # -- orders --------------------------------------------------------------------------------------------------------
@@ -154,20 +157,33 @@ def _tenths(values: Array) -> NDArray[np.uint8]:
 # -- what is in a set ----------------------------------------------------------------------------------------------
 
 
-def _far_out(x: Samples, rows: Rows) -> NDArray[np.bool_]:
+@dataclass
+class _Extremes:
+    """Of each of some rows: smallest and largest value by input name, and what stands for its bytes."""
+
+    lows: dict[str, Array]
+    highs: dict[str, Array]
+    digests: list[bytes]
+
+
+def _extremes(x: Samples, rows: Rows) -> _Extremes:
+    """Read the rows a few at a time, so that a set of all samples need not fit into memory."""
+    parts: list[dict[str, tuple[Array, Array]]] = []
+    digests: list[bytes] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        block = x[rows[start:start + _AT_ONCE]]
+        digests += [hashlib.sha256(row.tobytes()).digest() for row in block]
+        flat = {name: values.reshape(len(values), -1) for name, values in _fields(block)}
+        parts.append({name: (values.min(axis=1), values.max(axis=1)) for name, values in flat.items()})
+    lows, highs = ({name: np.concatenate([part[name][end] for part in parts]) for name in (parts[0] if parts else ())}
+                   for end in (0, 1))
+    return _Extremes(lows, highs, digests)
+
+
+def _far_out(found: _Extremes) -> NDArray[np.bool_]:
     """Which rows have a smallest or largest value, in any input, far beyond those of the other rows."""
-    ordered = np.sort(rows)
-    found = np.zeros(len(rows), bool)
-    lows: dict[str, list[Array]] = {}
-    highs: dict[str, list[Array]] = {}
-    for start in range(0, len(rows), 64):  # a few megabytes at a time, whatever a sample takes
-        for name, values in _fields(x[ordered[start:start + 64]]):
-            flat = values.reshape(len(values), -1)
-            lows.setdefault(name, []).append(flat.min(axis=1))
-            highs.setdefault(name, []).append(flat.max(axis=1))
-    for name, parts in lows.items():
-        found |= _beyond(np.concatenate(highs[name])) | _beyond(-np.concatenate(parts))
-    return found[np.argsort(np.argsort(rows))]
+    flags = [_beyond(values) for name in found.lows for values in (found.highs[name], -found.lows[name])]
+    return np.logical_or.reduce(flags) if flags else np.zeros(len(found.digests), bool)
 
 
 def _beyond(extremes: Array) -> NDArray[np.bool_]:
@@ -177,22 +193,23 @@ def _beyond(extremes: Array) -> NDArray[np.bool_]:
     return np.asarray(extremes > high + _FENCE * spread)
 
 
-def _range(values: Array, rows: Rows, rest: Array) -> InputRange:
-    """Extremes of one input over the set, and what of other samples lies beyond them."""
-    flat = values.reshape(len(values), -1)
-    low, high = np.quantile(flat, [_TAIL, 1 - _TAIL])
-    smallest, largest = float(flat.min()), float(flat.max())
+def _range(lows: Array, highs: Array, rows: Rows, bulk: Array, rest: Array) -> InputRange:
+    """Extremes of one input over the set, against most of its values and what other samples have beyond them.
+
+    Args:
+        lows: (rows,) smallest value of each row.
+        highs: the largest.
+        rows: of the training split.
+        bulk: samples of the set that the percentiles are taken of.
+        rest: samples outside the set.
+    """
+    low, high = np.quantile(bulk, [_TAIL, 1 - _TAIL])
+    smallest, largest = float(lows.min()), float(highs.max())
     span = max(float(high - low), 1e-30)
     outside = float(((rest < smallest) | (rest > largest)).mean()) if rest.size else 0.0
     return InputRange(
-        low=smallest, high=largest, low_row=int(rows[flat.min(axis=1).argmin()]),
-        high_row=int(rows[flat.max(axis=1).argmax()]), beyond_low=(float(low) - smallest) / span,
-        beyond_high=(largest - float(high)) / span, outside=outside)
-
-
-def _duplicates(samples: Array) -> int:
-    """How many samples repeat an earlier one exactly."""
-    return len(samples) - len({hashlib.sha256(row.tobytes()).digest() for row in samples})
+        low=smallest, high=largest, low_row=int(rows[lows.argmin()]), high_row=int(rows[highs.argmax()]),
+        beyond_low=(float(low) - smallest) / span, beyond_high=(largest - float(high)) / span, outside=outside)
 
 
 def _fields(samples: Array) -> Iterator[tuple[str, Array]]:
