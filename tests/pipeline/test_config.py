@@ -143,5 +143,5 @@ def test_a_mapping_is_read_as_strictly_as_a_file():
 def test_a_short_form_with_an_unknown_word_is_refused_at_its_place(tmp_path):
     error = refused(tmp_path, "data:\n  source: digit\n")
     assert (error.line, error.column) == (2, 11)
-    assert "'data.source' is the text 'digit'" in str(error)
+    assert "no source is called 'digit'" in str(error)
     assert "did you mean 'digits'" in str(error)

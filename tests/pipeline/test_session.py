@@ -69,7 +69,8 @@ def test_a_stage_run_alone_in_an_empty_store_makes_the_same_bytes_as_the_whole_r
     _, whole = small_run
     session = Session(from_mapping(SMALL).only(["int8"]), tmp_path / "runs", tmp_path / "store")
     alone = session.run("convert")
-    assert {outcome.call.stage for outcome in alone.outcomes.values()} == {"prepare", "train", "quantize", "convert"}
+    assert {outcome.call.stage for outcome in alone.outcomes.values()} == {"prepare", "model", "train", "quantize",
+                                                                           "convert"}
     for label in ("train", "quantize:int8", "convert:int8"):
         assert alone.outcomes[label].artifact.digests == whole.outcomes[label].artifact.digests
 

@@ -37,7 +37,7 @@ def test_everything_kept_is_up_to_date(tmp_path):
 def test_an_empty_store_has_never_run(tmp_path):
     found = why(plan_of(), Store(tmp_path))
     assert found["prepare"] == "never run here"
-    assert found["train"] == "never run here; needs prepare"
+    assert found["model"] == "never run here; needs prepare"
 
 
 def test_a_changed_option_is_named_with_old_and_new_and_what_follows_points_at_its_input(tmp_path):

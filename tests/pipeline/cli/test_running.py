@@ -63,7 +63,7 @@ def test_status_says_what_would_run_and_why(typed, small_folder):
 def test_a_stage_s_command_makes_only_what_it_needs(typed, small_folder):
     done = go(typed, small_folder, "convert", "--variant", "int8", "--json")
     stages = {label.partition(":")[0] for label in json.loads(done.out)["calls"]}
-    assert stages == {"prepare", "train", "quantize", "convert"}
+    assert stages == {"prepare", "model", "train", "quantize", "convert"}
 
 
 def test_verbose_prints_a_line_a_call(typed, small_folder):
