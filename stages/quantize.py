@@ -7,6 +7,7 @@ values (CQAT), after both, both (PCQAT). What is left is counted in the kernels,
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,6 +42,7 @@ RECIPE_FILE = "recipe.json"
 CALIBRATION_FILE = "calibration.npy"
 POST_TRAINING = {"float16": "float16", "dynamic": "dynamic", "int8": "static", "int16x8": "static"}
 """Method by post-training format."""
+_SHOWN = 8
 PROOF_SAMPLES = 16
 MOST_DIFFERENCE = 1e-4
 """Largest difference that folding may make, over the larger of 1 and the output's scale: float32 rounds each layer."""
@@ -165,11 +167,16 @@ def _train_quantized(model: Path, data: Path, options: Options, context: StageCo
         qat.save_qat(plain, source, context.out)
     copy_companions(model, context.out)
     _write_recipe(options, context.out)
-    left = f"; {len(floats)} layers compute in float: {', '.join(floats)}" if floats else ""
     return QuantizeResult(summary=f"{options.method}: validation {best_text(history)}", format=options.format,
                           method=options.method, history=history, not_quantized=floats, rewritten=rewritten,
                           sparsity=sparsity, shared_values=shared,
-                          warnings=(f"{options.format}{left}",) if floats else ())
+                          warnings=(_float_text(floats),) if floats else ())
+
+
+def _float_text(floats: Mapping[str, str]) -> str:
+    """What a user should know of layers that were left in float."""
+    names = ", ".join(list(floats)[:_SHOWN]) + (f" and {len(floats) - _SHOWN} more" if len(floats) > _SHOWN else "")
+    return f"{'1 layer computes' if len(floats) == 1 else f'{len(floats)} layers compute'} in float: {names}"
 
 
 def _in_known_layers(model: Any, samples: Array, options: Options) -> tuple[Any, dict[str, str]]:

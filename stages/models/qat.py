@@ -174,6 +174,8 @@ def _refused(model: Any, method: str, message: str) -> tuple[str, str]:
     named = _REFUSAL.match(message)
     if named and named[1] in kinds:
         return named[1], f"{kinds[named[1]]} is not in TFMOT's 8-bit scheme here"
+    if coverage.functions_in(model):  # no layer alone shows what TFMOT makes of these
+        return "", message.split("\n", 1)[0].rstrip(".")
     for layer in model.layers:
         if isinstance(layer, keras.layers.InputLayer) or not isinstance(layer.input_shape, tuple):
             continue

@@ -110,7 +110,7 @@ def test_such_a_layer_stays_in_float_where_the_config_says_so(tmp_path: Path, pr
     result = quantize.run(model=tmp_path, data=prepared, options=options(unsupported_layers="float"),
                           context=make_context(tmp_path))
     assert result.not_quantized == {"lonely": "ELU is not in TFMOT's 8-bit scheme"}
-    assert result.warnings == ("int8qat; 1 layers compute in float: lonely",)
+    assert result.warnings == ("1 layer computes in float: lonely",)
     assert sorted(kernels_of(tmp_path / "out")) == ["conv", "dense"]
 
 
@@ -152,6 +152,11 @@ def test_a_fold_that_computes_something_else_is_refused(tmp_path: Path, prepared
         model.get_layer("behind").moving_mean.assign(np.full(12, 0.5))
         with pytest.raises(ModelError, match="folding batch normalization changes the outputs by"):
             quantize._in_known_layers(model, read_split(prepared, "train").x[:4], options())
+
+
+def test_many_float_layers_are_told_in_short() -> None:
+    text = quantize._float_text({f"elu{number}": "why" for number in range(10)})
+    assert text == "10 layers compute in float: elu0, elu1, elu2, elu3, elu4, elu5, elu6, elu7 and 2 more"
 
 
 def test_qat_without_a_model_is_refused(tmp_path: Path, prepared: Path) -> None:

@@ -137,6 +137,19 @@ def test_a_layer_that_tfmot_refuses_unforeseen_stays_in_float(turn: Any, monkeyp
     assert sorted(floats) == ["dense", "elu0", "norm"]
 
 
+def test_functions_that_tfmot_stumbles_over_are_named(turn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    def stumble(*_given: Any) -> Any:
+        raise ValueError("a list where a tensor was due\nand more")
+
+    inputs = turn.layers.Input((4,))
+    model = turn.Model(inputs, turn.layers.Dense(2)(tf.abs(inputs)))
+    monkeypatch.setattr(qat, "_apply", stumble)
+    with pytest.raises(ModelError, match=r"a list where a tensor was due; it has 'tf\.math\.abs' \(TFOpLambda"):
+        qat.quantize_aware(model)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 and no more"])
 def test_missing_or_damaged_variables_are_refused(turn: Any, tmp_path: Path, trained: Path,
                                                   content: bytes | None) -> None:
