@@ -122,16 +122,16 @@ def _places(plan: Plan, call: Call, artifact: Artifact) -> list[tuple[str, str]]
     is_float = call.stage == "train" or (baseline is not None and baseline.inputs["model"] == call.label)
     name = call.name or ("float" if call.stage == "train" else call.stage)
     places = [(RESULT, f"figures/{call.stage}/{name}.json")]
-    for file in artifact.digests:
-        if call.stage in _SHOWN and file != RESULT:
-            places.append((file, f"{call.stage}/{file}"))
-        elif call.stage == "prepare" and not file.startswith(_SAMPLES) and file != RESULT:
-            places.append((file, f"data/{file}"))
-        elif file == "model.keras" and (is_float or call.stage == "prune"):  # a QAT one is the float structure
-            places.append((file, f"models/{'float' if is_float else name}.keras"))
-        elif file == "model.tflite":
-            places += [(file, f"models/{variant}.tflite") for variant, label in plan.variants.items()
-                       if label == call.label]
+    files = [file for file in artifact.digests if file != RESULT]
+    if call.stage in _SHOWN:
+        places += [(file, f"{call.stage}/{file}") for file in files]
+    elif call.stage == "prepare":
+        places += [(file, f"data/{file}") for file in files if not file.startswith(_SAMPLES)]
+    if "model.keras" in files and (is_float or call.stage == "prune"):  # a QAT one is the float structure
+        places.append(("model.keras", f"models/{'float' if is_float else name}.keras"))
+    if "model.tflite" in files:
+        places += [("model.tflite", f"models/{variant}.tflite") for variant, label in plan.variants.items()
+                   if label == call.label]
     return places
 
 

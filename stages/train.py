@@ -96,6 +96,22 @@ def backbone_of(model: Any, patterns: tuple[str, ...]) -> list[Any]:
         ModelError: a pattern that no layer matches, or nothing would be left to train, or nothing to freeze.
     """
     names = [layer.name for layer in model.layers]
+    _check_patterns(patterns, names)
+    frozen = [layer for layer in model.layers if _is_frozen(layer.name, patterns)]
+    held = {id(layer) for layer in frozen}
+    if not any(layer.trainable_weights for layer in model.layers if id(layer) not in held):
+        raise StageError("train.freeze leaves nothing to train", "at least one layer with weights outside of it",
+                         "shorten train.freeze")
+    return frozen
+
+
+def _is_frozen(name: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a layer stands still."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns) if patterns else is_backbone(name)
+
+
+def _check_patterns(patterns: tuple[str, ...], names: list[str]) -> None:
+    """Refuse patterns that match nothing, and none at all for a model that has no head of its own."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             hint = near_miss(pattern, names)
@@ -105,13 +121,6 @@ def backbone_of(model: Any, patterns: tuple[str, ...]) -> list[Any]:
         raise ModelError("train.frozen_epochs asks for a frozen backbone, but the model has no head of its own: no "
                          "layer is called head_*", "layers or patterns in train.freeze",
                          "set train.freeze, or train.frozen_epochs to 0")
-    frozen = [layer for layer in model.layers if
-              (any(fnmatchcase(layer.name, pattern) for pattern in patterns) if patterns else is_backbone(layer.name))]
-    held = {id(layer) for layer in frozen}
-    if not any(layer.trainable_weights for layer in model.layers if id(layer) not in held):
-        raise StageError("train.freeze leaves nothing to train", "at least one layer with weights outside of it",
-                         "shorten train.freeze")
-    return frozen
 
 
 @contextmanager

@@ -72,13 +72,7 @@ def collect(reader: Reader, folder: Path, progress: Callable[[int, int], None]) 
     labels: list[Array] = []
     with RowWriter(found.path) as writer:
         for chunk in reader.chunks():
-            _check_chunk(chunk)
-            try:
-                writer.append(chunk.x)
-            except ValueError as error:
-                where = f" (near '{chunk.names[0]}')" if chunk.names else ""
-                raise DataError(f"the samples differ in shape or type{where}: {error}",
-                                "samples of one shape and type") from error
+            _append(writer, chunk)
             _note(found, chunk)
             if chunk.y is not None:
                 labels.append(chunk.y)
@@ -89,15 +83,32 @@ def collect(reader: Reader, folder: Path, progress: Callable[[int, int], None]) 
                 f"{found.skipped[0].reason}" if found.skipped else ""
         raise DataError(f"the data source has no samples{first}", "at least 3 samples in each class")
     found.y = np.concatenate(labels) if labels else None
-    for name, values in (("labels", labels), ("names", found.names), ("groups", found.groups), ("splits", found.given)):
-        count = sum(len(each) for each in labels) if name == "labels" else len(values)
-        if count not in (0, len(found)):
-            raise DataError(f"the data source gives {count} {name} for {len(found)} samples", "one each, or none")
+    _check_counts(found)
     return found
 
 
+def _check_counts(found: Collected) -> None:
+    """Refuse a source that says of some samples what it does not say of others."""
+    given = {"labels": () if found.y is None else found.y, "names": found.names, "groups": found.groups,
+             "splits": found.given}
+    for name, values in given.items():
+        if len(values) not in (0, len(found)):
+            raise DataError(f"the data source gives {len(values)} {name} for {len(found)} samples", "one each, or none")
+
+
+def _append(writer: RowWriter, chunk: Chunk) -> None:
+    """Write a chunk's samples, and refuse what no source may hand over."""
+    _check_chunk(chunk)
+    try:
+        writer.append(chunk.x)
+    except ValueError as error:
+        where = f" (near '{chunk.names[0]}')" if chunk.names else ""
+        raise DataError(f"the samples differ in shape or type{where}: {error}",
+                        "samples of one shape and type") from error
+
+
 def _check_chunk(chunk: Chunk) -> None:
-    """Refuse what no source may hand over."""
+    """Refuse samples of another type, and splits that nobody knows."""
     dtypes = [chunk.x.dtype] if chunk.x.dtype.names is None else [chunk.x.dtype[name].base for name in
                                                                     chunk.x.dtype.names]
     wrong = [str(dtype) for dtype in dtypes if dtype not in (np.uint8, np.float32)]
