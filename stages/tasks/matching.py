@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.errors import DataError, ModelError, StageError
+from stages.datasets.rows import slices
 from stages.records import TensorSpec
 
 Array = npt.NDArray[Any]
 Shape = tuple[int | None, ...]
 """Of one sample, without the batch axis; None: not fixed."""
-_ROWS_AT_ONCE = 4096
 
 
 def match(wanted: Mapping[str, Shape | None], found: Mapping[str, Shape]) -> dict[str, str] | None:
@@ -127,8 +127,8 @@ def check_finite(outputs: Array, name: str) -> None:
         DataError: there are some.
     """
     bad = 0
-    for start in range(0, len(outputs), _ROWS_AT_ONCE):
-        part = outputs[start:start + _ROWS_AT_ONCE]
+    for rows in slices(len(outputs), outputs[:1].nbytes):
+        part = outputs[rows]
         bad += int((~np.isfinite(part).reshape(len(part), -1).all(axis=1)).sum())
     if bad:
         raise DataError(f"{name} gives NaN or infinity on {bad} of {len(outputs)} samples", "finite outputs",

@@ -106,16 +106,17 @@ def test_a_time_limit_is_recorded_and_the_other_engines_go_on(
         context: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
     real = pool.predict_file
 
-    def fail_in_litert(job: Any, progress: Any) -> Any:
+    def fail_in_litert(job: Any, *others: Any) -> Any:
         if job.engine == "litert":
             raise error("litert", "int8", "did not answer")
-        return real(job, progress)
+        return real(job, *others)
 
     monkeypatch.setattr("stages.outputs.predict_file", fail_in_litert)
     (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["int8"])
     result = evaluate.run(**artifacts, options=evaluate.Options(variant="int8"), context=context)
     assert [found.status for found in result.engines.values()] == [status, "ok", "ok"]
     assert result.provisional == ("litert: did not answer",)
+    assert not (context.out / "outputs_litert.npy").exists()
 
 
 def test_an_engine_that_is_not_installed_is_recorded_with_the_reason(
