@@ -1,0 +1,45 @@
+"""What stages return: one vocabulary of frozen records. Imports no other part of `stages`.
+
+Every record can be written as JSON and read back; `result.json` in an artifact is the record of the stage that made it.
+"""
+
+from __future__ import annotations
+
+from stages.records.base import EngineStatus, StageResult, Verdict
+from stages.records.benchmark import BenchmarkResult, EngineBenchmark, Host, OperatorTime
+from stages.records.check import CheckResult, LimitVerdict, ProfileCheck, VariantCheck
+from stages.records.data import (
+    ExamineResult,
+    GroupSizes,
+    InputExtremes,
+    LabelErrors,
+    NearDuplicates,
+    NearPair,
+    Normalization,
+    PrepareResult,
+    Sample,
+    SkippedSample,
+    SplitReport,
+    SuspectedLabel,
+    TensorSpec,
+)
+from stages.records.evaluation import Agreement, BaselineResult, EngineEvaluation, EvaluateResult, Metrics
+from stages.records.models import (
+    CalibrationReport,
+    ConvertResult,
+    History,
+    InputRange,
+    ModelResult,
+    PruneResult,
+    QuantizeResult,
+    TrainResult,
+)
+
+__all__ = [
+    "Agreement", "BaselineResult", "BenchmarkResult", "CalibrationReport", "CheckResult", "ConvertResult",
+    "EngineBenchmark", "EngineEvaluation", "EngineStatus", "EvaluateResult", "ExamineResult", "GroupSizes",
+    "History", "Host", "InputExtremes", "InputRange", "LabelErrors", "LimitVerdict", "Metrics", "ModelResult",
+    "NearDuplicates", "NearPair", "Normalization", "OperatorTime", "PrepareResult", "ProfileCheck", "PruneResult",
+    "QuantizeResult", "Sample", "SkippedSample", "SplitReport", "StageResult", "SuspectedLabel", "TensorSpec",
+    "TrainResult", "VariantCheck", "Verdict",
+]

@@ -1,0 +1,68 @@
+"""How long a tflite model takes, and on what."""
+
+from __future__ import annotations
+
+from device_profiles.records import Figure, Record
+from stages.records.base import EngineStatus, StageResult
+
+
+class Host(Record):
+    """The machine that measured."""
+
+    cpu: str
+    architecture: str
+    cores: int
+    memory_bytes: int
+    system: str
+    python: str
+
+
+class OperatorTime(Record):
+    """Time of one operator of the tflite model, where the engine gives it."""
+
+    index: int
+    operator: str
+    latency_ms: float
+
+
+class EngineBenchmark(Record):
+    """One tflite model measured in one engine.
+
+    Attributes:
+        load: from bytes to a model that can be invoked, ms.
+        first_inference: the first one, ms.
+        median, p90, p99, minimum: of one inference (batch 1), ms; a percentile is None where the samples do not
+            support it.
+        throughput: inferences a second at batch 1.
+        peak_memory: resident set of the worker at its highest, less its baseline before the model was loaded, bytes.
+        arena: bytes of the tensor arena, exact (tflm only).
+        samples_ms: every sample, in order, in the artifact's `samples.json`; here a summary for plots: the deciles
+            0, 10, ... 100 %.
+        rounds: how many interleaved rounds the samples came in.
+    """
+
+    engine: str
+    engine_version: str
+    status: EngineStatus
+    message: str = ""
+    threads: int = 1
+    cpus: tuple[int, ...] = ()
+    load: Figure | None = None
+    first_inference: Figure | None = None
+    median: Figure | None = None
+    p90: Figure | None = None
+    p99: Figure | None = None
+    minimum: Figure | None = None
+    throughput: Figure | None = None
+    peak_memory: Figure | None = None
+    arena: Figure | None = None
+    deciles_ms: tuple[float, ...] = ()
+    rounds: int = 0
+    operator_times: tuple[OperatorTime, ...] = ()
+
+
+class BenchmarkResult(StageResult):
+    """Every variant in every engine: `variants[name][engine]`."""
+
+    host: Host
+    variants: dict[str, dict[str, EngineBenchmark]]
