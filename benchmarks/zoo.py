@@ -25,6 +25,7 @@ from device_profiles.errors import ModelError
 from device_profiles.workload import read_workload
 from stages.models import BUILDERS, build_model
 from stages.models.applications import PREFIX, is_backbone, least_side
+from stages.models.folding import fold
 from stages.models.qat import quantize_aware
 
 REFERENCE_INPUTS: dict[str, tuple[tuple[int, ...], int]] = {
@@ -52,7 +53,7 @@ def convert(model: Any, int8: bool) -> bytes:
 def quantization_aware(model: Any) -> dict[str, Any]:
     """Whether TFMOT's 8-bit scheme covers every layer; else its refusal, which names the first one."""
     try:
-        quantize_aware(model, may_stay_float=False)
+        quantize_aware(fold(model).model, may_stay_float=False)
     except ModelError as error:
         return {"qat": "in part or not", "qat_message": error.found}
     return {"qat": "whole"}
