@@ -42,7 +42,7 @@ def test_a_second_call_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert read == []
 
 
-@pytest.mark.parametrize(("content", "mtime_ns"), [(b"xyz", OLD_NS + 1), (b"abcd", OLD_NS)])
+@pytest.mark.parametrize(("content", "mtime_ns"), [(b"xyz", OLD_NS + 1), (b"abcd", OLD_NS)], ids=["time", "size"])
 def test_another_time_or_size_makes_the_file_read_again(tmp_path: Path, content: bytes, mtime_ns: int) -> None:
     path, cache = write(tmp_path / "a", b"abc"), tmp_path / "digests.json"
     digests.file_digest(path, cache)
