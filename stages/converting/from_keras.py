@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from device_profiles.errors import StageError
+from stages.converting.rewriting import without_prefix
 from stages.models import qat
 from stages.models.files import load_model
 from stages.models.framework import tensorflow_turn
@@ -17,6 +18,7 @@ from stages.variants import QAT_FORMATS
 
 KERAS_FORMATS = ("float32", "float16", *QAT_FORMATS)
 _NAMED_OPERATOR = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
+_WRAPPER = "quant_"  # TFMOT's, before the name of each layer
 _OPEN_BATCH = re.compile(r"element_shape to be static|TensorList")
 
 
@@ -51,6 +53,8 @@ def convert_keras(source: Path, number_format: str, seed: int, log: Path) -> tup
                 warning = "its recurrent layers need a fixed batch: the tflite model takes one sample at a time"
         except _converter_errors() as error:
             raise refusal(number_format, error, log, model) from error
+    if number_format in QAT_FORMATS:
+        content = without_prefix(content, _WRAPPER)
     return content, f"TFLiteConverter {version('tensorflow')}", warning
 
 

@@ -36,6 +36,12 @@ def with_signature(content: bytes) -> bytes:
     return surface.content()
 
 
+def without_prefix(content: bytes, prefix: str) -> bytes:
+    """The model with its signatures' names less a prefix, such as a wrapper around Keras layers puts before them."""
+    surface = Surface(content)
+    return surface.content() if surface.strip(prefix) else content
+
+
 class Surface:
     """The inputs and outputs of a tflite model's main graph, and the operators next to them.
 
@@ -66,6 +72,15 @@ class Surface:
         signature.outputs = [_mapped(name, index)
                              for name, index in zip(names.outputs, self._graph.outputs, strict=True)]
         self._model.signatureDefs = [signature]
+
+    def strip(self, prefix: str) -> bool:
+        """Take a prefix off the names in every signature; whether there was one."""
+        entries = [entry for signature in self._model.signatureDefs or ()
+                   for entry in (*(signature.inputs or ()), *(signature.outputs or ()))
+                   if entry.name.startswith(prefix.encode())]
+        for entry in entries:
+            entry.name = entry.name.removeprefix(prefix.encode())
+        return bool(entries)
 
     def input_type(self, position: int) -> str:
         """Type of an input: "float32", "int8", ..."""

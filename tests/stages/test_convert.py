@@ -13,6 +13,7 @@ import pytest
 from device_profiles.errors import LitesmithError, ModelError, StageError, StoreError, TfliteError
 from stages import convert, quantize
 from stages.datasets.prepared import read_split
+from stages.engines.signature import read_names
 from stages.models.files import load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.models.qat import load_qat
@@ -119,6 +120,11 @@ def test_fully_connected_dynamic_weights_have_one_scale(converted: Any) -> None:
     scales = {tuple(t["shape"]): len(t["quantization_parameters"]["scales"]) for t in details if t["dtype"] == np.int8}
     assert scales[(3, 48)] == 1  # tflite-runtime reads no more than one here
     assert scales[(48, 3, 3, 32)] == 48
+
+
+def test_a_qat_model_names_its_outputs_as_its_float_model_does(converted: Any) -> None:
+    qat, plain = (read_names((converted[name][2] / "model.tflite").read_bytes()) for name in ("int8qat", "float32"))
+    assert qat == plain
 
 
 def test_an_operator_that_tflite_lacks_is_named_with_its_layer(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from device_profiles.tflite import read_tflite
-from stages.converting.rewriting import Surface, scaled_in_front, with_signature
+from stages.converting.rewriting import Surface, scaled_in_front, with_signature, without_prefix
 from stages.engines.client import EngineWorker
 from stages.engines.registry import ENGINES
 from stages.engines.signature import read_names
@@ -43,6 +43,13 @@ def test_a_model_without_a_signature_gets_one_that_a_runner_takes(tiny_tflites: 
     found = runner(**{names.inputs[0]: tiny_samples[:3]})[names.outputs[0]]
     assert found.shape == (3, 3)
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_wrappers_prefix_is_taken_off_the_names(tiny_tflites: dict[str, bytes]) -> None:
+    stripped = without_prefix(tiny_tflites["float32"], "den")
+    assert read_names(stripped).outputs == ("se",)
+    assert read_names(stripped).inputs == read_names(tiny_tflites["float32"]).inputs
+    assert without_prefix(tiny_tflites["float32"], "quant_") is tiny_tflites["float32"]
 
 
 def test_a_model_with_a_signature_stays_as_it_is(tiny_tflites: dict[str, bytes]) -> None:
