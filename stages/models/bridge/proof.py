@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from device_profiles.errors import ModelError
 from stages.models.bridge.assembly import trace
 from stages.models.bridge.graph import Step, Walk, functional_of, names_of
-from stages.models.bridge.records import TOLERANCE, Proof
+from stages.models.bridge.records import FUSED_TOLERANCE, TOLERANCE, Proof
 
 BATCH = 16
 Array = NDArray[Any]
@@ -41,7 +41,8 @@ def prove(model3: Any, model2: Any, samples: Array | Mapping[str, Array]) -> Pro
 
     In a deep network the last bits that Keras 2's fused batch normalization rounds in another way can grow beyond the
     bound. So where the twin exceeds it, it is computed once more with the same normalization by its plain formula, as
-    Keras 3 has it; a layer that computes something else shows there, too.
+    Keras 3 has it; a layer that computes something else shows there, too. With the fused kernels the twin must then
+    still keep `1e-3 * max(1, scale)`.
 
     A Keras 3 model with a mixed or half precision policy is computed in float32 for the proof, as its twin is; its
     policies are put back.
@@ -68,6 +69,11 @@ def prove(model3: Any, model2: Any, samples: Array | Mapping[str, Array]) -> Pro
             plain = _worst(model3, ours, _outputs2(model2, inputs))
             if plain.excess > 1:
                 raise _divergence(model3, model2, inputs, plain)
+        if worst.largest > FUSED_TOLERANCE * max(1.0, worst.scale):
+            raise ModelError(f"'{model3.name}' magnifies the last bits of its batch normalizations to "
+                             f"{worst.largest:.3g} on outputs up to {worst.scale:.4g}",
+                             f"{FUSED_TOLERANCE} * max(1, largest output)",
+                             "check that the samples are preprocessed as the model was trained; train it further")
     return Proof(largest_difference=plain.largest, scale=plain.scale, samples=len(inputs[0]),
                  fused_difference=worst.largest)
 

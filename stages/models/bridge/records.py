@@ -10,6 +10,7 @@ from device_profiles.errors import ModelError
 from device_profiles.records import Record
 
 TOLERANCE = 1e-5
+FUSED_TOLERANCE = 1e-3
 ALLOWED = "layers and keras.ops with a twin in Keras 2 (docs/bridge.md lists them)"
 _INSTEAD = "replace it with layers that have a twin, or give litesmith a float .tflite file of the model"
 

@@ -110,27 +110,32 @@ def test_a_large_output_does_not_hide_a_small_one():
         prove(model, twin, np.ones((1, 1)))
 
 
-@pytest.fixture
-def magnifying():
-    """Batch normalization, then a sine that turns its last bits into differences of the order of 0.01: (model, x)."""
+def magnifying(factor):
+    """Batch normalization, then a sine that makes its last bits `factor` times as large: (model, x)."""
     import keras
 
     inputs = keras.Input((6, 6, 4))
     x = keras.layers.BatchNormalization(name="norm")(inputs)
-    model = randomized(keras.Model(inputs, keras.ops.sin(x * 1e5), name="magnifying"))
+    model = randomized(keras.Model(inputs, keras.ops.sin(x * factor), name="magnifying"))
     return model, np.random.default_rng(0).normal(size=(8, 6, 6, 4)).astype(np.float32)
 
 
-def test_rounding_of_the_fused_kernel_that_a_network_magnifies_is_told_from_a_fault(magnifying):
-    model, x = magnifying
+def test_rounding_of_the_fused_kernel_that_a_network_magnifies_is_told_from_a_fault():
+    model, x = magnifying(500.0)
     twin = bridge(model).model
     proof = prove(model, twin, x)
     assert proof.largest_difference <= TOLERANCE < proof.fused_difference
     assert twin.get_layer("norm").fused is True
 
 
-def test_a_fault_is_found_even_where_the_fused_kernel_s_rounding_is_magnified(magnifying):
-    model, x = magnifying
+def test_a_network_that_magnifies_rounding_without_end_is_refused():
+    model, x = magnifying(1e5)
+    with pytest.raises(ModelError, match="'magnifying' magnifies the last bits of its batch normalizations"):
+        prove(model, bridge(model).model, x)
+
+
+def test_a_fault_is_found_even_where_the_fused_kernel_s_rounding_is_magnified():
+    model, x = magnifying(500.0)
     twin = bridge(model).model
     gamma, *others = twin.get_layer("norm").get_weights()
     twin.get_layer("norm").set_weights([gamma * 1.001, *others])
