@@ -218,10 +218,13 @@ def with_model(config: RunConfig, model: str | None, trust: bool) -> RunConfig:
     """The config with the model of the command line over it; what the file says of its own model does not hold for it.
 
     Raises:
-        ModelError: nothing that can be taken.
+        UsageError: it names nothing that can be taken.
     """
     settings = config.model if model is None else ModelSettings(source=model)
-    settings.origin()
+    try:
+        settings.origin()
+    except ModelError as error:
+        raise UsageError(f"--model {settings.source}: {error.found}", error.allowed, error.next_step) from error
     return config.model_copy(update={"model": settings.model_copy(update={"trust": trust or settings.trust})})
 
 

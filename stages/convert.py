@@ -25,11 +25,12 @@ from stages.converting.rewriting import scaled_in_front
 from stages.converting.source import UNFOLDED_FILE, has_tflite, read_float
 from stages.datasets.prepared import PREPROCESSING_FILE, Preprocessing, read_preprocessing
 from stages.models.files import MODEL_FILE
+from stages.models.float_operators import float_warning
 from stages.models.quiet import native_errors_to
 from stages.quantize import CALIBRATION_FILE, RECIPE_FILE
 from stages.recipes import Rules, rules_for
 from stages.records import ConvertResult, Normalization
-from stages.variants import CALIBRATED_FORMATS, FORMATS
+from stages.variants import CALIBRATED_FORMATS, FORMATS, QAT_FORMATS
 
 NAME = "convert"
 VERSION = 2
@@ -116,7 +117,8 @@ def _from_keras(source: Path, recipe: Path | None, preprocessing: Preprocessing 
     inputs = interface.plan_inputs(plain, preprocessing, options.format, options.input_type, options.fold_preprocessing)
     content = scaled_in_front(plain, interface.operators_in_front(inputs, options.format))
     content = interface.change_surface(content, inputs, options.format, options.output_type)
-    return plain, content, inputs, tool, (warning,) if warning else ()
+    floats = float_warning(plain) if options.format in QAT_FORMATS else ""
+    return plain, content, inputs, tool, tuple(filter(None, (warning, floats)))
 
 
 def _from_tflite(source: Path, recipe: Path | None, preprocessing: Preprocessing | None, options: Options,

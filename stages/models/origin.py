@@ -118,8 +118,9 @@ def _nothing(text: str, path: Path, names: Iterable[str]) -> ModelError:
         return ModelError(f"there is no model file {text}" + (f"; {hint}" if hint else ""), KINDS,
                           "check the path: it is relative to the working folder")
     hint = near_miss(text, names)
-    return ModelError(f"no model is called '{text}'" + (f"; {hint}" if hint else ""),
-                      ", ".join([*sorted(names), KINDS]), "set model in the run file")
+    short = sorted(name for name in names if not name.startswith(APPLICATIONS))
+    return ModelError(f"no model is called '{text}'" + (f"; {hint}" if hint else ""), ", ".join([*short, KINDS]),
+                      "set model in the run file")
 
 
 def _folder(text: str, path: Path) -> Origin:

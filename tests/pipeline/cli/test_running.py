@@ -123,3 +123,11 @@ def test_a_run_that_is_up_to_date_imports_no_tensorflow_and_no_engine(small_fold
     assert "pipeline" in imported
     assert not {"tensorflow", "tf_keras", "sklearn", "scipy", "matplotlib", "ai_edge_litert", "tflite_runtime",
                 "tflite_micro"} & imported
+
+
+@pytest.mark.parametrize(("model", "found"), [("small_cn", "did you mean 'small_cnn'"), ("nope.keras", "no model file"),
+                                              ("applications/MobilNetV2", "did you mean 'applications/MobileNetV2'")])
+def test_a_model_that_is_not_there_is_a_usage_error_with_the_near_miss(typed, model, found):
+    done = typed("run", "--model", model)
+    assert done.code == 2
+    assert found in done.err
