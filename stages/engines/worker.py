@@ -230,7 +230,8 @@ class Stored:
         mapped = np.load(path, mmap_mode="r")  # for its header: no page is touched
         if not mapped.ndim or not mapped.flags.c_contiguous:
             raise UsageError(f"{path} is no array of samples in C order")
-        self.path, self.dtype, self._start = path, mapped.dtype, int(mapped.offset)
+        self._file = Path(path).open("rb")  # noqa: SIM115 (shared by every part, closed with the last)
+        self.dtype, self._start = mapped.dtype, int(mapped.offset)
         self.count, self._row = len(mapped), list(mapped.shape[1:])
         self._fields, self._normalization = fields, normalization
         plain = self.dtype.names is None
@@ -252,8 +253,10 @@ class Stored:
     def read(self, start: int, count: int, tensors: list[Tensor]) -> list[Any]:
         """Up to `count` samples from `start`, in the types of the inputs."""
         count = min(count, self.count - start)
-        values = np.fromfile(self.path, self.dtype, count * math.prod(self._row),
-                             offset=self._start + start * self._row_bytes).reshape(count, *self._row)
+        raw = np.empty(count * self._row_bytes, np.uint8)
+        if os.preadv(self._file.fileno(), [memoryview(raw)], self._start + start * self._row_bytes) < len(raw):
+            raise UsageError(f"{self._file.name} ends before sample {start + count}")
+        values = raw.view(self.dtype).reshape(count, *self._row)
         taken = []
         for field, normalization, tensor in zip(self._fields, self._normalization, tensors):  # noqa: B905
             stored = values if field is None else values[field]
