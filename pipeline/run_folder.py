@@ -118,17 +118,23 @@ def _outcome_record(outcome: Outcome) -> dict[str, Any]:
 
 def _places(plan: Plan, call: Call, artifact: Artifact) -> list[tuple[str, str]]:
     """(file in the artifact, place in the run folder) of what people look for."""
-    baseline = plan.calls.get("baseline")
-    is_float = call.stage == "train" or (baseline is not None and baseline.inputs["model"] == call.label)
     name = call.name or ("float" if call.stage == "train" else call.stage)
-    places = [(RESULT, f"figures/{call.stage}/{name}.json")]
     files = [file for file in artifact.digests if file != RESULT]
+    places = [(RESULT, f"figures/{call.stage}/{name}.json"), *_model_places(plan, call, files)]
     if call.stage in _SHOWN:
         places += [(file, f"{call.stage}/{file}") for file in files]
     elif call.stage == "prepare":
         places += [(file, f"data/{file}") for file in files if not file.startswith(_SAMPLES)]
+    return places
+
+
+def _model_places(plan: Plan, call: Call, files: list[str]) -> list[tuple[str, str]]:
+    """The same for models."""
+    baseline = plan.calls.get("baseline")
+    is_float = call.stage == "train" or (baseline is not None and baseline.inputs["model"] == call.label)
+    places = []
     if "model.keras" in files and (is_float or call.stage == "prune"):  # a QAT one is the float structure
-        places.append(("model.keras", f"models/{'float' if is_float else name}.keras"))
+        places.append(("model.keras", f"models/{'float' if is_float else call.name}.keras"))
     if "model.tflite" in files:
         places += [("model.tflite", f"models/{variant}.tflite") for variant, label in plan.variants.items()
                    if label == call.label]
