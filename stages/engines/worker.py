@@ -253,7 +253,7 @@ class Stored:
     def read(self, start: int, count: int, tensors: list[Tensor]) -> list[Any]:
         """Up to `count` samples from `start`, in the types of the inputs."""
         count = min(count, self.count - start)
-        raw = np.empty(count * self._row_bytes, np.uint8)
+        raw: Any = np.empty(count * self._row_bytes, np.uint8)
         if os.preadv(self._file.fileno(), [memoryview(raw)], self._start + start * self._row_bytes) < len(raw):
             raise UsageError(f"{self._file.name} ends before sample {start + count}")
         values = raw.view(self.dtype).reshape(count, *self._row)
