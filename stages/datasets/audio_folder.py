@@ -18,17 +18,16 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from device_profiles.errors import DataError
-from device_profiles.records import Record
 from stages.datasets.arrays import CHUNK_BYTES
 from stages.datasets.audio.clips import as_int16, cut, resample
 from stages.datasets.audio.features import model_samples
 from stages.datasets.audio.front_end import FrontEnd
 from stages.datasets.audio.vectors import write_front_end
 from stages.datasets.audio.wav import WavError, read_wav
-from stages.datasets.folders import FolderFile, Listing, Rules, check_pattern, folder_digest, list_folder
+from stages.datasets.folders import FolderFile, FolderSettings, Listing, Rules, check_kind, folder_digest, list_folder
 from stages.datasets.records import Chunk, LabelKind, Reader
 from stages.records import SkippedSample
 
@@ -49,29 +48,14 @@ _EXAMPLES = 3
 Float32s = NDArray[np.float32]
 
 
-class Settings(Record):
+class Settings(FolderSettings):
     """Which folder, how its files are named, and the front end."""
 
     kind: Literal["audio_folder"] = "audio_folder"
-    path: Path = Field(description="a folder for each class, below train, validation, test where these are given")
     front_end: FrontEnd = Field(default=FrontEnd(), description="what the model is given of a clip; see docs/audio.md")
     resample: bool = Field(default=False, description="convert files of another sample rate, instead of stopping")
     clip_hop_s: float = Field(
         default=0.0, ge=0, description="a recording longer than a clip gives one every so many seconds; 0: one in all")
-    labels_from: str | None = Field(
-        default=None, description="regular expression on the relative path; its part 'label' is the class or value")
-    group: str | None = Field(
-        default=None, description="regular expression on the relative path; its part 'group' is the group")
-
-    @field_validator("labels_from")
-    @classmethod
-    def _names_a_label(cls, value: str | None) -> str | None:
-        return value if value is None else check_pattern(value, "label")
-
-    @field_validator("group")
-    @classmethod
-    def _names_a_group(cls, value: str | None) -> str | None:
-        return value if value is None else check_pattern(value, "group")
 
     def rules(self) -> Rules:
         """How the folder is read."""
@@ -84,13 +68,9 @@ def open_reader(settings: Settings, labels: LabelKind) -> Reader:
     Raises:
         DataError: the folder's layout is off, or folders cannot give labels of this kind.
     """
-    if labels == "multilabel" or (labels == "values" and not settings.labels_from):
-        raise DataError("an audio folder gives one class a recording" if labels == "multilabel" else
-                        "the class folders of an audio folder are no numbers to predict",
-                        "task classification or anomaly; regression with labels_from, whose label is a number",
-                        "read other labels with a function of yours: {kind: function, path: package.module:function}")
+    check_kind(settings, labels, "an audio folder", "recording")
     listing = list_folder(settings.path, settings.rules())
-    values = [_number(file) for file in listing.files] if labels == "values" else None
+    values = listing.numbers() if labels == "values" else None
     return AudioReader(class_names=() if values else listing.class_names, total=len(listing.files),
                        settings=settings, listing=listing, values=values)
 
@@ -102,14 +82,6 @@ def source_digest(settings: Settings, cache: Path | None = None) -> str:
         DataError: the folder's layout is off, or a file cannot be read.
     """
     return f"{settings.kind}:sha256:{folder_digest(list_folder(settings.path, settings.rules()), cache)}"
-
-
-def _number(file: FolderFile) -> float:
-    """The label of a file as a number."""
-    try:
-        return float(file.label)
-    except ValueError as error:
-        raise DataError(f"labels_from finds '{file.label}' in {file.name}", "a number, for regression") from error
 
 
 @dataclass(frozen=True)
@@ -142,9 +114,7 @@ class AudioReader(Reader):
     def chunks(self) -> Iterator[Chunk]:
         """See `Reader.chunks`."""
         self.skipped += [SkippedSample(name=name, reason="is no WAV file") for name in self.listing.others]
-        number = {name: i for i, name in enumerate(self.class_names)}
-        y = np.array([number[file.label] for file in self.listing.files], np.int64) if self.values is None else \
-            np.array(self.values, np.float32)
+        y = self.listing.labels(self.values)
         held: list[tuple[int, Float32s]] = []
         size = 0
         for place, samples in self._samples():

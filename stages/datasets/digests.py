@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,6 +67,16 @@ def file_digests(paths: Iterable[Path], cache: Path | None = None) -> list[str]:
     if cache and new:
         _write(cache, known | new)
     return found
+
+
+def split_digest(files: Sequence[tuple[str, Path]], cache: Path | None = None) -> str:
+    """SHA-256 over the contents of files and the split that each stands for, in their order.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    digests = file_digests((path for _, path in files), cache)
+    return text_digest(*(f"{split}/{digest}" for (split, _), digest in zip(files, digests, strict=True)))
 
 
 def _digest(path: Path) -> str:

@@ -11,15 +11,41 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
 
 from device_profiles.errors import DataError
+from device_profiles.records import Record
 from stages.datasets.digests import file_digests, text_digest
-from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION
+from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION, LabelKind
 
 SPLIT_FOLDERS = {"train": TRAIN, "validation": VALIDATION, "val": VALIDATION, "valid": VALIDATION, "test": TEST}
+
+
+class FolderSettings(Record):
+    """What a user may write for every source that is a folder."""
+
+    path: Path = Field(description="a folder for each class, below train, validation, test where these are given")
+    labels_from: str | None = Field(
+        default=None, description="regular expression on the relative path; its part 'label' is the class or value")
+    group: str | None = Field(
+        default=None, description="regular expression on the relative path; its part 'group' is the group")
+
+    @field_validator("labels_from")
+    @classmethod
+    def _names_a_label(cls, value: str | None) -> str | None:
+        return value if value is None else check_pattern(value, "label")
+
+    @field_validator("group")
+    @classmethod
+    def _names_a_group(cls, value: str | None) -> str | None:
+        return value if value is None else check_pattern(value, "group")
 
 
 @dataclass(frozen=True)
@@ -75,6 +101,40 @@ class Listing:
         """Sorted as text, as `keras.utils.image_dataset_from_directory` sorts them."""
         return tuple(sorted({file.label for file in self.files}))
 
+    def numbers(self) -> list[float]:
+        """The files' labels as numbers.
+
+        Raises:
+            DataError: one is none.
+        """
+        return [_number(file) for file in self.files]
+
+    def labels(self, values: Sequence[float] | None) -> NDArray[Any]:
+        """(files,) float32 values where there are some, else int64 classes in the order of `class_names`."""
+        if values is not None:
+            return np.array(values, np.float32)
+        number = {name: i for i, name in enumerate(self.class_names)}
+        return np.array([number[file.label] for file in self.files], np.int64)
+
+
+def check_kind(settings: FolderSettings, labels: LabelKind, folder: str, sample: str) -> None:
+    """Refuse labels that folders cannot give.
+
+    Args:
+        settings: of the source.
+        labels: what the task predicts.
+        folder: what the source is called: "an image folder".
+        sample: what a file of it is called.
+
+    Raises:
+        DataError: several labels a sample, or values that no pattern finds.
+    """
+    if labels == "multilabel" or (labels == "values" and not settings.labels_from):
+        raise DataError(f"{folder} gives one class a {sample}" if labels == "multilabel" else
+                        f"the class folders of {folder} are no numbers to predict",
+                        "task classification or anomaly; regression with labels_from, whose label is a number",
+                        "read other labels with a function of yours: {kind: function, path: package.module:function}")
+
 
 def list_folder(root: Path, rules: Rules) -> Listing:
     """List the samples of a folder.
@@ -126,6 +186,14 @@ def check_pattern(pattern: str, part: str) -> str:
     if part not in groups:
         raise ValueError(f"has no part called '{part}': write (?P<{part}>...)")
     return pattern
+
+
+def _number(file: FolderFile) -> float:
+    """The label of a file as a number."""
+    try:
+        return float(file.label)
+    except ValueError as error:
+        raise DataError(f"labels_from finds '{file.label}' in {file.name}", "a number, for regression") from error
 
 
 def _check_folder(root: Path) -> None:

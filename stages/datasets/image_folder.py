@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from device_profiles.errors import DataError, near_miss
-from device_profiles.records import Record
 from device_profiles.strictyaml import refusal
 from stages.datasets.arrays import CHUNK_BYTES
-from stages.datasets.folders import FolderFile, Listing, Rules, check_pattern, folder_digest, list_folder
+from stages.datasets.folders import FolderFile, FolderSettings, Listing, Rules, check_kind, folder_digest, list_folder
 from stages.datasets.image_decoding import FORMATS, Color, Fit, ImageFault, Resize, Target, decode
 from stages.datasets.records import Chunk, LabelKind, Reader
 from stages.records import SkippedSample
@@ -35,20 +34,15 @@ BLOCK = 32
 """Images that a thread decodes at a time: handing over single small ones costs as much as decoding them."""
 
 
-class Settings(Record):
+class Settings(FolderSettings):
     """Which folder, and what every image becomes."""
 
     kind: Literal["image_folder"] = "image_folder"
-    path: Path = Field(description="a folder for each class, below train, validation, test where these are given")
     size: tuple[int, int] | None = Field(default=None, description="[height, width]; left out: all images must agree")
     color: Color = Field(default="rgb", description="rgb or gray")
     resize: Resize = Field(default="bilinear", description="nearest, bilinear, bicubic, lanczos or area")
     fit: Fit = Field(default="stretch", description="stretch, crop (the middle) or pad (with black)")
     extensions: tuple[str, ...] = Field(default=EXTENSIONS, min_length=1, description="of files that are samples")
-    labels_from: str | None = Field(
-        default=None, description="regular expression on the relative path; its part 'label' is the class or value")
-    group: str | None = Field(
-        default=None, description="regular expression on the relative path; its part 'group' is the group")
 
     @field_validator("size")
     @classmethod
@@ -67,16 +61,6 @@ class Settings(Record):
                 raise refusal(f"cannot decode '{extension}'" + (f"; {hint}" if hint else ""), ", ".join(FORMATS))
         return spelled
 
-    @field_validator("labels_from")
-    @classmethod
-    def _names_a_label(cls, value: str | None) -> str | None:
-        return value if value is None else check_pattern(value, "label")
-
-    @field_validator("group")
-    @classmethod
-    def _names_a_group(cls, value: str | None) -> str | None:
-        return value if value is None else check_pattern(value, "group")
-
     def rules(self) -> Rules:
         """How the folder is read."""
         return Rules(self.extensions, set(FORMATS) - set(self.extensions), self.labels_from, self.group)
@@ -93,13 +77,9 @@ def open_reader(settings: Settings, labels: LabelKind) -> Reader:
     Raises:
         DataError: the folder's layout is off, or folders cannot give labels of this kind.
     """
-    if labels == "multilabel" or (labels == "values" and not settings.labels_from):
-        raise DataError("an image folder gives one class a sample" if labels == "multilabel" else
-                        "the class folders of an image folder are no numbers to predict",
-                        "task classification or anomaly; regression with labels_from, whose label is a number",
-                        "read other labels with a function of yours: {kind: function, path: package.module:function}")
+    check_kind(settings, labels, "an image folder", "sample")
     listing = list_folder(settings.path, settings.rules())
-    values = [_number(file) for file in listing.files] if labels == "values" else None
+    values = listing.numbers() if labels == "values" else None
     return ImageReader(class_names=() if values else listing.class_names, total=len(listing.files), listing=listing,
                        values=values, target=settings.target(), grouped=settings.group is not None)
 
@@ -111,14 +91,6 @@ def source_digest(settings: Settings, cache: Path | None = None) -> str:
         DataError: the folder's layout is off, or a file cannot be read.
     """
     return f"{settings.kind}:sha256:{folder_digest(list_folder(settings.path, settings.rules()), cache)}"
-
-
-def _number(file: FolderFile) -> float:
-    """The label of a file as a number."""
-    try:
-        return float(file.label)
-    except ValueError as error:
-        raise DataError(f"labels_from finds '{file.label}' in {file.name}", "a number, for regression") from error
 
 
 @dataclass
@@ -142,9 +114,7 @@ class ImageReader(Reader):
         """See `Reader.chunks`."""
         reason = f"not of the formats {', '.join(self.target.formats)}"
         self.skipped += [SkippedSample(name=name, reason=reason) for name in self.listing.others]
-        number = {name: i for i, name in enumerate(self.class_names)}
-        y = np.array([number[file.label] for file in self.listing.files], np.int64) if self.values is None else \
-            np.array(self.values, np.float32)
+        y = self.listing.labels(self.values)
         with ThreadPoolExecutor(min(8, (os.cpu_count() or 1) + 1)) as pool:
             for places in self._portions():
                 x = self._decoded(pool, places)

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator, model_validator
 
 from device_profiles.errors import DataError, near_miss
 from device_profiles.records import Record
-from stages.datasets.digests import file_digests, text_digest
+from stages.datasets.digests import split_digest
 from stages.datasets.folders import SPLIT_FOLDERS
 from stages.datasets.records import SPLITS, TRAIN, Chunk, LabelKind, Reader
 from stages.datasets.tabular_columns import (
@@ -122,10 +122,7 @@ def source_digest(settings: Settings, cache: Path | None = None) -> str:
     Raises:
         DataError: a file cannot be read.
     """
-    files = settings.files()
-    digests = file_digests((path for _, path in files), cache)
-    together = text_digest(*(f"{split}/{digest}" for (split, _), digest in zip(files, digests, strict=True)))
-    return f"{settings.kind}:sha256:{together}"
+    return f"{settings.kind}:sha256:{split_digest(settings.files(), cache)}"
 
 
 def _roles(settings: Settings, columns: Sequence[str], labels: LabelKind) -> Roles:

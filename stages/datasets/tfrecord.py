@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from device_profiles.errors import DataError, near_miss
 from device_profiles.records import Record
 from stages.datasets.array_labels import as_text
-from stages.datasets.digests import file_digests, text_digest
+from stages.datasets.digests import split_digest
 from stages.datasets.records import SPLITS, Chunk, LabelKind, Reader
 from stages.datasets.tabular_columns import sort_texts
 from stages.datasets.tensors import DatasetPart, DatasetReader, tensor_faults
@@ -124,10 +124,7 @@ def source_digest(settings: Settings, cache: Path | None = None) -> str:
     Raises:
         DataError: a file cannot be read.
     """
-    files = settings.files()
-    digests = file_digests((path for _, path in files), cache)
-    together = text_digest(*(f"{split}/{digest}" for (split, _), digest in zip(files, digests, strict=True)))
-    return f"{settings.kind}:sha256:{together}"
+    return f"{settings.kind}:sha256:{split_digest(settings.files(), cache)}"
 
 
 @dataclass
