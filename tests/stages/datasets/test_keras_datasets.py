@@ -164,7 +164,9 @@ def test_a_pickle_that_calls_something_is_refused_unrun(tmp_path: Path) -> None:
     assert not Path("/tmp/litesmith_was_here").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"no tar")])
+@pytest.mark.parametrize(
+    "content", [b"", b"no archive", gzip.compress(b"no tar", mtime=0)], ids=["empty", "no_archive", "gzip_of_no_tar"]
+)
 def test_a_damaged_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "cifar-10-python.tar.gz").write_bytes(content)
