@@ -1,4 +1,4 @@
-"""The variant grammar: what a name such as `pruned75-int8qat` means, and which names can be built.
+"""The variant grammar: what a name such as `slim40-pruned75-int8qat-packed` means, and which names can be built.
 
     variant   = [ "distilled-" ] [ slim "-" ] [ pruned "-" ] [ clustered "-" ] format [ "-packed" ]
     slim      = "slim" NN          NN % of the MACs removed as whole channels
@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from device_profiles.errors import VariantError, near_miss
 from device_profiles.records import Record
@@ -26,18 +27,32 @@ FORMATS: dict[str, str] = {
 RESERVED: dict[str, str] = {
     "int4": "4-bit weights",
     "mixed": "a format per layer, chosen by measured sensitivity",
+    "distilled": "",
+    "slim": "",
+    "pruned2of4": "",
+    "packed": "",
 }
+"""Formats and tokens that the grammar knows and nothing here builds yet."""
 QAT_FORMATS = ("int8qat",)
 CALIBRATED_FORMATS = ("int8", "int16x8")
+UNPACKED_FORMATS = ("float32", "float16", "dynamic")
+"""Formats whose weights the microcontroller's DECODE operator does not unpack, or whose operators it does not run."""
 
 TOKENS: dict[str, str] = {
+    "distilled": "the float model teaches the others while they are trained",
+    "slimNN": "NN % of the MACs removed as whole channels (1 to 95)",
     "prunedNN": "NN % of the weights set to zero (1 to 99)",
+    "pruned2of4": "two of every four weights set to zero",
     "clusteredNN": "NN shared values per layer (2 to 256)",
+    "packed": "after the format: weights stored compressed and unpacked on the microcontroller",
 }
 ORDER = "distilled, slimNN, prunedNN, clusteredNN, then the number format, then packed"
 
-_TOKEN = re.compile(r"(pruned|clustered)(\d+)")
-_RESERVED_TOKEN = re.compile(r"distilled|slim\d+|pruned2of4|packed")
+_PLACES = ("distilled", "slim", "pruned", "clustered", "format", "packed")
+_TOKEN = re.compile(r"(?P<distilled>distilled)|slim(?P<slim>\d+)|pruned(?P<pruned>\d+|2of4)|clustered(?P<clustered>\d+)"
+                    r"|(?P<packed>packed)")
+_RANGES = {"slim": (1, 95), "pruned": (1, 99), "clustered": (2, 256)}
+_PATTERN = "2of4"
 
 
 class Variant(Record):
@@ -45,15 +60,23 @@ class Variant(Record):
 
     Attributes:
         name: the name in its canonical spelling.
+        distilled: whether the float model, or a larger one, teaches it while it is trained.
+        slim: percent of the MACs removed as whole channels, or None.
         pruned: percent of the weights set to zero, or None.
+        pattern: "2of4" where two of every four weights are set to zero; `pruned` is then 50.
         clustered: number of shared values per layer, or None.
         format: one of `FORMATS`.
+        packed: whether the weights are stored compressed in the tflite model.
     """
 
     name: str
+    distilled: bool = False
+    slim: int | None = None
     pruned: int | None = None
+    pattern: Literal["", "2of4"] = ""
     clustered: int | None = None
     format: str
+    packed: bool = False
 
     @property
     def is_qat(self) -> bool:
@@ -61,20 +84,38 @@ class Variant(Record):
         return self.format in QAT_FORMATS
 
     @property
+    def is_compressed(self) -> bool:
+        """Whether a stage before the number format changes the Keras model."""
+        return any(number is not None for number in (self.slim, self.pruned, self.clustered))
+
+    @property
     def is_trained(self) -> bool:
         """Whether making it trains a Keras model."""
-        return self.is_qat or self.pruned is not None or self.clustered is not None
+        return self.is_qat or self.is_compressed or self.distilled
+
+    @property
+    def pruning(self) -> str:
+        """The pruning token, or an empty string."""
+        return "" if self.pruned is None else f"pruned{self.pattern or self.pruned}"
+
+    def without(self, kind: str) -> str:
+        """The name without one kind of token: "distilled", "slim", "pruned", "clustered" or "packed"."""
+        return "-".join(word for word in self.name.split("-") if _kind(word) != kind)
 
     def describe(self) -> list[tuple[str, str]]:
         """(token, meaning) for each token of the name, in order."""
-        parts = []
+        parts = [("distilled", "taught by the float model, or a larger one, while it is trained")] * self.distilled
+        if self.slim is not None:
+            parts.append((f"slim{self.slim}", f"{self.slim} % of the MACs removed as whole channels, then fine-tuned"))
         if self.pruned is not None:
-            parts.append((f"pruned{self.pruned}", f"{self.pruned} % of the weights set to zero, then fine-tuned"))
+            zeros = "two of every four weights" if self.pattern else f"{self.pruned} % of the weights"
+            parts.append((self.pruning, f"{zeros} set to zero, then fine-tuned"))
         if self.clustered is not None:
             kept = ", zeros kept" if self.pruned is not None else ""
             meaning = f"{self.clustered} shared values per layer{kept}, then fine-tuned"
             parts.append((f"clustered{self.clustered}", meaning))
-        return [*parts, (self.format, FORMATS[self.format])]
+        parts.append((self.format, FORMATS[self.format]))
+        return parts + [("packed", "weights stored compressed, unpacked on the microcontroller")] * self.packed
 
 
 def parse_variant(name: str) -> Variant:
@@ -84,53 +125,71 @@ def parse_variant(name: str) -> Variant:
         name: for example `pruned75-int8qat`.
 
     Raises:
-        VariantError: an unknown token, tokens out of order or doubled, a number out of range, no format, or a token
-            of the grammar that nothing here builds.
+        VariantError: an unknown token, tokens out of order or doubled, a number out of range, no format, a format that
+            the tokens do not go with, or a token of the grammar that nothing here builds.
     """
-    *tokens, last = name.split("-")
-    _refuse_reserved(name, [*tokens, last])
-    numbers = dict(_read_token(name, token) for token in tokens)
-    _read_format(name, last)
-    if list(numbers) != sorted(numbers, reverse=True) or len(numbers) != len(tokens):
-        raise VariantError(f"variant '{name}': tokens are doubled or out of order", f"the order {ORDER}",
-                           "litesmith variants")
-    _check_range(name, "pruned", numbers.get("pruned"), 1, 99)
-    _check_range(name, "clustered", numbers.get("clustered"), 2, 256)
-    return Variant(name=name, pruned=numbers.get("pruned"), clustered=numbers.get("clustered"), format=last)
+    words = name.split("-")
+    _refuse_reserved(name, words)
+    read = [_read(name, word, is_last=place == len(words) - 1) for place, word in enumerate(words)]
+    _check_order(name, [kind for kind, _ in read])
+    values = dict(read)
+    for kind, (low, high) in _RANGES.items():
+        if kind in values and values[kind] != _PATTERN and not low <= int(values[kind]) <= high:
+            raise VariantError(f"variant '{name}': {kind}{values[kind]} is out of range", f"{low} to {high}")
+    if "packed" in values and values["format"] in UNPACKED_FORMATS:
+        raise VariantError(f"variant '{name}': {values['format']} weights cannot be packed",
+                           ", ".join(known for known in FORMATS if known not in UNPACKED_FORMATS),
+                           f"for example '{name.replace(values['format'], 'int8')}'")
+    return _variant(name, values)
 
 
-def _refuse_reserved(name: str, tokens: list[str]) -> None:
+def _variant(name: str, values: dict[str, str]) -> Variant:
+    """The record of the tokens' values by kind."""
+    has_pattern = values.get("pruned") == _PATTERN
+    numbers = {kind: int(values[kind]) for kind in _RANGES if kind in values and values[kind] != _PATTERN}
+    return Variant(name=name, distilled="distilled" in values, slim=numbers.get("slim"),
+                   pruned=50 if has_pattern else numbers.get("pruned"), pattern="2of4" if has_pattern else "",
+                   clustered=numbers.get("clustered"), format=values["format"], packed="packed" in values)
+
+
+def _refuse_reserved(name: str, words: list[str]) -> None:
     """Refuse what the grammar knows but nothing here builds."""
-    for token in tokens:
-        if token in RESERVED or _RESERVED_TOKEN.fullmatch(token):
-            raise VariantError(f"variant '{name}': '{token}' is in the grammar but nothing here builds it yet",
+    for word in words:
+        if word in RESERVED or _kind(word) in RESERVED:
+            raise VariantError(f"variant '{name}': '{word}' is in the grammar but nothing here builds it yet",
                                ", ".join([*TOKENS, *FORMATS]), "litesmith variants")
 
 
-def _read_token(name: str, token: str) -> tuple[str, int]:
-    """(kind, number) of one token before the format."""
-    match = _TOKEN.fullmatch(token)
-    if match:
-        return match[1], int(match[2])
-    if token in FORMATS:
-        raise VariantError(f"variant '{name}': the number format '{token}' must come last", f"the order {ORDER}")
-    hint = near_miss(token, [*TOKENS, *FORMATS])
-    raise VariantError(f"variant '{name}': unknown token '{token}'" + (f"; {hint}" if hint else ""),
-                       ", ".join(TOKENS), "litesmith variants")
+def _read(name: str, word: str, is_last: bool) -> tuple[str, str]:
+    """(kind, value) of one word: ("pruned", "75"), ("format", "int8")."""
+    kind = _kind(word)
+    if kind == "format":
+        return kind, word
+    if kind:
+        return kind, word.removeprefix(kind) or word
+    hint = near_miss(word, FORMATS if is_last else [*TOKENS, *FORMATS]) or near_miss(word, TOKENS)
+    what, allowed = ("number format", FORMATS) if is_last else ("token", TOKENS)
+    raise VariantError(f"variant '{name}': unknown {what} '{word}'" + (f"; {hint}" if hint else ""),
+                       ", ".join(allowed), "litesmith variants")
 
 
-def _read_format(name: str, token: str) -> None:
-    """Refuse a last token that is no number format."""
-    if token in FORMATS:
+def _kind(word: str) -> str:
+    """What a word of a name is, one of `_PLACES`; an empty string where it is none."""
+    match = _TOKEN.fullmatch(word)
+    return "format" if word in FORMATS else str(match.lastgroup) if match else ""
+
+
+def _check_order(name: str, kinds: list[str]) -> None:
+    """Refuse a name without a format, doubled tokens, and tokens out of order."""
+    order = f"the order {ORDER}"
+    if "format" not in kinds:
+        packed = "-packed" if kinds[-1] == "packed" else ""
+        example = f"{name.removesuffix(packed)}-int8{packed}".removeprefix("-")
+        raise VariantError(f"variant '{name}' has no number format", ", ".join(FORMATS), f"for example '{example}'")
+    places = [_PLACES.index(kind) for kind in kinds]
+    if places == sorted(set(places)):
         return
-    if _TOKEN.fullmatch(token):
-        raise VariantError(f"variant '{name}' has no number format", ", ".join(FORMATS), f"for example '{name}-int8'")
-    hint = near_miss(token, FORMATS)
-    raise VariantError(f"variant '{name}': unknown number format '{token}'" + (f"; {hint}" if hint else ""),
-                       ", ".join(FORMATS), "litesmith variants")
-
-
-def _check_range(name: str, token: str, value: int | None, low: int, high: int) -> None:
-    """Refuse a number outside the token's range."""
-    if value is not None and not low <= value <= high:
-        raise VariantError(f"variant '{name}': {token}{value} is out of range", f"{low} to {high}")
+    after = kinds[kinds.index("format") + 1:]
+    if any(kind != "packed" for kind in after):
+        raise VariantError(f"variant '{name}': the number format must come last, or before packed", order)
+    raise VariantError(f"variant '{name}': tokens are doubled or out of order", order, "litesmith variants")

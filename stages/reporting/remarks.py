@@ -12,7 +12,7 @@ from device_profiles.records import Figure
 from stages.reporting.record import Remark, VariantReport
 from stages.reporting.sources import Sources
 from stages.reporting.text import listing, plural, quantity, significant
-from stages.variants import FORMATS, Variant, parse_variant
+from stages.variants import FORMATS, parse_variant
 
 REFERENCE = "float32"
 MICRO_ENGINE = "tflm"
@@ -82,13 +82,6 @@ def growth_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
             "the file (scales, zero points, operators) weighs at least as much as the weights lose."))
 
 
-def _without(variant: Variant, *, pruned: bool) -> str:
-    """The variant's name without its pruning, or without its clustering."""
-    kept = "" if pruned or variant.pruned is None else f"pruned{variant.pruned}-"
-    shared = f"clustered{variant.clustered}-" if pruned and variant.clustered is not None else ""
-    return f"{kept}{shared}{variant.format}"
-
-
 def saving_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
     """Pruned and clustered variants whose shipped bytes are those of the same format without it."""
     named = {variant.name: variant for variant in variants}
@@ -97,7 +90,7 @@ def saving_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
         for variant in variants:
             parsed = parse_variant(variant.name)
             done = parsed.pruned if technique == "Pruning" else parsed.clustered
-            plain = named.get(_without(parsed, pruned=technique == "Pruning"))
+            plain = named.get(parsed.without("pruned" if technique == "Pruning" else "clustered"))
             if done is not None and plain is not None and variant.tflite_bytes >= plain.tflite_bytes * (1 - SAME_SHARE):
                 told.append(f"{variant.name} {variant.tflite_bytes:,} bytes, {plain.name} {plain.tflite_bytes:,}"
                             f"{_speed_beside(variant, plain)}")

@@ -47,6 +47,9 @@ def test_each_token_is_described():
     ("", "unknown number format"),
     ("-int8", "unknown token"),
     ("INT8", "unknown number format"),
+    ("packed", "nothing here builds it yet"),
+    ("pruned75-pruned", "unknown number format"),
+    ("pruned75-itn8-clustered16", "unknown token"),
 ])
 def test_a_name_that_breaks_the_grammar_is_refused_with_the_reason(name, words):
     with pytest.raises(VariantError, match=words):
@@ -64,3 +67,12 @@ def test_every_name_inside_the_grammar_is_read_back_as_it_was_built(pruned, clus
 def test_any_text_is_a_variant_or_a_variant_error(text):
     with suppress(VariantError):
         assert parse_variant(text).name == text
+
+
+@pytest.mark.parametrize(("name", "kind", "rest"), [
+    ("pruned75-clustered16-int8qat", "pruned", "clustered16-int8qat"),
+    ("pruned75-clustered16-int8qat", "clustered", "pruned75-int8qat"),
+    ("int8", "pruned", "int8"),
+])
+def test_a_name_without_one_of_its_tokens(name, kind, rest):
+    assert parse_variant(name).without(kind) == rest
