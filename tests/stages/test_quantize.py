@@ -1,162 +1,19 @@
-"""Quantization: what pruning and clustering made stays, counted; calibration sets are balanced and repeatable."""
+"""The quantize stage: which way a format takes, and which it has none for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from device_profiles.errors import ModelError, StageError
-from stages import prune, quantize
-from stages.datasets.prepared import read_split
-from stages.models import folding
-from stages.models.files import load_model, save_model
-from stages.models.float_operators import float_warning
-from stages.models.framework import tensorflow_turn
-from stages.models.qat import kernels, load_qat
-from stages.prune import share_of_zeros
-from stages.records import CalibrationReport
+from device_profiles.errors import StageError
+from stages import quantize
 from tests.stages.conftest import SEED, make_context
 
 
 def options(**given: Any) -> quantize.Options:
     return quantize.Options(**({"format": "int8qat", "epochs": 1, "batch_size": 16, "seed": SEED} | given))
-
-
-def kernels_of(folder: Path) -> dict[str, np.ndarray]:
-    with tensorflow_turn(0, folder / "log.txt"):
-        return kernels(load_qat(folder))
-
-
-def test_pruning_preserving_training_keeps_the_zeros_where_they_were(qat_model: Path, pruned: Path) -> None:
-    before, after = prune.read_kernels(load_model(pruned)), kernels_of(qat_model)
-    assert sorted(after) == sorted(before)
-    assert all((after[name][kernel == 0] == 0).all() for name, kernel in before.items())
-    assert any((after[name] != kernel).any() for name, kernel in before.items())  # and it did train
-    assert share_of_zeros(after)[0] == pytest.approx(0.5, abs=0.01)
-
-
-@pytest.fixture(scope="module")
-def clustered(make: Callable[..., Path], prepared: Path, pruned: Path) -> Path:
-    """`pruned`, then eight shared values a layer with the zeros kept."""
-    return make(prune, model=pruned, data=prepared, options=prune.Options(
-        epochs=1, batch_size=16, clusters=8, preserve_sparsity=True, seed=SEED))
-
-
-@pytest.mark.parametrize(("method", "sparsity"), [("cqat", None), ("pcqat", 0.5)])
-def test_cluster_preserving_training_keeps_the_shared_values(tmp_path: Path, prepared: Path, clustered: Path,
-                                                             method: str, sparsity: float | None) -> None:
-    context = make_context(tmp_path)
-    result = quantize.run(model=clustered, data=prepared, options=options(clusters=8, sparsity=sparsity),
-                          context=context)
-    counted = {name: len(np.unique(kernel)) for name, kernel in kernels_of(context.out).items()}
-    assert result.method == method
-    assert result.shared_values == counted
-    assert max(counted.values()) <= 8
-    assert result.sparsity == (None if sparsity is None else pytest.approx(share_of_zeros(kernels_of(context.out))[0]))
-    assert sparsity is None or result.sparsity >= 0.49
-
-
-def test_the_same_call_gives_the_same_bytes(make: Callable[..., Path], prepared: Path, pruned: Path,
-                                            qat_model: Path) -> None:
-    again = make(quantize, model=pruned, data=prepared, options=options(sparsity=0.5))
-    names = sorted(path.name for path in qat_model.iterdir() if path.name not in ("log.txt", "result.json"))
-    assert names == ["model.keras", "preprocessing.json", "qat_weights.npz", "recipe.json"]
-    assert all((again / name).read_bytes() == (qat_model / name).read_bytes() for name in names)
-
-
-def test_lost_zeros_are_an_error() -> None:
-    before, after = {"a": np.array([0.0, 0, 1, 1])}, {"a": np.array([0.0, 2, 1, 1])}
-    with pytest.raises(StageError, match=r"left 25\.0 % zeros of 50\.0 %"):
-        quantize._verify_kept(before, after, options(sparsity=0.5))
-
-
-def test_values_that_drifted_apart_are_an_error() -> None:
-    before, after = {"a": np.array([1.0, 1, 2, 2])}, {"a": np.array([1.0, 1.1, 2, 2])}
-    with pytest.raises(StageError, match="'a' holds 3 distinct values"):
-        quantize._verify_kept(before, after, options(clusters=2))
-
-
-def test_a_kernel_that_was_never_clustered_is_not_counted() -> None:
-    before = {"a": np.array([1.0, 1]), "free": np.arange(9.0)}
-    assert quantize._verify_kept(before, before, options(clusters=2)) == (None, {"a": 1})
-
-
-def odd_model(folder: Path) -> None:
-    """A model with one layer that TFMOT's scheme does not know."""
-    with tensorflow_turn(SEED, folder / "log.txt") as keras:
-        inputs = keras.layers.Input((6, 6, 1))
-        x = keras.layers.Conv2D(8, 3, name="conv", activation="relu")(inputs)
-        x = keras.layers.MaxPooling2D(name="pool")(x)
-        x = keras.layers.ELU(name="lonely")(x)
-        outputs = keras.layers.Dense(3, activation="softmax")(keras.layers.GlobalAveragePooling2D()(x))
-        save_model(keras.Model(inputs, outputs), folder)
-
-
-def test_a_layer_that_the_scheme_does_not_know_is_refused_by_name(tmp_path: Path, prepared: Path) -> None:
-    odd_model(tmp_path)
-    with pytest.raises(ModelError, match=r"the layer 'lonely' \(ELU: not in TFMOT's 8-bit scheme\) cannot") as caught:
-        quantize.run(model=tmp_path, data=prepared, options=options(), context=make_context(tmp_path))
-    assert "int8" in caught.value.next_step
-
-
-def test_such_a_layer_stays_in_float_where_the_config_says_so(tmp_path: Path, prepared: Path) -> None:
-    odd_model(tmp_path)
-    (tmp_path / "preprocessing.json").write_bytes((prepared / "preprocessing.json").read_bytes())
-    result = quantize.run(model=tmp_path, data=prepared, options=options(unsupported_layers="float"),
-                          context=make_context(tmp_path))
-    assert result.not_quantized == {"lonely": "ELU is not in TFMOT's 8-bit scheme"}
-    assert result.warnings == ("1 layer computes in float: lonely",)
-    assert sorted(kernels_of(tmp_path / "out")) == ["conv", "dense"]
-
-
-def normalized_dense_model(folder: Path) -> None:
-    """Dense layers with batch normalization behind one and before the other, and one alone behind a pooling layer."""
-    with tensorflow_turn(SEED, folder / "log.txt") as keras:
-        layers = keras.layers
-        inputs = layers.Input((6, 6, 1))
-        x = layers.BatchNormalization(name="lone")(layers.MaxPooling2D()(inputs))
-        x = layers.Dense(12, name="dense1")(layers.Flatten()(x))
-        x = layers.ReLU()(layers.BatchNormalization(name="behind")(x))
-        x = layers.Dense(3, name="dense2", activation="softmax")(layers.BatchNormalization(name="before")(x))
-        save_model(keras.Model(inputs, x), folder)
-
-
-@pytest.mark.parametrize("clusters", [None, 4])
-def test_normalized_dense_layers_become_int8_throughout(tmp_path: Path, prepared: Path, clusters: int | None) -> None:
-    from stages import convert
-
-    normalized_dense_model(tmp_path)
-    (tmp_path / "preprocessing.json").write_bytes((prepared / "preprocessing.json").read_bytes())
-    result = quantize.run(model=tmp_path, data=prepared, options=options(clusters=clusters),
-                          context=make_context(tmp_path))
-    alone = "written as a depthwise 1x1 convolution"
-    into = {"behind": "folded into 'dense1'", "before": "folded into 'dense2'"}
-    assert result.rewritten == {"lone": alone} | (dict.fromkeys(into, alone) if clusters else into)
-    assert result.warnings == ()
-    converted = make_context(tmp_path / "converted")
-    convert.run(source=tmp_path / "out", options=convert.Options(format="int8qat"), context=converted)
-    assert float_warning((converted.out / "model.tflite").read_bytes()) == ""
-
-
-def test_a_fold_that_computes_something_else_is_refused(tmp_path: Path, prepared: Path,
-                                                        monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folding, "folded_after", lambda _kind, weights, _affine: weights)
-    normalized_dense_model(tmp_path)
-    with tensorflow_turn(SEED, tmp_path / "log.txt"):
-        model = load_model(tmp_path)
-        model.get_layer("behind").moving_mean.assign(np.full(12, 0.5))
-        with pytest.raises(ModelError, match="folding batch normalization changes the outputs by"):
-            quantize._in_known_layers(model, read_split(prepared, "train").x[:4], options())
-
-
-def test_many_float_layers_are_told_in_short() -> None:
-    text = quantize._float_text({f"elu{number}": "why" for number in range(10)})
-    assert text == "10 layers compute in float: elu0, elu1, elu2, elu3, elu4, elu5, elu6, elu7 and 2 more"
 
 
 def test_qat_without_a_model_is_refused(tmp_path: Path, prepared: Path) -> None:
@@ -175,28 +32,3 @@ def test_a_format_without_quantization_is_refused(tmp_path: Path, prepared: Path
     ({"sparsity": 0.5, "clusters": 4}, "pcqat")])
 def test_the_method_follows_from_format_and_history(given: dict[str, Any], method: str) -> None:
     assert options(**given).method == method
-
-
-def test_the_calibration_set_is_balanced_and_from_the_training_split(tmp_path: Path, prepared: Path) -> None:
-    context = make_context(tmp_path)
-    result = quantize.run(data=prepared, options=options(format="int8", calibration_samples=30), context=context)
-    samples, train = np.load(context.out / "calibration.npy"), read_split(prepared, "train").x
-    assert result.calibration_class_counts == (10, 10, 10)
-    assert result.calibration_samples == len(samples) == 30
-    assert all((train == sample).all(axis=(1, 2, 3)).any() for sample in samples)
-    assert json.loads((context.out / "recipe.json").read_text("utf-8"))["method"] == "static"
-
-
-def test_a_format_without_ranges_has_no_calibration_set(tmp_path: Path, prepared: Path) -> None:
-    context = make_context(tmp_path)
-    result = quantize.run(data=prepared, options=options(format="dynamic"), context=context)
-    assert (result.calibration_samples, result.calibration_class_counts) == (0, ())
-    assert [path.name for path in context.out.iterdir()] == ["recipe.json"]
-
-
-def test_a_calibration_set_that_stretches_the_ranges_is_warned_of() -> None:
-    report = CalibrationReport(strategy="balanced", samples=20, available=99, outlier_count=2, duplicates=1, inputs={})
-    far, twice = quantize._calibration_warnings(report)
-    assert far.startswith("2 of 20 calibration samples reach far out")
-    assert twice == "1 of 20 calibration samples repeat others"
-    assert quantize._calibration_warnings(report.model_copy(update={"outlier_count": 0, "duplicates": 0})) == ()

@@ -1,0 +1,74 @@
+"""What a user may set for quantization, what the plan fills in, and the files of a quantize artifact."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from stages import calibration
+from stages.calibration import Strategy
+from stages.datasets.prepared import Split
+from stages.recipes import Rules
+from stages.tasks.settings import TaskSettings
+from stages.training import FitSettings
+from stages.variants import QAT_FORMATS
+
+RECIPE_FILE = "recipe.json"
+CALIBRATION_FILE = "calibration.npy"
+POST_TRAINING = {"float16": "float16", "dynamic": "dynamic", "int8": "static", "int16x8": "static"}
+"""Method by post-training format."""
+
+
+class Settings(FitSettings):
+    """What a user may set for quantization; the training settings are those of quantization-aware training."""
+
+    epochs: int = Field(default=8, ge=1, description="epochs of quantization-aware training")
+    learning_rate: float = Field(default=5e-4, gt=0, description="of Adam, at the start of quantization-aware training")
+    patience: int = Field(default=0, ge=0, description="epochs without a better validation loss to wait; 0: no end")
+    unsupported_layers: Literal["refuse", "float"] = Field(
+        default="refuse", description="what becomes of layers that TFMOT's 8-bit scheme does not know")
+    calibration_samples: int = Field(default=200, ge=1, description="training samples that set activation ranges")
+    calibration: Strategy = Field(
+        default="balanced", description="which ones: balanced over the classes, random, all, or outliers-dropped")
+
+
+class Options(Settings):
+    """Settings and what the plan fills in.
+
+    Attributes:
+        format: the number format.
+        sparsity: for QAT: the share of zeros that pruning made, or None.
+        clusters: for QAT: the shared values that clustering made, or None.
+        task: what is to be predicted.
+        seed: of the shuffling, the random layers and the calibration set.
+    """
+
+    format: str = "int8"
+    sparsity: float | None = None
+    clusters: int | None = None
+    task: TaskSettings = TaskSettings()
+    seed: int = 0
+
+    @property
+    def method(self) -> str:
+        """How the format is reached."""
+        if self.format not in QAT_FORMATS:
+            return POST_TRAINING[self.format]
+        return ("p" if self.sparsity is not None else "") + ("c" if self.clusters is not None else "") + "qat"
+
+
+def calibration_rows(train: Split, options: Options) -> NDArray[np.int64]:
+    """Training samples that set the ranges of the activations."""
+    return calibration.choose(train.y, options.calibration_samples, options.seed, kind=options.task.kind,
+                              strategy=options.calibration, x=train.x)
+
+
+def write_recipe(rules: Rules, options: Options, folder: Path) -> None:
+    """What the convert stage is to do, the same bytes for the same options."""
+    recipe = {"format": options.format, "method": options.method, "rules": rules}
+    (folder / RECIPE_FILE).write_text(json.dumps(recipe, indent=2, sort_keys=True) + "\n", "utf-8")
