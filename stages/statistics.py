@@ -15,6 +15,10 @@ Interval = tuple[float, float]
 
 LEVEL = 0.95
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
+ONE_SIDED = 0.95
+"""Level of each end of an interval that a limit is held against: a limit looks at one end alone."""
+ENDS_LEVEL = 0.9
+"""The two-sided level of such an interval: 1 - 2 (1 - ONE_SIDED)."""
 MOST_BLOCKS = 10_000
 """From here on sums are resampled over blocks of samples, not over single ones."""
 _CELLS_AT_ONCE = 2_000_000  # resampled counts held in memory at a time

@@ -6,7 +6,7 @@ for something that cannot run would only mislead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from device_profiles import support
 from device_profiles.predictor import predict_energy, predict_latency
@@ -55,12 +55,20 @@ class _Latency(Record):
     missing: str = ""
 
 
+class _Case(Record):
+    """One variant on one profile, with the latency that its limits are held against."""
+
+    subject: Subject
+    profile: Profile
+    latency: _Latency
+
+
 def fit(subject: Subject, profile: Profile) -> Fitting:
     """Hold one variant against one profile."""
     abilities = list(_abilities(subject, profile))
     runs = all(limit.verdict != "fail" for limit in abilities)
     latency = _latency(subject, profile) if runs else _Latency(missing=_NOT_RUN)
-    limits = (*abilities, *_limits(subject, profile, latency))
+    limits = (*abilities, *_limits(_Case(subject=subject, profile=profile, latency=latency)))
     check = VariantCheck(variant=subject.name, verdict=worst(limit.verdict for limit in limits), limits=limits)
     return Fitting(check=check, latency=latency.median)
 
@@ -144,35 +152,44 @@ def _ram(subject: Subject, profile: Profile, broken: dict[str, list[str]]) -> Li
 # -- the user's limits -------------------------------------------------------------------------------------------------
 
 
-def _limits(subject: Subject, profile: Profile, latency: _Latency) -> Iterator[LimitVerdict]:
-    """Each limit that the profile sets, in the order in which they are looked at."""
-    limits = profile.limits
-    engine = profile.engine.name
-    if limits.tflite_bytes is not None:
-        yield judge("tflite_bytes", file_size(subject), limits.tflite_bytes, "bytes")
-    if limits.arena_bytes is not None:
-        yield judge("arena_bytes", arena_figure(subject, profile), limits.arena_bytes, "bytes", _why_no_arena(subject))
-    if limits.peak_memory_bytes is not None:
-        yield judge("peak_memory_bytes", _peak(subject, profile), limits.peak_memory_bytes, "bytes",
-                    _why_unmeasured(subject, profile, "peak memory"))
-    if limits.accuracy_drop_points is not None:
-        yield _drop(subject, engine, limits.accuracy_drop_points)
-    if limits.latency_median_ms is not None:
-        yield judge("latency_median_ms", latency.median, limits.latency_median_ms, "ms", latency.missing)
-    if limits.latency_p90_ms is not None:
-        yield _p90(latency, limits.latency_p90_ms)
-    if limits.energy_uj is not None:
-        why = "the profile states no power" if profile.active_power_w is None else latency.missing
-        yield judge("energy_uj", predict_energy(profile, latency.median), limits.energy_uj, "uJ", why)
+def _limits(case: _Case) -> Iterator[LimitVerdict]:
+    """Each limit that the profile sets, in the order of `_HELD`."""
+    for name, hold in _HELD.items():
+        bound = getattr(case.profile.limits, name)
+        if bound is not None:
+            yield hold(case, bound)
 
 
-def _drop(subject: Subject, engine: str, bound: float) -> LimitVerdict:
+def _held_tflite_bytes(case: _Case, bound: float) -> LimitVerdict:
+    return judge("tflite_bytes", file_size(case.subject), bound, "bytes")
+
+
+def _held_arena(case: _Case, bound: float) -> LimitVerdict:
+    return judge("arena_bytes", arena_figure(case.subject, case.profile), bound, "bytes", _why_no_arena(case.subject))
+
+
+def _held_peak(case: _Case, bound: float) -> LimitVerdict:
+    return judge("peak_memory_bytes", _peak(case.subject, case.profile), bound, "bytes",
+                 _why_unmeasured(case.subject, case.profile, "peak memory"))
+
+
+def _held_drop(case: _Case, bound: float) -> LimitVerdict:
     """How far the task's score falls in the engine that the profile runs: points of accuracy, of R2, ..."""
-    found = subject.evaluated.get(engine)
+    engine = case.profile.engine.name
+    found = case.subject.evaluated.get(engine)
     missing = f"the drop was not evaluated in {engine}"
     if found is not None and found.status != "ok":
         missing = f"{engine} {_words(found.status)}: see engine"
     return judge("accuracy_drop_points", found.drop if found else None, bound, "points", missing)
+
+
+def _held_median(case: _Case, bound: float) -> LimitVerdict:
+    return judge("latency_median_ms", case.latency.median, bound, "ms", case.latency.missing)
+
+
+def _held_energy(case: _Case, bound: float) -> LimitVerdict:
+    why = "the profile states no power" if case.profile.active_power_w is None else case.latency.missing
+    return judge("energy_uj", predict_energy(case.profile, case.latency.median), bound, "uJ", why)
 
 
 def file_size(subject: Subject) -> Figure:
@@ -224,9 +241,9 @@ def _latency(subject: Subject, profile: Profile) -> _Latency:
     return _Latency(median=run.median, p90=run.p90)
 
 
-def _p90(latency: _Latency, bound: float) -> LimitVerdict:
+def _held_p90(case: _Case, bound: float) -> LimitVerdict:
     """The 90th percentile, measured; from a prediction of the median only a fail can follow, since p90 >= median."""
-    median = latency.median
+    latency, median = case.latency, case.latency.median
     if latency.p90 is None and median is not None and median.provenance == "predicted":
         low = median.interval[0] if median.interval else median.value
         if low > bound:
@@ -236,3 +253,11 @@ def _p90(latency: _Latency, bound: float) -> LimitVerdict:
                                                           "device tells its p90")
     missing = latency.missing or "too few samples for a 90th percentile: let the benchmark take more rounds"
     return judge("latency_p90_ms", latency.p90, bound, "ms", missing)
+
+
+_Hold = Callable[[_Case, float], LimitVerdict]
+_HELD: dict[str, _Hold] = {
+    "tflite_bytes": _held_tflite_bytes, "arena_bytes": _held_arena, "peak_memory_bytes": _held_peak,
+    "accuracy_drop_points": _held_drop, "latency_median_ms": _held_median, "latency_p90_ms": _held_p90,
+    "energy_uj": _held_energy}
+"""By limit of `device_profiles.schema.Limits`, how a variant is held against it."""

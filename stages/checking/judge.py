@@ -13,11 +13,12 @@ a prediction without a stated error, decides nothing: its spread is not known.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from device_profiles.records import Figure, Provenance
+from device_profiles.records import Figure, Provenance, Record
 from stages.records import LimitVerdict, Verdict
 from stages.reporting.text import figure_text, plain_number, quantity
+from stages.statistics import ENDS_LEVEL, ONE_SIDED
 
 WORST_FIRST: tuple[Verdict, ...] = ("fail", "unknown", "undecided", "pass")
 MOST_SAMPLES = 1_000_000
@@ -34,23 +35,50 @@ def is_exact(figure: Figure) -> bool:
     return figure.interval is None and figure.samples <= 1 and figure.provenance != "predicted"
 
 
-def judge(limit: str, found: Figure | None, bound: float, unit: str, missing: str = "") -> LimitVerdict:
+class Needed(Record):
+    """How many samples would decide an undecided verdict, should the effect stay what it is.
+
+    Attributes:
+        samples: so many; None where no number of them would (the value lies at the bound itself).
+        now: how many there are.
+        of: what is counted: "samples", "test samples of class 'cat'".
+    """
+
+    samples: int | None
+    now: int
+    of: str = "samples"
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        if self.samples is None:
+            return "the value lies at the bound: only another limit or another model would decide it"
+        return f"about {self.samples:,} {self.of} ({self.now:,} now) would decide it if the value stays"
+
+
+def judge(limit: str, found: Figure | None, bound: float, unit: str, missing: str = "",
+          needed: Callable[[], Needed] | None = None) -> LimitVerdict:
     """Hold a figure against its bound.
 
     Args:
         limit: the limit's name.
         found: the figure in `unit`, or None where none can be had.
         bound: the highest value allowed, in `unit`.
-        unit: "ms", "bytes", "points", "uJ".
+        unit: "ms", "bytes", "points", "fraction", "uJ".
         missing: why there is no figure.
+        needed: what would decide it, asked where the figure's interval spans the bound; left out: the rule of the
+            square root, see `by_square_root`.
     """
     allowed_text = f"at most {quantity(bound, unit)}"
     if found is None or math.isnan(found.value):
         return LimitVerdict(limit=limit, verdict="unknown", found_text="no figure", allowed=bound,
                             allowed_text=allowed_text, why=missing or "no figure can be had")
-    verdict = _verdict(found, bound)
+    verdict, more = _verdict(found, bound), None
+    if verdict == "undecided" and found.interval is not None and found.provenance != "predicted":
+        more = needed() if needed else by_square_root(found, bound)
     return LimitVerdict(limit=limit, verdict=verdict, found=found, found_text=figure_text(found), allowed=bound,
-                        allowed_text=allowed_text, provenance=found.provenance, why=_why(verdict, found, bound))
+                        allowed_text=allowed_text, provenance=found.provenance, why=_why(verdict, found, bound, more),
+                        deciding_samples=more.samples if more else None)
 
 
 def refuse(limit: str, found_text: str, allowed_text: str, why: str) -> LimitVerdict:
@@ -88,7 +116,7 @@ def _verdict(found: Figure, bound: float) -> Verdict:
     return "fail" if low > bound else "undecided"
 
 
-def _why(verdict: Verdict, found: Figure, bound: float) -> str:
+def _why(verdict: Verdict, found: Figure, bound: float, needed: Needed | None) -> str:
     """The sentence that goes with a verdict other than pass."""
     if verdict == "pass":
         return ""
@@ -99,8 +127,15 @@ def _why(verdict: Verdict, found: Figure, bound: float) -> str:
             f"{found.samples:,} samples, but no interval")
         return f"{kind}: its spread is not known, so it decides nothing"
     low, high = (plain_number(end, found.unit) for end in found.interval)
-    return (f"the {100 * found.level:.0f} % interval {low} to {high} spans the bound {quantity(bound, found.unit)}; "
-            f"{_what_decides(found, bound)}")
+    what = needed.text if needed else "a measurement on the device would decide it"
+    return f"the {interval_name(found)} {low} to {high} spans the bound {quantity(bound, found.unit)}; {what}"
+
+
+def interval_name(figure: Figure) -> str:
+    """`95 % interval`; where each end is a bound of its own, `interval of one-sided 95 % bounds`."""
+    if figure.level == ENDS_LEVEL:
+        return f"interval of one-sided {100 * ONE_SIDED:.0f} % bounds"
+    return f"{100 * figure.level:.0f} % interval"
 
 
 def _excess(found: Figure, bound: float) -> str:
@@ -109,18 +144,15 @@ def _excess(found: Figure, bound: float) -> str:
     return f"{quantity(found.value - bound, found.unit)}{share} over"
 
 
-def _what_decides(found: Figure, bound: float) -> str:
-    """What would make an undecided verdict a decided one.
+def by_square_root(found: Figure, bound: float) -> Needed:
+    """What would decide, from the figure alone.
 
     An interval's half width falls with the square root of the samples, so with value v, half width w towards the bound
     b and n samples, the interval clears the bound from about n (w / |b - v|)^2 samples on, should v stay as it is.
     """
-    if found.provenance == "predicted":
-        return "a measurement on the device would decide it"
     low, high = found.interval or (found.value, found.value)
     gap, half = abs(bound - found.value), (high - found.value if found.value <= bound else found.value - low)
     needed = math.ceil(found.samples * (half / gap) ** 2) if gap else math.inf
     if needed > MOST_SAMPLES:
-        return "the value lies at the bound: only another limit or another model would decide it"
-    needed = max(int(needed), found.samples + 1)
-    return f"about {needed:,} samples ({found.samples:,} now) would decide it if the value stays"
+        return Needed(samples=None, now=found.samples)
+    return Needed(samples=max(int(needed), found.samples + 1), now=found.samples)

@@ -18,6 +18,8 @@ class LimitVerdict(Record):
         allowed_text: the same for people.
         provenance: of the figure; None where there is none.
         why: a sentence where the verdict is not "pass".
+        deciding_samples: where it is "undecided", about how many samples would decide it if the effect stays what it
+            is; None where no number of samples would, or a measurement on the device is what is wanted.
     """
 
     limit: str
@@ -28,6 +30,7 @@ class LimitVerdict(Record):
     allowed_text: str
     provenance: Provenance | None = None
     why: str = ""
+    deciding_samples: int | None = None
 
 
 class VariantCheck(Record):
