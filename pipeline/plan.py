@@ -147,8 +147,7 @@ class _Builder:
         self.examination = self._add("examine", "", config.examine, {"data": self.data})
         self.float_model = self._float_model()
         self.baseline = self._add("baseline", "", config.baseline, {"model": self.float_model, "data": self.data})
-        if config.calibration_study:
-            self._study()
+        self.study = self._study() if config.calibration_study else ""
         evaluations = {}
         for entry in self._possible(entries):
             tflite = self._tflite(entry)
@@ -169,13 +168,13 @@ class _Builder:
         self.trainings["float"] = label
         return label
 
-    def _study(self) -> None:
-        """The calibration study, on the float32 tflite model."""
+    def _study(self) -> str:
+        """The calibration study, on the float32 tflite model; its label."""
         from pipeline.config import VariantEntry
 
         settings = self.config.calibrate
         tflite = self._convert("float32", VariantEntry(name="float32"), {"source": self.float_model}, "float32")
-        self._add("calibrate", "", settings, {"tflite": tflite, "data": self.data},
+        return self._add("calibrate", "", settings, {"tflite": tflite, "data": self.data},
                   engine_version=self.around.engine_versions.get(settings.engine))
 
     def _possible(self, entries: list[VariantEntry]) -> list[VariantEntry]:
@@ -207,6 +206,7 @@ class _Builder:
                           profiles=config.loaded_profiles())
         self._add("report", "", config.report,
                   {"data": self.data, "model": self.model, "examination": self.examination,
+                   **({"calibration": self.study} if self.study else {}),
                    "trainings": dict(self.trainings), "tflites": tflites,
                    "evaluations": evaluations, "baseline": self.baseline, "benchmark": benchmark, "check": check},
                   run=config.name, litesmith=VERSION, versions=report_versions(), config=config.as_yaml())

@@ -9,6 +9,7 @@ from pydantic import Field, RootModel
 
 from device_profiles.records import Record
 from stages.artifacts import read_result
+from stages.calibrating.record import CalibrationStudy
 from stages.context import StageContext
 from stages.examining.thumbnails import read_thumbnails
 from stages.records import (
@@ -33,7 +34,7 @@ from stages.reporting.record import Report, json_text, schema_text
 from stages.reporting.sources import Heading, Sources, Training
 
 NAME = "report"
-VERSION = 2
+VERSION = 3
 LIBRARIES: tuple[str, ...] = ("plotly", "jinja2", "matplotlib")
 
 
@@ -75,7 +76,8 @@ class ReportResult(StageResult):
 
 def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path], evaluations: Mapping[str, Path],
         baseline: Path, benchmark: Path, check: Path, options: Options, context: StageContext,
-        model: Path | None = None, examination: Path | None = None) -> ReportResult:
+        model: Path | None = None, examination: Path | None = None,
+        calibration: Path | None = None) -> ReportResult:
     """Write the report. The same artifacts and options give the same bytes.
 
     Args:
@@ -90,6 +92,7 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         context: where to write.
         model: the artifact of `model`; without it the report says nothing of the model's origin.
         examination: the artifact of `examine`; without it the data report holds what `prepare` counted.
+        calibration: the artifact of `calibrate`; there where a calibration study was asked for.
 
     Raises:
         StoreError: an artifact without a readable result.
@@ -101,7 +104,8 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         evaluated={name: read_result(folder, EvaluateResult) for name, folder in evaluations.items()},
         baseline=read_result(baseline, BaselineResult), benchmark=read_result(benchmark, BenchmarkResult),
         check=read_result(check, CheckResult), model=read_result(model, ModelResult) if model else None,
-        examination=read_result(examination, ExamineResult) if examination else None)
+        examination=read_result(examination, ExamineResult) if examination else None,
+        calibration=read_result(calibration, CalibrationStudy) if calibration else None)
     heading = Heading(run=options.title or options.run, litesmith=options.litesmith, versions=options.versions,
                       config=options.config, tflite_path=options.tflite_path)
     report = build_report(sources, heading)

@@ -48,7 +48,8 @@ def build_report(sources: Sources, heading: Heading) -> Report:
         score=figure_name(baseline.metrics.score), fits=sources.check.fits, profiles=profiles, variants=variants,
         remarks=all_remarks(variants, sources), fronts=all_fronts(variants, profiles),
         baseline=_engine_metrics(baseline.metrics, baseline.outputs), trainings=trainings, model=sources.model,
-        data=sources.data, examination=sources.examination, host=sources.benchmark.host, versions=heading.versions,
+        data=sources.data, examination=sources.examination, calibration=sources.calibration,
+        host=sources.benchmark.host, versions=heading.versions,
         config=heading.config)
 
 

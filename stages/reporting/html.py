@@ -8,6 +8,8 @@ from typing import Any
 
 from device_profiles.records import Record
 from stages.records import LimitVerdict
+from stages.reporting.calibration import HEAD as STUDY_HEAD
+from stages.reporting.calibration import calibration_plots, calibration_rows, calibration_text
 from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import Plot, cost_plot, latency_plot
 from stages.reporting.panels import class_plot, confusion_plot, curve_plots, memory_plots, operator_plot
@@ -49,10 +51,11 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"figure": figure_text, "samples": samples_text, "kib": kib, "plural": plural,
-                            "called": figure_name, "place": sample_place}
+                            "called": figure_name, "place": sample_place, "study_rows": calibration_rows,
+                            "study_text": calibration_text}
     environment.globals |= {"quantity": quantity, "sample_place": sample_place, "number": plain_number,
                             "verdict_marks": VERDICT_MARKS, "provenance_marks": PROVENANCE_MARKS,
-                            "provenance_meanings": PROVENANCE_MEANINGS}
+                            "provenance_meanings": PROVENANCE_MEANINGS, "study_head": STUDY_HEAD}
     plots = all_plots(report)
     template = environment.from_string(_asset("report.html.j2"))
     return template.render(
@@ -68,12 +71,12 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
 def all_plots(report: Report) -> tuple[Plot, ...]:
     """Every plot of the page, in its order.
 
-    A further panel (a calibration study's, say) is a function from the report to a `Plot`, a line here, and
-    `plot(name)` in the template where it is to stand.
+    A further panel is a function from the report to a `Plot`, a line here, and `plot(name)` in the template where it is
+    to stand.
     """
     return (cost_plot(report, "tflite_bytes"), cost_plot(report, "latency"), latency_plot(report),
             *memory_plots(report), operator_plot(report), confusion_plot(report), *curve_plots(report),
-            class_plot(report))
+            class_plot(report), *calibration_plots(report))
 
 
 def headline(report: Report) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stages.records import CheckResult, LimitVerdict
+from stages.reporting.calibration import HEAD as STUDY_HEAD
+from stages.reporting.calibration import calibration_rows, calibration_text
 from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import capitalized
 from stages.reporting.record import EngineMetrics, Report, VariantReport
@@ -37,7 +39,7 @@ def markdown_report(report: Report, pictures: Mapping[str, str]) -> str:
         pictures: by cost, the file name of the Pareto plot.
     """
     parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _engines, _outputs, _verdicts,
-             _open_limits, _model, _data, _suspects, _foot)
+             _open_limits, _model, _data, _suspects, _study, _foot)
     return "\n".join(line for part in parts for line in part(report))
 
 
@@ -227,6 +229,16 @@ def _suspects(report: Report) -> Iterator[str]:
         yield from table(["sample", "given", "suggested", "margin"], (
             [escape(sample_place(one.sample, label=False)), escape(one.sample.label), escape(one.suggested),
              f"{one.margin:.2f}"] for one in found.label_errors.listed))
+
+
+def _study(report: Report) -> Iterator[str]:
+    """The calibration study, where there is one."""
+    if report.calibration is not None:
+        yield "## Calibration study"
+        yield ""
+        yield escape(calibration_text(report.calibration))
+        yield ""
+        yield from table(STUDY_HEAD, (list(map(escape, row)) for row in calibration_rows(report.calibration)))
 
 
 def _foot(report: Report) -> Iterator[str]:

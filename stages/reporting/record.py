@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from device_profiles.records import Figure, Provenance, Record
+from stages.calibrating.record import CalibrationStudy
 from stages.records import (
     Agreement,
     EngineBenchmark,
@@ -214,6 +215,7 @@ class Report(Record):
         model: where the model came from, and the proof of its translation; null where the run did not say.
         data: what the prepare stage counted.
         examination: what the examine stage suspects of the data; null where it did not run.
+        calibration: the calibration study; null where none was asked for.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -231,6 +233,7 @@ class Report(Record):
     model: ModelResult | None = None
     data: PrepareResult
     examination: ExamineResult | None = None
+    calibration: CalibrationStudy | None = None
     host: Host
     versions: dict[str, str]
     config: str

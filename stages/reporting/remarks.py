@@ -147,7 +147,8 @@ def missing_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
 def _warnings(sources: Sources) -> Iterator[Remark]:
     """What the stages themselves warn of, each once."""
     results: Iterable[tuple[str, tuple[str, ...]]] = [
-        *(("", stage.warnings) for stage in (sources.model, sources.data, sources.examination) if stage is not None),
+        *(("", stage.warnings) for stage in (sources.model, sources.data, sources.examination, sources.calibration)
+          if stage is not None),
         *((label, found.warnings) for label, found in sources.trainings.items()),
         *((name, found.warnings) for name, found in sources.converted.items()),
         *((name, found.warnings) for name, found in sources.evaluated.items()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from device_profiles.records import Record
+from stages.calibrating.record import CalibrationStudy
 from stages.records import (
     BaselineResult,
     BenchmarkResult,
@@ -32,6 +33,7 @@ class Sources(Record):
     check: CheckResult
     model: ModelResult | None = None
     examination: ExamineResult | None = None
+    calibration: CalibrationStudy | None = None
 
 
 class Heading(Record):

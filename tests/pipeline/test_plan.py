@@ -177,3 +177,9 @@ def test_the_task_reaches_every_stage_that_asks_for_it():
     plan = build(from_mapping({"task": {"kind": "classification", "loss": "focal"}}), AROUND)
     for label in ("prepare", "model", "train", "baseline", "prune:pruned75", "quantize:int8", "evaluate:int8"):
         assert plan.calls[label].options.task.loss == "focal", label
+
+
+def test_a_calibration_study_is_an_input_of_the_report_and_only_where_it_was_asked_for():
+    asked = build(RunConfig(calibration_study=True), AROUND).calls
+    assert asked["report"].inputs["calibration"] == "calibrate"
+    assert "calibration" not in build(RunConfig(), AROUND).calls["report"].inputs

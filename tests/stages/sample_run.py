@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from device_profiles.records import Figure
+from stages.calibrating.record import CalibrationPoint, CalibrationStudy
 from stages.examining.thumbnails import thumbnail
 from stages.records import (
     Agreement,
@@ -249,6 +250,21 @@ def regression_sources() -> Sources:
     return found.model_copy(update={
         "data": data, "trainings": trainings, "baseline": BaselineResult(summary="", metrics=scored(0)),
         "evaluated": {name: evaluated(one) for name, one in found.evaluated.items()}})
+
+
+def calibration_study() -> CalibrationStudy:
+    """Three sizes in two draws; from 20 samples on nothing differs."""
+    def point(samples: int, drop: float, share: float, differs: bool, changed: int) -> CalibrationPoint:
+        drops = tuple(figure(value, "points", samples=360, spread=0.8) for value in (drop, drop + 0.5))
+        return CalibrationPoint(samples=samples, scores=(0.98 - drop / 100, 0.975 - drop / 100), drops=drops,
+                                changed=(changed, changed + 2), distances=(drop / 50, drop / 40),
+                                range_shares=(share, share + 0.02), differs=differs)
+
+    return CalibrationStudy(
+        summary="from 20 calibration samples on the accuracy no longer changes", format="int8", engine="litert",
+        engine_version="2.3.0", split="validation", scored=360, strategy="balanced", score_name="accuracy",
+        float_score=0.98, points=(point(1, 6.0, 0.6, True, 21), point(20, 0.5, 0.94, False, 2),
+                                  point(200, 0.25, 0.98, False, 1)), enough=20, resolution_points=0.8)
 
 
 def examination(thumbnails: bool = True) -> ExamineResult:

@@ -15,6 +15,7 @@ from stages.reporting.html import all_plots, deciding_limit, headline, html_page
 from stages.reporting.record import Report
 from tests.chromium import CHROMIUM, NO_CHROMIUM, Browser
 from tests.stages.sample_run import (
+    calibration_study,
     examination,
     heading,
     limit,
@@ -29,7 +30,7 @@ EVIL = '</script><script>alert(1)</script><img src="http://example.invalid/x.png
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return build_report(sources(), heading())
+    return build_report(sources().model_copy(update={"calibration": calibration_study()}), heading())
 
 
 @pytest.fixture(scope="module")
