@@ -1,4 +1,8 @@
-"""Intervals: how sure a share, a mean or a resampled score is. Every interval is at `LEVEL`."""
+"""Intervals: how sure a share, a mean or a resampled score is. Most intervals are at `LEVEL`.
+
+What a limit is held against has ends that are each a one-sided bound at `ONE_SIDED`: such an interval is one of the
+two-sided level `ENDS_LEVEL`.
+"""
 
 from __future__ import annotations
 
@@ -41,6 +45,39 @@ def share_figure(successes: int, samples: int, provenance: Provenance, what: str
                   interval=wilson(successes, samples), method=f"{what}; Wilson score interval")
 
 
+def normal_quantile(share: float) -> float:
+    """The standard normal distribution's quantile: 1.645 of 0.95."""
+    from scipy.special import ndtri
+
+    return float(ndtri(share))
+
+
+def clopper_pearson(successes: float, samples: float, level: float = ENDS_LEVEL) -> Interval:
+    """Exact interval of a share (Clopper and Pearson 1934, Biometrika 26:404-413): never less sure than it says.
+
+    Its lower end is the (1 - level) / 2 quantile of Beta(x, n - x + 1), its upper end the (1 + level) / 2 quantile of
+    Beta(x + 1, n - x). With x = 0 the upper end is 1 - ((1 - level) / 2)^(1/n), about 3 / n for one-sided 95 %.
+
+    Args:
+        successes: x, 0 to n; need not be whole.
+        samples: n, above 0.
+        level: two-sided; at `ENDS_LEVEL` each end is a one-sided bound at `ONE_SIDED`.
+    """
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    low = float(betaincinv(successes, samples - successes + 1, tail)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, samples - successes, 1 - tail)) if successes < samples else 1.0
+    return low, high
+
+
+def bounded_share(successes: int, samples: int, provenance: Provenance, what: str) -> Figure:
+    """A share whose interval's ends are each an exact one-sided bound."""
+    return Figure(value=successes / samples, unit="fraction", provenance=provenance, samples=samples, level=ENDS_LEVEL,
+                  interval=clopper_pearson(successes, samples),
+                  method=f"{what}; Clopper-Pearson, each end a one-sided {100 * ONE_SIDED:.0f} % bound")
+
+
 def mean_figure(values: Array, unit: str, provenance: Provenance, what: str = "mean",
                 least: float = -np.inf, most: float = np.inf) -> Figure:
     """A mean with its normal interval.
@@ -60,12 +97,12 @@ def mean_figure(values: Array, unit: str, provenance: Provenance, what: str = "m
                   method=f"{what}; normal interval")
 
 
-def percentiles(values: Array) -> Interval | None:
-    """The middle `LEVEL` of resampled values; those that are not finite are left out. None where none is left."""
+def percentiles(values: Array, level: float = LEVEL) -> Interval | None:
+    """The middle `level` of resampled values; those that are not finite are left out. None where none is left."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return None
-    low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

@@ -23,7 +23,20 @@ from stages.records.data import (
     SuspectedLabel,
     TensorSpec,
 )
-from stages.records.evaluation import Agreement, BaselineResult, EngineEvaluation, EvaluateResult, Metrics
+from stages.records.evaluation import (
+    Agreement,
+    BaselineResult,
+    Calibration,
+    Corrupted,
+    EngineEvaluation,
+    EvaluateResult,
+    McNemar,
+    Member,
+    Metrics,
+    PairedCounts,
+    Safety,
+    Worst,
+)
 from stages.records.models import (
     CalibrationReport,
     ConvertResult,
@@ -36,10 +49,11 @@ from stages.records.models import (
 )
 
 __all__ = [
-    "Agreement", "BaselineResult", "BenchmarkResult", "CalibrationReport", "CheckResult", "ConvertResult",
-    "EngineBenchmark", "EngineEvaluation", "EngineStatus", "EvaluateResult", "ExamineResult", "GroupSizes",
-    "History", "Host", "InputExtremes", "InputRange", "LabelErrors", "LimitVerdict", "Metrics", "ModelResult",
-    "NearDuplicates", "NearPair", "Normalization", "OperatorTime", "PrepareResult", "ProfileCheck", "PruneResult",
-    "QuantizeResult", "Sample", "SkippedSample", "SplitReport", "StageResult", "SuspectedLabel", "TensorSpec",
-    "TrainResult", "VariantCheck", "Verdict",
+    "Agreement", "BaselineResult", "BenchmarkResult", "Calibration", "CalibrationReport", "CheckResult",
+    "ConvertResult", "Corrupted", "EngineBenchmark", "EngineEvaluation", "EngineStatus", "EvaluateResult",
+    "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes", "InputRange", "LabelErrors", "LimitVerdict",
+    "McNemar", "Member", "Metrics", "ModelResult", "NearDuplicates", "NearPair", "Normalization", "OperatorTime",
+    "PairedCounts", "PrepareResult", "ProfileCheck", "PruneResult", "QuantizeResult", "Safety", "Sample",
+    "SkippedSample", "SplitReport", "StageResult", "SuspectedLabel", "TensorSpec", "TrainResult", "VariantCheck",
+    "Verdict", "Worst",
 ]

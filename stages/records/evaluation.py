@@ -34,6 +34,127 @@ class Metrics(Record):
         return self.figures[self.score]
 
 
+class PairedCounts(Record):
+    """Decisions of two models on the same samples.
+
+    Attributes:
+        lost: right by the float model and wrong by the variant.
+        gained: wrong by the float model and right by the variant.
+        samples: all of them.
+    """
+
+    lost: int
+    gained: int
+    samples: int
+
+
+class McNemar(PairedCounts):
+    """McNemar's exact test: p value, two-sided, of as many lost and gained where neither model is better."""
+
+    p_value: float
+
+
+class Member(Record):
+    """One class, slice or corruption, held against the float model by itself.
+
+    Attributes:
+        name: of a class; of a slice "column=value"; of a corruption.
+        samples: how many it has.
+        value: drop in points, or share changed; None where it has no score of its own.
+        interval: each end a one-sided 95 % bound; None where there is none.
+        lost, gained: of a classification's drop; a share has `lost` alone: the changed ones. None for other scores.
+        judged: whether it counts for the limit.
+        note: why it does not.
+    """
+
+    name: str
+    samples: int
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    lost: int | None = None
+    gained: int | None = None
+    judged: bool = True
+    note: str = ""
+
+
+class Worst(Record):
+    """The worst of several members.
+
+    The lower end of the figure's interval is the highest lower bound of any member, each at 1 - 0.05 / members
+    (Bonferroni): that some member is worse than a limit is claimed by looking at all of them. Its upper end is the
+    highest upper bound of any member, each at 95 %: that all are within a limit is claimed only where each one is,
+    which needs no correction (Berger 1982, Technometrics 24:295-300).
+
+    Attributes:
+        name: of the member with the largest value.
+        figure: its value, with that interval.
+        members: all of them, the ones that are not judged too.
+    """
+
+    name: str
+    figure: Figure
+    members: tuple[Member, ...]
+
+
+class Calibration(Record):
+    """How far confidence and share of right answers lie apart.
+
+    Attributes:
+        bins: how many of equal mass, at most.
+        error: of the variant, in points; debiased, see `stages.safety.calibration`.
+        float_error: of the float model on the same samples.
+        rise: the first less the second, paired.
+        plain_error, plain_float_error: as they come, without the debiasing: what other tools print.
+    """
+
+    bins: int
+    error: Figure
+    float_error: Figure
+    rise: Figure
+    plain_error: float
+    plain_float_error: float
+
+
+class Corrupted(Record):
+    """Predictions on mildly corrupted inputs, held against the float model's on the same ones.
+
+    Attributes:
+        changed: of every corruption, and the worst.
+        severities: by corruption, what was done: "noise of 4 % of the range".
+        agreement: by corruption, 1 - the share changed.
+    """
+
+    changed: Worst
+    severities: dict[str, str]
+
+    @property
+    def agreement(self) -> dict[str, float]:
+        """By corruption, the share of samples that both decide alike."""
+        return {one.name: 1 - one.value for one in self.changed.members if one.value is not None}
+
+
+class Safety(Record):
+    """What a mean hides: how a variant differs from its float model on the same samples.
+
+    Attributes:
+        tests: by output name ("output" for the only one), whether the accuracy differs at all; classification only.
+        changed: share of the predictions that differ from the float model's; None for tasks that decide nothing.
+        classes: drop of the recall of each class.
+        slices: drop of the score in each slice of the user's columns.
+        calibration: by output name; where it was asked for.
+        corrupted: where corruptions were asked for.
+        missing: by limit, why there is no figure for it, with what to do; nothing for one that nobody asked for.
+    """
+
+    tests: dict[str, McNemar] = Field(default_factory=dict)
+    changed: Figure | None = None
+    classes: Worst | None = None
+    slices: Worst | None = None
+    calibration: dict[str, Calibration] = Field(default_factory=dict)
+    corrupted: Corrupted | None = None
+    missing: dict[str, str] = Field(default_factory=dict)
+
+
 class EngineEvaluation(Record):
     """One tflite model in one engine.
 
@@ -41,10 +162,11 @@ class EngineEvaluation(Record):
         status: "ok", or why there are no metrics; `message` says it in words.
         metrics: of the model's output; of its first one where it has several.
         outputs: by output name, the metrics of each, for a model with several; else empty.
-        drop: score of the float model less this one's, in points (hundredths), with a paired bootstrap interval; the
-            largest of all outputs.
+        drop: score of the float model less this one's, in points (hundredths), paired, each end of the interval a
+            one-sided bound; the largest of all outputs.
         changed: predictions that differ from the float model's; None for tasks that decide nothing.
         largest_difference: of any output from the float Keras model's, in units of the output.
+        safety: what the mean hides; None without metrics.
     """
 
     engine: str
@@ -56,6 +178,7 @@ class EngineEvaluation(Record):
     drop: Figure | None = None
     changed: int | None = None
     largest_difference: float | None = None
+    safety: Safety | None = None
 
 
 class Agreement(Record):

@@ -50,3 +50,31 @@ def test_blocks_of_samples_keep_the_sum_and_its_spread(monkeypatch: pytest.Monke
     assert statistics._blocks(values, 0).sum(axis=0) == pytest.approx(values.sum(axis=0))
     assert blocks.std(axis=0) == pytest.approx(plain.std(axis=0), rel=0.15)
     assert blocks.mean(axis=0) == pytest.approx(values.sum(axis=0), abs=10)
+
+
+@pytest.mark.parametrize(("successes", "samples", "interval"), [
+    (13, 16, (0.5435, 0.9595)), (10, 10, (0.6915, 1.0)), (0, 10, (0.0, 0.3085))])
+def test_clopper_pearson_gives_the_published_ends(successes: int, samples: int, interval: tuple[float, float]) -> None:
+    """Fagerland, Lydersen and Laake 2017, chapter 2 (Ligarden et al. 2010), as `contingencytables` prints them."""
+    assert statistics.clopper_pearson(successes, samples, 0.95) == pytest.approx(interval, abs=5e-5)
+
+
+def test_no_success_has_the_upper_bound_of_the_rule_of_three() -> None:
+    assert statistics.clopper_pearson(0, 100) == (0.0, pytest.approx(1 - 0.05 ** (1 / 100)))  # 0.0295, about 3 / 100
+
+
+def test_an_exact_bound_is_missed_at_most_as_often_as_it_says() -> None:
+    from scipy.special import binom
+
+    truth, samples = 0.07, 60
+    chances = [float(binom(samples, x)) * truth**x * (1 - truth) ** (samples - x) for x in range(samples + 1)]
+    ends = [statistics.clopper_pearson(x, samples) for x in range(samples + 1)]
+    assert sum(chance for chance, (_, high) in zip(chances, ends, strict=True) if high < truth) <= 0.05
+    assert sum(chance for chance, (low, _) in zip(chances, ends, strict=True) if low > truth) <= 0.05
+
+
+def test_a_bounded_share_is_a_figure_with_one_sided_ends() -> None:
+    figure = statistics.bounded_share(3, 100, "measured", "share changed")
+    assert (figure.value, figure.unit, figure.level) == (0.03, "fraction", statistics.ENDS_LEVEL)
+    assert figure.interval == statistics.clopper_pearson(3, 100)
+    assert pytest.approx(1.6448536) == statistics.normal_quantile(0.95)
