@@ -18,6 +18,7 @@ from pydantic import Field, model_validator
 from device_profiles.errors import ModelError, StageError, near_miss
 from stages import clustering
 from stages.context import StageContext
+from stages.distillation import Distillation
 from stages.models.files import copy_companions, load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.models.nested import opened
@@ -53,6 +54,7 @@ class Options(Settings):
         sparsity: share of each pruned kernel that becomes zero, or None.
         clusters: values that each clustered kernel may hold, or None.
         preserve_sparsity: for clustering after pruning: keep the zeros.
+        distil: how the teacher teaches, where there is one.
         task: what is to be predicted.
         seed: of the shuffling and the random layers.
     """
@@ -60,6 +62,7 @@ class Options(Settings):
     sparsity: float | None = Field(default=None, gt=0, lt=1)
     clusters: int | None = Field(default=None, ge=2)
     preserve_sparsity: bool = False
+    distil: Distillation | None = None
     task: TaskSettings = TaskSettings()
     seed: int = 0
 
@@ -70,7 +73,8 @@ class Options(Settings):
         return self
 
 
-def run(*, model: Path, data: Path, options: Options, context: StageContext) -> PruneResult:
+def run(*, model: Path, data: Path, options: Options, context: StageContext,
+        teacher: Path | None = None) -> PruneResult:
     """Write the compressed `model.keras` and `preprocessing.json`.
 
     Args:
@@ -78,12 +82,13 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext) -> 
         data: a prepare artifact.
         options: see `Options`.
         context: where to write.
+        teacher: an artifact with the Keras model that teaches while the weights recover, or None.
 
     Raises:
-        ModelError: the model cannot be read, or has nothing to compress.
+        ModelError: the model cannot be read, or has nothing to compress; a teacher that does not fit.
         StageError: the sparsity or the number of shared values was missed.
     """
-    lesson = read_lesson(data, options.task)
+    lesson = read_lesson(data, options.task, teacher, options.distil)
     with tensorflow_turn(options.seed, context.log):
         source = opened(load_model(model))
         _check_skipped(source, options)

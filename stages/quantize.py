@@ -20,7 +20,8 @@ VERSION = 3
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "numpy")
 
 
-def run(*, data: Path, options: Options, context: StageContext, model: Path | None = None) -> QuantizeResult:
+def run(*, data: Path, options: Options, context: StageContext, model: Path | None = None,
+        teacher: Path | None = None) -> QuantizeResult:
     """Write `recipe.json` and either `calibration.npy` or the quantization-aware model.
 
     Args:
@@ -28,6 +29,7 @@ def run(*, data: Path, options: Options, context: StageContext, model: Path | No
         options: see `Options`.
         context: where to write.
         model: a train or prune artifact; for quantization-aware training alone.
+        teacher: an artifact with the Keras model that teaches; for quantization-aware training alone.
 
     Raises:
         ModelError: TFMOT cannot take the model, or a layer of it.
@@ -36,7 +38,7 @@ def run(*, data: Path, options: Options, context: StageContext, model: Path | No
     if options.format in QAT_FORMATS:
         if model is None:
             raise StageError(f"the format {options.format} is trained and needs a model", "a train or prune artifact")
-        return train_quantized(model, data, options, context)
+        return train_quantized(model, data, options, context, teacher)
     if options.format not in POST_TRAINING:
         raise StageError(f"the format '{options.format}' has no quantization",
                          ", ".join((*POST_TRAINING, *QAT_FORMATS)), "litesmith variants")

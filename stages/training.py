@@ -12,23 +12,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from device_profiles.errors import StageError
-from device_profiles.records import Record
-from stages.augmentation import Augmentation, Layout, augment, check_augmentation
 from stages.context import StageContext
-from stages.datasets.labels import are_classes
 from stages.datasets.prepared import Preprocessing, Split, read_preprocessing, read_split
 from stages.datasets.records import TRAIN, VALIDATION
-from stages.models.arrays import Array, as_mapping, given_inputs, named_outputs, tensor_specs
+from stages.distillation import Distillation, TaughtLoss, Teacher
+from stages.fitting.batches import batches, sample_weights
+from stages.fitting.objective import Objective, OwnLoss
+from stages.fitting.settings import FitSettings, make_optimizer, rate_at, steps_per_epoch
+from stages.models.arrays import as_mapping, tensor_specs
 from stages.models.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
 from stages.models.inference import Predictor, make_predictor
 from stages.records import History
@@ -36,50 +36,48 @@ from stages.tasks import Task, make_task
 from stages.tasks.base import Truth, read_truth
 from stages.tasks.settings import TaskSettings, score_number
 
-STEPS_PER_CALL = 16
-CALL_BYTES = 64 << 20
-"""Samples of so many bytes go to TensorFlow in one call, or of one step where that is more."""
+__all__ = ["FitSettings", "Hooks", "Lesson", "best_text", "fit", "read_lesson", "score_text", "steps_per_epoch",
+           "summarize"]
+
 SCORED_SAMPLES = 1000
 """Training samples whose score is noted after an epoch, at most."""
-
-Batches = tuple[Array, Array, NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a model learns from: the splits, and what is to be predicted."""
+    """What a model learns from: the splits, what is to be predicted, and a teacher where there is one."""
 
     train: Split
     validation: Split
     task: Task
     preprocessing: Preprocessing
+    teacher: Teacher | None = None
 
     def truth(self, split: Split) -> Truth:
         """What a split's outputs are held against."""
         return read_truth(split, self.preprocessing)
 
 
-def read_lesson(data: Path, task: TaskSettings) -> Lesson:
-    """The training and validation splits of a prepare artifact.
+def read_lesson(data: Path, task: TaskSettings, teacher: Path | None = None,
+                distil: Distillation | None = None) -> Lesson:
+    """The training and validation splits of a prepare artifact, and the teacher.
+
+    Args:
+        data: the artifact.
+        task: what is to be predicted.
+        teacher: an artifact with the Keras model that teaches, or None.
+        distil: how it teaches; None: by the defaults.
 
     Raises:
-        StoreError: they cannot be read.
+        StoreError: the splits cannot be read.
+        StageError: how to teach is said, but there is no teacher.
     """
-    return Lesson(read_split(data, TRAIN), read_split(data, VALIDATION), make_task(task), read_preprocessing(data))
-
-
-class FitSettings(Record):
-    """What a user may set for a training."""
-
-    epochs: int = Field(default=30, ge=1, description="most epochs to train")
-    batch_size: int = Field(default=64, ge=1, description="samples a step")
-    learning_rate: float = Field(default=3e-3, gt=0, description="of Adam, at the start")
-    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="how the learning rate falls")
-    patience: int = Field(default=10, ge=0, description="epochs without a better validation loss to wait; 0: no end")
-    class_weights: Literal["none", "balanced"] = Field(
-        default="none", description="balanced: a class counts the more the rarer it is (classification)")
-    augment: Augmentation = Field(
-        default=Augmentation(), description="random changes of the training samples, off by default")
+    if teacher is None and distil is not None:
+        raise StageError("there are settings of a distillation, but no teacher", "both or none",
+                         "use a variant that begins with distilled-")
+    taught = None if teacher is None else Teacher(teacher, distil or Distillation())
+    return Lesson(read_split(data, TRAIN), read_split(data, VALIDATION), make_task(task), read_preprocessing(data),
+                  taught)
 
 
 @dataclass(frozen=True)
@@ -148,46 +146,45 @@ def fit(model: Any, lesson: Lesson, settings: FitSettings, seed: int, context: S
         StageError: the loss is no longer a number, or a setting that the task or the samples do not know.
     """
     hooks = hooks or Hooks()
-    optimizer = _make_optimizer(model, settings)
-    fingerprint = _fingerprint(model, settings, seed, lesson.train)
-    state = _resume(model, optimizer, context, fingerprint)
-    steps, predict = _compile_steps(model, optimizer, lesson), make_predictor(model)
-    weights = _sample_weights(lesson.train.y, settings)
+    objective = _objective(model, lesson, seed)
+    optimizer = make_optimizer([*model.trainable_variables, *objective.variables], settings)
+    kept = [*model.variables, *objective.variables]
+    fingerprint = _fingerprint(kept, settings, seed, lesson)
+    state = _resume(kept, optimizer, context, fingerprint)
+    steps, predict = _compile_steps(model, optimizer, objective, lesson), make_predictor(model)
+    weights = sample_weights(lesson.train.y, settings)
     while not state.is_over(settings):
         epoch = state.epochs
         _set_random_state(model, seed, epoch)
-        optimizer.learning_rate.assign(_rate_at(settings, epoch))
+        optimizer.learning_rate.assign(rate_at(settings, epoch))
         loss = _run_epoch(steps, lesson, weights, settings, seed, epoch, context, state)
         hooks.after_epoch()
         _note_epoch(state, model, predict, lesson, loss, hooks)
         write_checkpoint(context.scratch, Checkpoint(
-            fingerprint, state.numbers(), _values(model.variables), _values(optimizer.variables), state.best))
+            fingerprint, state.numbers(), _values(kept), _values(optimizer.variables), state.best))
     _assign(model.variables, state.best)
     return state.history(settings, lesson.task.score_name)
 
 
-def _make_optimizer(model: Any, settings: FitSettings) -> Any:
-    """Adam with its variables made, so that a checkpoint can be set into them."""
-    import tf_keras as keras
+def _objective(model: Any, lesson: Lesson, seed: int) -> Objective:
+    """What is minimised: the task's loss, and the teacher's where there is one."""
+    dtype = lesson.train.x.dtype
+    if lesson.teacher is None:
+        return OwnLoss(model, lesson.task, dtype)
+    teacher = lesson.teacher.load(lesson.task, lesson.preprocessing)
+    return TaughtLoss(model, teacher, lesson.task, dtype, lesson.teacher.settings, seed)
 
-    optimizer = keras.optimizers.Adam(settings.learning_rate)
-    optimizer.build(model.trainable_variables)
-    return optimizer
 
-
-def _compile_steps(model: Any, optimizer: Any, lesson: Lesson) -> Any:
+def _compile_steps(model: Any, optimizer: Any, objective: Objective, lesson: Lesson) -> Any:
     """A compiled function over several batches: the sum of the batches' mean losses."""
     import tensorflow as tf
-
-    measure, given = lesson.task.make_loss(model), given_inputs(model, lesson.train.x.dtype)
 
     def step(x: Any, y: Any, weight: Any) -> Any:
         """One gradient step on one batch."""
         with tf.GradientTape() as tape:
-            outputs = named_outputs(model, model(given(x), training=True))
-            loss = tf.reduce_mean(measure(x, y, outputs) * weight)
-            total = tf.add_n([loss, *model.losses])
-        variables = model.trainable_variables
+            loss = tf.reduce_mean(objective(x, y) * weight)
+            total = tf.add_n([loss, *objective.model.losses])
+        variables = [*model.trainable_variables, *objective.variables]
         gradients = tape.gradient(total, variables)
         # cluster-preserving training assigns kernels from centroids: they have no gradient of their own
         optimizer.apply_gradients([pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None])
@@ -215,7 +212,7 @@ def _run_epoch(steps: Any, lesson: Lesson, weights: NDArray[np.float32], setting
     if state.epochs:
         shown += ", validation " + score_text(
             lesson.task.score_name, state.validation_score[-1], state.validation_loss[-1])
-    for x, y, weight in _batches(lesson.train, weights, settings, seed, epoch):
+    for x, y, weight in batches(lesson.train, weights, settings, seed, epoch):
         losses += float(steps(as_mapping(x), as_mapping(y), weight))
         count += len(weight)
         context.progress(done + count, total, shown)
@@ -243,65 +240,6 @@ def summarize(history: History, validation_samples: int) -> str:
             f"best of {len(history.loss)} epochs: {history.best_epoch + 1}{stopped}")
 
 
-def steps_per_epoch(samples: int, settings: FitSettings) -> int:
-    """Whole batches in an epoch; which samples are left over changes with each epoch's shuffle."""
-    return max(1, samples // settings.batch_size)
-
-
-def _batches(train: Split, weights: NDArray[np.float32], settings: FitSettings, seed: int,
-             epoch: int) -> Iterator[Batches]:
-    """The epoch's batches, several at a time.  # x (steps, batch, *shape)."""
-    samples = len(train.y)
-    count, size = steps_per_epoch(samples, settings), min(settings.batch_size, samples)
-    order = np.random.default_rng((seed, epoch)).permutation(samples)[:count * size].reshape(count, size)
-    step_bytes = size * train.x.dtype.itemsize * math.prod(train.x.shape[1:])
-    together = min(STEPS_PER_CALL, max(1, CALL_BYTES // max(1, step_bytes)))
-    layout = _layout(train, settings.augment)
-    for start in range(0, count, together):
-        rows = order[start:start + together]
-        x = train.x[rows.reshape(-1)]  # (steps * batch, *shape)
-        if settings.augment.enabled():
-            x = augment(x, settings.augment, np.random.default_rng((seed, epoch, start)), layout)
-        yield x.reshape(*rows.shape, *x.shape[1:]), train.y[rows], weights[rows]
-
-
-def _layout(train: Split, settings: Augmentation) -> Layout:
-    """What the axes of a sample are, as far as the augmentation wants to know.
-
-    Raises:
-        StageError: an augmentation that the samples cannot have.
-    """
-    if not settings.enabled():
-        return "vector"
-    if train.x.dtype.names is not None:
-        raise StageError(f"augment asks for {', '.join(settings.enabled())}, but the samples have several inputs",
-                         "samples with one input", "leave augment out")
-    shape = train.x.shape[1:]
-    layout: Layout = "vector"
-    if len(shape) == 3:
-        layout = "spectrogram" if {"time_shift", "spec_augment"} & set(settings.enabled()) else "image"
-    check_augmentation(settings, layout, shape)
-    return layout
-
-
-def _sample_weights(y: Array, settings: FitSettings) -> NDArray[np.float32]:
-    """A weight for each sample, 1 on average; "balanced" gives each class the same total: n / (classes * n_class)."""
-    if settings.class_weights == "none":
-        return np.ones(len(y), np.float32)
-    if y.dtype.names is not None or not are_classes(y):
-        raise StageError("class_weights is balanced, but the labels are no classes", "class_weights: none",
-                         "set class_weights to none, or the task to classification")
-    counts = np.bincount(y)
-    return (len(y) / (np.count_nonzero(counts) * counts[y])).astype(np.float32)
-
-
-def _rate_at(settings: FitSettings, epoch: int) -> float:
-    """Learning rate of an epoch; the cosine falls from `learning_rate` towards 0 over all epochs."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / settings.epochs))
-
-
 def _set_random_state(model: Any, seed: int, epoch: int) -> None:
     """Start the random numbers of every random layer (dropout, noise) from (seed, epoch, its place in the model)."""
     for place, layer in enumerate(model._flatten_layers()):
@@ -324,19 +262,21 @@ def _note_epoch(state: _State, model: Any, predict: Predictor, lesson: Lesson, t
         state.best_epoch, state.best = epoch, _values(model.variables)
 
 
-def _fingerprint(model: Any, settings: FitSettings, seed: int, train: Split) -> str:
+def _fingerprint(kept: list[Any], settings: FitSettings, seed: int, lesson: Lesson) -> str:
     """What two trainings must share for one to go on from the other's checkpoint."""
-    shapes = [(variable.shape.as_list(), variable.dtype.name) for variable in model.variables]
-    text = f"{settings.model_dump_json()} {seed} {train.x.shape} {shapes}"
+    shapes = [(variable.shape.as_list(), variable.dtype.name) for variable in kept]
+    text = f"{settings.model_dump_json()} {seed} {lesson.train.x.shape} {shapes}"
+    if lesson.teacher is not None:
+        text += f" {lesson.teacher.fingerprint()}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _resume(model: Any, optimizer: Any, context: StageContext, fingerprint: str) -> _State:
+def _resume(kept: list[Any], optimizer: Any, context: StageContext, fingerprint: str) -> _State:
     """Go on from the checkpoint in `scratch`, where there is a whole one of this training."""
     checkpoint = read_checkpoint(context.scratch, fingerprint)
     if checkpoint is None:
         return _State()
-    _assign(model.variables, checkpoint.model)
+    _assign(kept, checkpoint.model)
     _assign(optimizer.variables, checkpoint.optimizer)
     return _State(**checkpoint.state, best=checkpoint.best)
 

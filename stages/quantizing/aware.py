@@ -33,9 +33,10 @@ MOST_DIFFERENCE = 1e-4
 """Largest difference that folding may make, over the larger of 1 and the output's scale: float32 rounds each layer."""
 
 
-def train_quantized(model: Path, data: Path, options: Options, context: StageContext) -> QuantizeResult:
-    """Quantization-aware training."""
-    lesson = read_lesson(data, options.task)
+def train_quantized(model: Path, data: Path, options: Options, context: StageContext,
+                    teacher: Path | None = None) -> QuantizeResult:
+    """Quantization-aware training. See `quantize.run`."""
+    lesson = read_lesson(data, options.task, teacher, options.distil)
     train = lesson.train
     with tensorflow_turn(options.seed, context.log):
         source, rewritten = _in_known_layers(opened(load_model(model)), train.x[:PROOF_SAMPLES], options)

@@ -13,6 +13,7 @@ from pydantic import Field
 from stages import calibration
 from stages.calibration import Strategy
 from stages.datasets.prepared import Split
+from stages.distillation import Distillation
 from stages.recipes import Rules
 from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings
@@ -44,6 +45,7 @@ class Options(Settings):
         format: the number format.
         sparsity: for QAT: the share of zeros that pruning made, or None.
         clusters: for QAT: the shared values that clustering made, or None.
+        distil: for QAT: how the teacher teaches, where there is one.
         task: what is to be predicted.
         seed: of the shuffling, the random layers and the calibration set.
     """
@@ -51,6 +53,7 @@ class Options(Settings):
     format: str = "int8"
     sparsity: float | None = None
     clusters: int | None = None
+    distil: Distillation | None = None
     task: TaskSettings = TaskSettings()
     seed: int = 0
 

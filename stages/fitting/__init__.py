@@ -1,0 +1,1 @@
+"""Parts of the fit loop in `stages/training.py`: what is set, what a batch is, and what is minimised."""
