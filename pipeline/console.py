@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from device_profiles.errors import LitesmithError
-from pipeline.plan import Call, Plan
+from pipeline.calls import Call, Plan
 from pipeline.runner import Outcome, Watcher
 from pipeline.stage_order import STAGES
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pipeline.plan import installed_version
+from pipeline.calls import installed_version
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from device_profiles.errors import StoreError
+from pipeline.calls import Call, Plan, report_versions
 from pipeline.config import FILE_NAME, RunConfig
-from pipeline.plan import Call, Plan, report_versions
 from pipeline.runner import Outcome
 from pipeline.store import RESULT, Artifact, copy_file, explained, write_text
 from pipeline.version import VERSION

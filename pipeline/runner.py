@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from device_profiles.errors import LitesmithError, StageError, StoreError
-from pipeline.plan import Call, Plan
+from pipeline.calls import Call, Plan
 from pipeline.stage_order import STAGES, Lane
 from pipeline.store import Artifact, Store, explain
 from stages.context import StageContext

@@ -12,8 +12,9 @@ from typing import Any
 
 from device_profiles.errors import DoesNotFit, StageError
 from pipeline import DEFAULT_RUNS, DEFAULT_STORE
+from pipeline.calls import Plan, Surroundings
 from pipeline.config import RunConfig
-from pipeline.plan import Plan, Surroundings, build
+from pipeline.plan import build
 from pipeline.run_folder import RunFolder, open_folder
 from pipeline.runner import Outcome, Runner, Watcher, failures
 from pipeline.status import CallStatus, statuses

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.plan import Call, Plan
+from pipeline.calls import Call, Plan
 from pipeline.run_folder import call_record
 from pipeline.store import Store
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from device_profiles.records import Record
 from pipeline import stage_order
-from pipeline.plan import Call, Plan
+from pipeline.calls import Call, Plan
 from pipeline.runner import Outcome, Watcher
 from pipeline.stage_order import Lane, Stage
 from stages.context import StageContext

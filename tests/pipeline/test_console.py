@@ -3,8 +3,8 @@ from __future__ import annotations
 import io
 
 from device_profiles.errors import StageError
+from pipeline.calls import Plan
 from pipeline.console import Console
-from pipeline.plan import Plan
 from pipeline.runner import Outcome
 from tests.pipeline.fakes import call
 

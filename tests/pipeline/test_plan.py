@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from device_profiles.errors import ModelError
-from pipeline import plan as plans
+from pipeline.calls import Surroundings
 from pipeline.config import RunConfig, from_mapping
-from pipeline.plan import Surroundings, build
+from pipeline.plan import build
 
 AROUND = Surroundings({"litert": "2.3.0", "tflite-runtime": "2.14.0", "tflm": None}, "host-1")
 
@@ -32,83 +32,6 @@ def test_the_default_run_shares_one_training_and_one_pruning(default):
                                             "quantize:int16x8", "quantize:pruned75-int8qat"]
 
 
-def test_every_call_comes_after_what_it_needs(default):
-    seen: set[str] = set()
-    for label, call in default.calls.items():
-        assert set(call.needs()) <= seen, label
-        seen.add(label)
-
-
-def test_a_post_training_variant_of_a_pruned_model_starts_from_that_model_s_float_tflite(default):
-    convert = default.calls["convert:pruned75-int8"]
-    assert convert.inputs == {"source": "convert:pruned75-float32", "recipe": "quantize:int8"}
-    assert default.calls["convert:pruned75-float32"].inputs == {"source": "prune:pruned75"}
-    assert "pruned75-float32" not in default.variants
-
-
-def test_qat_of_a_pruned_model_is_told_its_sparsity(default):
-    call = default.calls["quantize:pruned75-int8qat"]
-    assert call.inputs == {"model": "prune:pruned75", "data": "prepare"}
-    assert call.options.sparsity == 0.75
-
-
-def test_pruning_and_clustering_chain_and_clustering_keeps_the_zeros():
-    plan = build(RunConfig().only(["pruned50-clustered8-int8qat"]), AROUND)
-    cluster = plan.calls["prune:pruned50-clustered8"]
-    assert cluster.inputs["model"] == "prune:pruned50"
-    assert (cluster.options.clusters, cluster.options.preserve_sparsity) == (8, True)
-    qat = plan.calls["quantize:pruned50-clustered8-int8qat"]
-    assert (qat.options.sparsity, qat.options.clusters) == (0.5, 8)
-
-
-def test_the_same_config_has_the_same_keys(default):
-    assert keys(build(RunConfig(), AROUND)) == keys(default)
-
-
-def test_editing_a_stage_s_options_changes_that_stage_and_what_follows_alone(default):
-    changed = changed_calls(default, build(from_mapping({"prune": {"epochs": 3}}), AROUND))
-    assert "prune:pruned75" in changed
-    assert {"train", "baseline", "convert:int8", "evaluate:int8", "quantize:int8qat"} & changed == set()
-    assert {"convert:pruned75-int8", "evaluate:pruned75-int8", "benchmark", "check", "report"} <= changed
-
-
-def test_another_choice_re_runs_check_and_report_alone(default):
-    assert changed_calls(default, build(from_mapping({"check": {"choice": "fastest"}}), AROUND)) == {"check", "report"}
-
-
-def test_another_seed_changes_everything_from_the_split_on(default):
-    after = build(from_mapping({"seed": 2}), AROUND)
-    assert changed_calls(default, after) == set(after.calls)
-
-
-def test_installing_an_engine_evaluates_and_benchmarks_again(default):
-    more = Surroundings({**AROUND.engine_versions, "tflm": "0.dev1"}, "host-1")
-    changed = changed_calls(default, build(RunConfig(), more))
-    assert {"evaluate:int8", "benchmark", "check", "report"} <= changed
-    assert {"train", "convert:int8"} & changed == set()
-
-
-def test_another_host_measures_latency_again_and_nothing_else(default):
-    elsewhere = Surroundings(AROUND.engine_versions, "host-2")
-    assert changed_calls(default, build(RunConfig(), elsewhere)) == {"benchmark", "check", "report"}
-
-
-def test_another_library_version_changes_the_calls_that_it_shapes(default, monkeypatch):
-    real = plans.installed_version
-    monkeypatch.setattr(plans, "installed_version", lambda name: "9.9" if name == "litert-quantizer" else real(name))
-    changed = changed_calls(default, build(RunConfig(), AROUND))
-    assert "convert:int8" in changed
-    assert {"train", "prune:pruned75"} & changed == set()
-
-
-def test_two_variants_with_options_of_their_own_get_labels_of_their_own():
-    config = from_mapping({"variants": ["pruned75-int8", {"name": "pruned75-float32", "prune": {"epochs": 2}}]})
-    plan = build(config, AROUND)
-    assert plan.of_stage("prune") == ["prune:pruned75", "prune:pruned75(pruned75-float32)"]
-    assert plan.calls["convert:pruned75-float32(pruned75-float32)"].inputs["source"] == \
-        "prune:pruned75(pruned75-float32)"
-
-
 def test_a_variant_left_out_takes_its_calls_with_it(default):
     plan = build(RunConfig(), AROUND, without={"clustered16-int8"})
     assert "prune:clustered16" not in plan.calls
@@ -118,16 +41,6 @@ def test_a_variant_left_out_takes_its_calls_with_it(default):
 def test_without_any_variant_left_nothing_over_all_is_planned():
     plan = build(RunConfig().only(["int8"]), AROUND, without={"int8"})
     assert set(plan.calls) == {"prepare", "model", "examine", "train", "baseline"}
-
-
-def test_only_keeps_what_a_stage_needs(default):
-    kept = default.only(default.of_stage("prune"))
-    assert set(kept.calls) == {"prepare", "model", "train", "prune:pruned75", "prune:clustered16"}
-
-
-def test_a_seed_or_profile_in_the_options_is_a_record_again_not_a_mapping(default):
-    assert default.calls["check"].options.profiles[0].name == "cpu"
-    assert default.calls["prepare"].options.source.kind == "digits"
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from device_profiles.errors import StoreError
+from pipeline.calls import Plan
 from pipeline.config import RunConfig
-from pipeline.plan import Plan
 from pipeline.run_folder import RunFolder, git_state, open_folder
 from pipeline.runner import Outcome
 from pipeline.store import Store

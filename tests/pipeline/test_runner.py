@@ -7,7 +7,7 @@ import time
 import pytest
 
 from device_profiles.errors import StageError, StoreError
-from pipeline.plan import Plan
+from pipeline.calls import Plan
 from pipeline.runner import Runner, failures
 from pipeline.store import Store
 from tests.pipeline.fakes import Flow, Listener, call, two_variants

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from pipeline.calls import Surroundings
 from pipeline.config import RunConfig, from_mapping
-from pipeline.plan import Surroundings, build
+from pipeline.plan import build
 from pipeline.run_folder import call_record
 from pipeline.status import statuses
 from pipeline.store import Store
@@ -50,7 +51,7 @@ def test_a_changed_option_is_named_with_old_and_new_and_what_follows_points_at_i
 
 
 def test_a_library_that_changed_is_named(tmp_path, monkeypatch):
-    from pipeline import plan as plans
+    from pipeline import calls as plans
 
     before = plan_of()
     kept(Store(tmp_path), before)
