@@ -67,35 +67,3 @@ def build_model(name: str, input_shape: tuple[int, ...], classes: int, output: O
     builder = BUILDERS[name]
     # a builder that knows two arguments alone is good for all that ends in a softmax
     return builder(input_shape, classes) if output == "softmax" else builder(input_shape, classes, output)
-
-
-def check_output(model: Any, classes: int) -> None:
-    """Refuse a model whose output does not fit the labels.
-
-    Args:
-        model: a `tf_keras.Model`.
-        classes: how many labels the data has.
-
-    Raises:
-        ModelError: more than one output, or another number of outputs than classes.
-    """
-    shape = model.output_shape
-    if isinstance(shape, list) or tuple(shape) != (None, classes):
-        raise ModelError(f"the model's output has the shape {shape}; the data has {classes} classes",
-                         f"one output of shape (None, {classes})", "change the last layer, or the data")
-
-
-def check_input(model: Any, input_shape: tuple[int, ...]) -> None:
-    """Refuse a model that takes samples of another shape.
-
-    Args:
-        model: a `tf_keras.Model`.
-        input_shape: of one sample, without the batch axis.
-
-    Raises:
-        ModelError: more than one input, or another shape.
-    """
-    shape = model.input_shape
-    if isinstance(shape, list) or tuple(shape) != (None, *input_shape):
-        raise ModelError(f"the model takes inputs of shape {shape}; the samples have the shape {tuple(input_shape)}",
-                         f"one input of shape {(None, *input_shape)}", "change the first layer, or the data")

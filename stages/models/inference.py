@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device_profiles.errors import ModelError
-from stages.tasks.matching import match, model_inputs, model_outputs, shapes_text, structured
+from stages.models.arrays import as_mapping, given_inputs
+from stages.tasks.matching import model_outputs, structured
 
 BATCH = 256
 BATCH_BYTES = 32 << 20
@@ -32,7 +32,7 @@ class Predictor:
             model: a `tf_keras.Model`, functional or sequential.
             outputs: for a model with several outputs, the order of the fields; none: the model's own.
         """
-        self._inputs = model_inputs(model)
+        self._model = model
         self._outputs = model_outputs(model)
         self._order = tuple(outputs) or tuple(self._outputs)
         self._forward = _compiled(model)
@@ -46,19 +46,11 @@ class Predictor:
         """Outputs of consecutive samples, a batch at a time."""
         row_bytes = int(x.dtype.itemsize * np.prod(x.shape[1:], dtype=np.int64))
         size = max(1, min(BATCH, BATCH_BYTES // max(1, row_bytes)))
+        inputs = given_inputs(self._model, x.dtype)
         for start in range(0, len(x), size):
-            yield self._packed([part.numpy() for part in self._forward(*self._given(x[start:start + size]))])
-
-    def _given(self, x: Array) -> list[Array]:
-        """The batch's arrays in the order of the model's inputs."""
-        if x.dtype.names is None:
-            return [x]
-        fields = {name: x.dtype[name].shape for name in x.dtype.names}
-        pairs = match(self._inputs, fields)
-        if pairs is None:
-            raise ModelError(f"the samples have the parts {shapes_text(fields)}", shapes_text(self._inputs),
-                             "name the data's inputs as the model's")
-        return [np.ascontiguousarray(x[pairs[name]]) for name in self._inputs]
+            given = inputs(as_mapping(x[start:start + size]))
+            parts = self._forward(*(given if isinstance(given, list) else [given]))
+            yield self._packed([part.numpy() for part in parts])
 
     def _packed(self, parts: Sequence[Array]) -> Array:
         """The model's outputs as one array."""

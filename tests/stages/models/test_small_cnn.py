@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
 from device_profiles.errors import ModelError
-from stages.models import BUILDERS, MODEL_NAMES, build_model, check_input, check_output, model_name
+from stages.models import BUILDERS, MODEL_NAMES, build_model, model_name
 from stages.models.blocks import Output
 
 
@@ -85,20 +84,3 @@ def test_weights_for_a_model_that_has_none_are_refused() -> None:
 def test_a_builder_of_two_arguments_is_good_for_a_softmax(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(BUILDERS, "small_cnn", lambda shape, classes: (shape, classes))
     assert build_model("small_cnn", (8, 8, 1), 4) == ((8, 8, 1), 4)
-
-
-def test_shapes_are_checked_against_the_data(tiny_keras: Any) -> None:
-    check_input(tiny_keras, (6, 6, 2))
-    check_output(tiny_keras, 3)
-    with pytest.raises(ModelError, match=r"takes inputs of shape \(None, 6, 6, 2\)"):
-        check_input(tiny_keras, (6, 6, 1))
-    with pytest.raises(ModelError, match="the data has 4 classes"):
-        check_output(tiny_keras, 4)
-
-
-def test_a_model_of_two_outputs_is_refused(tiny_keras: Any) -> None:
-    import tf_keras as keras
-
-    two = keras.Model(tiny_keras.input, [tiny_keras.output, tiny_keras.output])
-    with pytest.raises(ModelError, match="output has the shape"):
-        check_output(two, 3)
