@@ -40,6 +40,7 @@ from stages.records.evaluation import (
 from stages.records.models import (
     CalibrationReport,
     ConvertResult,
+    DistilResult,
     History,
     InputRange,
     ModelResult,
@@ -50,10 +51,10 @@ from stages.records.models import (
 
 __all__ = [
     "Agreement", "BaselineResult", "BenchmarkResult", "Calibration", "CalibrationReport", "CheckResult",
-    "ConvertResult", "Corrupted", "EngineBenchmark", "EngineEvaluation", "EngineStatus", "EvaluateResult",
-    "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes", "InputRange", "LabelErrors", "LimitVerdict",
-    "McNemar", "Member", "Metrics", "ModelResult", "NearDuplicates", "NearPair", "Normalization", "OperatorTime",
-    "PairedCounts", "PrepareResult", "ProfileCheck", "PruneResult", "QuantizeResult", "Safety", "Sample",
-    "SkippedSample", "SplitReport", "StageResult", "SuspectedLabel", "TensorSpec", "TrainResult", "VariantCheck",
-    "Verdict", "Worst",
+    "ConvertResult", "Corrupted", "DistilResult", "EngineBenchmark", "EngineEvaluation", "EngineStatus",
+    "EvaluateResult", "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes", "InputRange", "LabelErrors",
+    "LimitVerdict", "McNemar", "Member", "Metrics", "ModelResult", "NearDuplicates", "NearPair", "Normalization",
+    "OperatorTime", "PairedCounts", "PrepareResult", "ProfileCheck", "PruneResult", "QuantizeResult", "Safety",
+    "Sample", "SkippedSample", "SplitReport", "StageResult", "SuspectedLabel", "TensorSpec", "TrainResult",
+    "VariantCheck", "Verdict", "Worst",
 ]

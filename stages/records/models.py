@@ -59,6 +59,24 @@ class TrainResult(StageResult):
     parameters: int
 
 
+class DistilResult(StageResult):
+    """A student that a teacher trained: curves, sizes, and how good the teacher is.
+
+    Attributes:
+        history: of the student; `loss` holds the teacher's part, the validation loss is the task's own.
+        parameters: of the student.
+        teacher_parameters: of the teacher.
+        teacher_loss: on the validation split, the task's own.
+        teacher_score: on the validation split; NaN where it is not defined there.
+    """
+
+    history: History
+    parameters: int
+    teacher_parameters: int
+    teacher_loss: float
+    teacher_score: float
+
+
 class PruneResult(StageResult):
     """A pruned or clustered model, with what was verified on its weights after the wrappers were stripped.
 
