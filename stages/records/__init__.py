@@ -8,6 +8,7 @@ from __future__ import annotations
 from stages.records.base import EngineStatus, StageResult, Verdict
 from stages.records.benchmark import BenchmarkResult, EngineBenchmark, Host, OperatorTime
 from stages.records.check import CheckResult, LimitVerdict, ProfileCheck, VariantCheck
+from stages.records.compression import BeforeAfter, SlimLatency, SlimResult, SlimRound
 from stages.records.data import (
     ExamineResult,
     GroupSizes,
@@ -50,11 +51,11 @@ from stages.records.models import (
 )
 
 __all__ = [
-    "Agreement", "BaselineResult", "BenchmarkResult", "Calibration", "CalibrationReport", "CheckResult",
-    "ConvertResult", "Corrupted", "DistilResult", "EngineBenchmark", "EngineEvaluation", "EngineStatus",
-    "EvaluateResult", "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes", "InputRange", "LabelErrors",
-    "LimitVerdict", "McNemar", "Member", "Metrics", "ModelResult", "NearDuplicates", "NearPair", "Normalization",
-    "OperatorTime", "PairedCounts", "PrepareResult", "ProfileCheck", "PruneResult", "QuantizeResult", "Safety",
-    "Sample", "SkippedSample", "SplitReport", "StageResult", "SuspectedLabel", "TensorSpec", "TrainResult",
-    "VariantCheck", "Verdict", "Worst",
+    "Agreement", "BaselineResult", "BeforeAfter", "BenchmarkResult", "Calibration", "CalibrationReport",
+    "CheckResult", "ConvertResult", "Corrupted", "DistilResult", "EngineBenchmark", "EngineEvaluation",
+    "EngineStatus", "EvaluateResult", "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes",
+    "InputRange", "LabelErrors", "LimitVerdict", "McNemar", "Member", "Metrics", "ModelResult", "NearDuplicates",
+    "NearPair", "Normalization", "OperatorTime", "PairedCounts", "PrepareResult", "ProfileCheck", "PruneResult",
+    "QuantizeResult", "Safety", "Sample", "SkippedSample", "SlimLatency", "SlimResult", "SlimRound", "SplitReport",
+    "StageResult", "SuspectedLabel", "TensorSpec", "TrainResult", "VariantCheck", "Verdict", "Worst",
 ]

@@ -1,0 +1,83 @@
+"""What is known of a model that was made smaller by structure: channels removed."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from device_profiles.records import Record
+from stages.records.base import StageResult
+from stages.records.models import History
+
+SlimBudget = Literal["macs", "parameters", "latency"]
+
+
+class BeforeAfter(Record):
+    """A number of the model as it came, and of the slimmed one."""
+
+    before: int
+    after: int
+
+
+class SlimLatency(Record):
+    """Milliseconds of one inference on a profile, of the model as it came and of the slimmed one.
+
+    Attributes:
+        profile: the device profile's name.
+        number_format: what both were converted to.
+        provenance: "predicted" by the profile, or "measured" on this host, in turns.
+    """
+
+    profile: str
+    number_format: str
+    provenance: Literal["predicted", "measured"]
+    before_ms: float
+    after_ms: float
+
+
+class SlimRound(Record):
+    """One round of removal and the fine-tuning after it.
+
+    Attributes:
+        removed_share: of the budget's cost, after this round, 0 to 1.
+        proof: see `SlimResult.proof`.
+    """
+
+    removed_share: float
+    proof: float
+    history: History
+
+
+class SlimResult(StageResult):
+    """A model without some of its channels.
+
+    Attributes:
+        history: of the last fine-tuning.
+        rounds: each round of removal, the last one included.
+        channels: by layer that makes channels, in the model's order.
+        macs: multiply-accumulates of one inference, as the workload of the tflite model counts them.
+        parameters: as Keras counts them.
+        budget: what the share was of.
+        asked_share, removed_share: of the budget's cost that was to go, and that went, 0 to 1.
+        latency: for that budget alone.
+        importance: how channels were compared: "taylor", "magnitude" or "bn".
+        protected: by layer, why some of its channels had to stay.
+        proof: largest difference of an output between the model with its removed channels set to zero and the model
+            without them, over the larger of 1 and the output's scale; the largest of all rounds.
+        proof_samples: training samples that it was found on.
+    """
+
+    history: History
+    rounds: tuple[SlimRound, ...]
+    channels: dict[str, BeforeAfter]
+    macs: BeforeAfter
+    parameters: BeforeAfter
+    budget: SlimBudget
+    asked_share: float
+    removed_share: float
+    latency: SlimLatency | None = None
+    importance: str
+    protected: dict[str, str] = Field(default_factory=dict)
+    proof: float
+    proof_samples: int
