@@ -45,17 +45,20 @@ from stages.records.models import (
     History,
     InputRange,
     ModelResult,
+    PackResult,
     PruneResult,
     QuantizeResult,
     TrainResult,
 )
+from stages.records.packing import PackedTensor, Packing
 
 __all__ = [
     "Agreement", "BaselineResult", "BeforeAfter", "BenchmarkResult", "Calibration", "CalibrationReport",
     "CheckResult", "ConvertResult", "Corrupted", "DistilResult", "EngineBenchmark", "EngineEvaluation",
-    "EngineStatus", "EvaluateResult", "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes",
-    "InputRange", "LabelErrors", "LimitVerdict", "McNemar", "Member", "Metrics", "ModelResult", "NearDuplicates",
-    "NearPair", "Normalization", "OperatorTime", "PairedCounts", "PrepareResult", "ProfileCheck", "PruneResult",
-    "QuantizeResult", "Safety", "Sample", "SkippedSample", "SlimLatency", "SlimResult", "SlimRound", "SplitReport",
-    "StageResult", "SuspectedLabel", "TensorSpec", "TrainResult", "VariantCheck", "Verdict", "Worst",
+    "EngineStatus", "EvaluateResult", "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes", "InputRange",
+    "LabelErrors", "LimitVerdict", "McNemar", "Member", "Metrics", "ModelResult", "NearDuplicates", "NearPair",
+    "Normalization", "OperatorTime", "PackResult", "PackedTensor", "Packing", "PairedCounts", "PrepareResult",
+    "ProfileCheck", "PruneResult", "QuantizeResult", "Safety", "Sample", "SkippedSample", "SlimLatency", "SlimResult",
+    "SlimRound", "SplitReport", "StageResult", "SuspectedLabel", "TensorSpec", "TrainResult", "VariantCheck",
+    "Verdict", "Worst",
 ]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from device_profiles.records import Record
 from stages.records.base import StageResult
+from stages.records.packing import Packing
 
 
 class History(Record):
@@ -178,6 +179,7 @@ class ConvertResult(StageResult):
         folded: whether the preprocessing is inside: the device gives stored values as they are. Else it gives
             `(stored - offset) / scale` as `preprocessing.json` has it, quantized where the input is an integer type.
         folded_by: how, by input name: "quantization" (the input's scale and zero point) or "operators".
+        packing: where its weights are in a code: what that made of it.
     """
 
     format: str
@@ -190,3 +192,10 @@ class ConvertResult(StageResult):
     input_shapes: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     folded: bool = False
     folded_by: dict[str, str] = Field(default_factory=dict)
+    packing: Packing | None = None
+
+
+class PackResult(ConvertResult):
+    """A tflite model whose weights are in codes that TFLM decodes."""
+
+    packing: Packing
