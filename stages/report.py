@@ -17,12 +17,14 @@ from stages.records import (
     BenchmarkResult,
     CheckResult,
     ConvertResult,
+    DistilResult,
     EvaluateResult,
     ExamineResult,
     ModelResult,
     PrepareResult,
     PruneResult,
     QuantizeResult,
+    SlimResult,
     StageResult,
     TrainResult,
 )
@@ -82,7 +84,8 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
 
     Args:
         data: the artifact of `prepare`.
-        trainings: by label, artifacts of `train`, `prune` and `quantize`; those that trained nothing are passed over.
+        trainings: by label, artifacts of `train`, `distil`, `slim`, `prune` and `quantize`; those that trained nothing
+            are passed over.
         tflites: by variant, in the order in which the report names them.
         evaluations: by variant.
         baseline: the artifact of `baseline`.
@@ -115,12 +118,12 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
                         winners=winners, files=files)
 
 
-class TrainingOutcome(RootModel[TrainResult | PruneResult | QuantizeResult]):
+class TrainingOutcome(RootModel[TrainResult | DistilResult | SlimResult | PruneResult | QuantizeResult]):
     """The result of a training stage: each refuses the others' keys, so only one can fit."""
 
 
 def _training(folder: Path) -> Training:
-    """The result of `train`, `prune` or `quantize`."""
+    """The result of `train`, `distil`, `slim`, `prune` or `quantize`."""
     return read_result(folder, TrainingOutcome).root
 
 

@@ -8,12 +8,13 @@ from typing import Any
 
 from device_profiles.records import Figure, Record
 from stages.records import (
+    DistilResult,
     EngineBenchmark,
     EngineEvaluation,
     Metrics,
     PruneResult,
     QuantizeResult,
-    TrainResult,
+    SlimResult,
 )
 from stages.reporting.pareto import all_fronts
 from stages.reporting.record import (
@@ -127,16 +128,17 @@ def _training(label: str, result: Training) -> TrainingReport | None:
         return None
     curves = {name: tuple(finite(value) for value in getattr(history, name))
               for name in ("loss", "score", "validation_loss", "validation_score")}
-    shared = [] if isinstance(result, TrainResult) else list(result.shared_values.values())
     return TrainingReport(
         label=label, summary=result.summary, score_name=history.score_name,
-        best_epoch=history.best_epoch + 1, stopped_early=history.stopped_early,
-        sparsity=None if isinstance(result, TrainResult) else result.sparsity,
-        shared_values=max(shared, default=None), left_alone=_left_alone(result), **curves)
+        best_epoch=history.best_epoch + 1, stopped_early=history.stopped_early, **_verified(result), **curves)
 
 
-def _left_alone(result: Training) -> dict[str, str]:
-    """Layers that the technique passed over, with the reason."""
-    if isinstance(result, PruneResult):
-        return result.skipped_layers
-    return result.not_quantized if isinstance(result, QuantizeResult) else {}
+def _verified(result: Training) -> dict[str, Any]:
+    """What was counted on the finished model, by field of the report."""
+    if isinstance(result, PruneResult | QuantizeResult):
+        left_alone = result.skipped_layers if isinstance(result, PruneResult) else result.not_quantized
+        return {"sparsity": result.sparsity, "shared_values": max(result.shared_values.values(), default=None),
+                "left_alone": left_alone}
+    if isinstance(result, SlimResult):
+        return {"channels": result.channels, "macs": result.macs, "left_alone": result.protected}
+    return {"teacher_score": finite(result.teacher_score)} if isinstance(result, DistilResult) else {}

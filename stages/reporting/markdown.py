@@ -38,8 +38,8 @@ def markdown_report(report: Report, pictures: Mapping[str, str]) -> str:
         report: the record.
         pictures: by cost, the file name of the Pareto plot.
     """
-    parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _engines, _outputs, _verdicts,
-             _open_limits, _model, _data, _suspects, _study, _foot)
+    parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _engines, _outputs, _trainings,
+             _verdicts, _open_limits, _model, _data, _suspects, _study, _foot)
     return "\n".join(line for part in parts for line in part(report))
 
 
@@ -158,6 +158,16 @@ def _outputs(report: Report) -> Iterator[str]:
         yield "## Outputs"
         yield ""
         yield from table(["variant", "engine", "output", "task", "figures"], rows)
+
+
+def _trainings(report: Report) -> Iterator[str]:
+    """Every training in a line."""
+    if report.trainings:
+        yield "## Trainings"
+        yield ""
+        yield from table(["training", "epoch kept", "what came of it", "layers left alone"], (
+            [escape(label), f"{one.best_epoch} of {len(one.loss)}", escape(one.summary),
+             escape(", ".join(one.left_alone))] for label, one in report.trainings.items()))
 
 
 def _verdicts(report: Report) -> Iterator[str]:

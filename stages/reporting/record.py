@@ -17,6 +17,7 @@ from device_profiles.records import Figure, Provenance, Record
 from stages.calibrating.record import CalibrationStudy
 from stages.records import (
     Agreement,
+    BeforeAfter,
     EngineBenchmark,
     EngineStatus,
     ExamineResult,
@@ -144,7 +145,10 @@ class TrainingReport(Record):
         best_epoch: the epoch whose weights were kept, counted from 1.
         sparsity: share of zeros in the pruned kernels, counted on the finished weights, 0 to 1; null if not pruned.
         shared_values: most distinct values in a clustered kernel, counted; null if not clustered.
-        left_alone: layers that were not pruned or quantized, with the reason.
+        channels: by layer, how many it makes before and after channels were removed; empty if none were.
+        macs: multiply-accumulates of one inference before and after; null if no channels were removed.
+        teacher_score: of the teacher on the validation split; null without one, or where it is not defined.
+        left_alone: layers that were not slimmed, pruned or quantized, with the reason.
     """
 
     label: str
@@ -158,6 +162,9 @@ class TrainingReport(Record):
     stopped_early: bool
     sparsity: float | None = None
     shared_values: int | None = None
+    channels: dict[str, BeforeAfter] = Field(default_factory=dict)
+    macs: BeforeAfter | None = None
+    teacher_score: float | None = None
     left_alone: dict[str, str] = Field(default_factory=dict)
 
 

@@ -9,16 +9,18 @@ from stages.records import (
     BenchmarkResult,
     CheckResult,
     ConvertResult,
+    DistilResult,
     EvaluateResult,
     ExamineResult,
     ModelResult,
     PrepareResult,
     PruneResult,
     QuantizeResult,
+    SlimResult,
     TrainResult,
 )
 
-Training = TrainResult | PruneResult | QuantizeResult
+Training = TrainResult | DistilResult | SlimResult | PruneResult | QuantizeResult
 
 
 class Sources(Record):

@@ -50,7 +50,7 @@ def variant_styles(names: Sequence[str]) -> dict[str, Style]:
     seen: dict[str, int] = {}
     styles = {}
     for name in names:
-        number_format = name.rpartition("-")[2]
+        number_format = name.removesuffix("-packed").rpartition("-")[2]
         count = seen.setdefault(number_format, 0)
         seen[number_format] += 1
         symbol, marker, polygon = _SYMBOLS[count % len(_SYMBOLS)]

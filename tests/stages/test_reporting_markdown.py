@@ -19,8 +19,9 @@ def text() -> str:
 
 
 def test_winners_come_first_then_pictures_then_the_other_tables(text: str) -> None:
-    places = [text.index(part) for part in ("## Winners", "score_bytes.png", "score_latency.png", "## Files",
-                                            "## litert", "## Verdicts", "## Data", "## Host and versions")]
+    parts = ("## Winners", "score_bytes.png", "score_latency.png", "## Files", "## litert", "## Trainings",
+             "## Verdicts", "## Data", "## Host and versions")
+    places = [text.index(part) for part in parts]
     assert places == sorted(places)
 
 

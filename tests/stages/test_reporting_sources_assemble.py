@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from stages.records import BenchmarkResult
+from stages.records import BeforeAfter, BenchmarkResult, DistilResult, SlimResult
 from stages.reporting.assemble import build_report
 from stages.reporting.sources import Sources
-from tests.stages.sample_run import figure, heading, sources
+from tests.stages.sample_run import figure, heading, history, sources
 
 
 def test_variants_keep_the_order_of_the_run_and_carry_what_each_stage_found() -> None:
@@ -66,6 +66,23 @@ def test_what_was_verified_after_training_is_told() -> None:
     assert (trainings["pruned75"].sparsity, trainings["pruned75"].left_alone) == (0.75, {"dense": "the last"})
     assert trainings["clustered16"].shared_values == 16
     assert trainings["float32"].sparsity is None
+
+
+def test_channels_and_macs_of_a_slimmed_model_and_a_teacher_s_score_are_told() -> None:
+    slim = SlimResult(
+        summary="slimmed", history=history(2, 0.5), rounds=(), channels={"conv": BeforeAfter(before=16, after=8)},
+        macs=BeforeAfter(before=1000, after=600), parameters=BeforeAfter(before=90, after=50), budget="macs",
+        asked_share=0.4, removed_share=0.4, importance="taylor", protected={"dense": "the output"}, proof=2e-7,
+        proof_samples=16)
+    taught = DistilResult(summary="taught", history=history(2, 0.5), parameters=90, teacher_parameters=900,
+                          teacher_loss=0.1, teacher_score=math.nan)
+    found = sources().model_copy(update={"trainings": {"slim40": slim, "distilled": taught}})
+    trainings = build_report(found, heading()).trainings
+    assert (trainings["slim40"].macs, trainings["slim40"].left_alone) == (
+        BeforeAfter(before=1000, after=600), {"dense": "the output"})
+    assert trainings["slim40"].channels == {"conv": BeforeAfter(before=16, after=8)}
+    assert trainings["distilled"].teacher_score is None
+    assert Sources.model_validate_json(found.model_dump_json()).trainings["slim40"] == slim
 
 
 def test_sources_read_back_from_their_json() -> None:
