@@ -28,7 +28,6 @@ from stages.models.quiet import native_errors_to
 from stages.recipes import rules_for
 from stages.tasks import TaskSettings, make_task, read_truth
 from stages.tasks.settings import score_text
-from stages.variants import CALIBRATED_FORMATS
 
 NAME = "calibrate"
 VERSION = 1
@@ -38,7 +37,7 @@ LIBRARIES = ("litert-quantizer", "ai-edge-litert", "numpy", "matplotlib")
 class Settings(Record):
     """What a user may set for a calibration study."""
 
-    format: Literal["int8", "int16x8"] = Field(default="int8", description=", ".join(CALIBRATED_FORMATS))
+    format: Literal["int8", "int16x8"] = Field(default="int8", description="int8, int16x8")
     sizes: tuple[int, ...] = Field(
         default=(1, 2, 5, 10, 20, 50, 100, 200, 500), min_length=2,
         description="numbers of calibration samples; all that there are stands for those that are larger")

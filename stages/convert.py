@@ -28,7 +28,7 @@ from stages.models.files import MODEL_FILE
 from stages.models.float_operators import float_warning
 from stages.models.quiet import native_errors_to
 from stages.quantize import CALIBRATION_FILE, RECIPE_FILE
-from stages.recipes import Rules, rules_for
+from stages.recipes import Rules, WeightRecipe, rules_for
 from stages.records import ConvertResult, Normalization
 from stages.variants import CALIBRATED_FORMATS, FORMATS, QAT_FORMATS
 
@@ -43,6 +43,8 @@ SOURCE: dict[str, Literal["keras", "tflite"]] = {
     "int8": "tflite",
     "int8qat": "keras",
     "int16x8": "tflite",
+    "int4": "tflite",
+    "mixed": "tflite",
 }
 """What a format is made from where there is a Keras model: its artifact, or the float32 tflite model made from it.
 
@@ -129,24 +131,24 @@ def _from_tflite(source: Path, recipe: Path | None, preprocessing: Preprocessing
     steps = interface.operators_in_front(inputs, options.format)
     content, tool = scaled_in_front(plain, steps), "as given"
     if options.format != "float32":
-        rules, samples = _read_recipe(recipe, options.format)
+        rules, weights, samples = _read_recipe(recipe, options.format)
         with native_errors_to(log):
             try:
-                content = _quantized(content, rules, _as_fed(samples, inputs, set(steps)), inputs)
+                content = _quantized(content, rules, weights, _as_fed(samples, inputs, set(steps)), inputs)
             except FAULTS as error:
                 raise refusal(options.format, error, log) from error
         tool = f"litert-quantizer {version('litert-quantizer')}"
     return plain, interface.change_surface(content, inputs, options.format, options.output_type), inputs, tool, ()
 
 
-def _quantized(content: bytes, rules: Rules, samples: Array, inputs: list[Input]) -> bytes:
+def _quantized(content: bytes, rules: Rules, weights: WeightRecipe | None, samples: Array,
+               inputs: list[Input]) -> bytes:
     """The tflite model in a post-training format."""
-    work = PostTraining(content, rules)
-    if not work.needs_calibration:
-        return work.quantize(None)
-    ranges = work.calibrate(samples)
-    interface.fix_ranges(ranges, content, inputs)
-    return work.quantize(ranges)
+    work = PostTraining(content, rules, weights)
+    ranges = work.calibrate(samples) if work.needs_calibration else None
+    if ranges is not None:
+        interface.fix_ranges(ranges, content, inputs)
+    return work.quantize(ranges, work.fit(samples))
 
 
 def _as_fed(samples: Array, inputs: list[Input], scaled: set[int]) -> Array:
@@ -193,20 +195,25 @@ def _preprocessing(source: Path, options: Options) -> Preprocessing | None:
     return read_preprocessing(source) if options.fold_preprocessing else None
 
 
-def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, Array]:
-    """Rules and calibration samples (samples, *shape), structured for several inputs, of a quantize artifact."""
+def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, WeightRecipe | None, Array]:
+    """Of a quantize artifact: rules, what is asked of the weights, and calibration samples.
+
+    The samples are (samples, *shape), structured for several inputs.
+    """
     if recipe is None and number_format == "float16":
-        return rules_for(number_format), np.empty(0, np.float32)
+        return rules_for(number_format), None, np.empty(0, np.float32)
     if recipe is None:
         raise StageError(f"the format {number_format} needs a recipe", "a quantize artifact", "litesmith quantize")
     samples = np.empty(0, np.float32)
     try:
         found = json.loads((recipe / RECIPE_FILE).read_text("utf-8"))
         name, rules = str(found["format"]), list(found["rules"])
-        if name == number_format and number_format in CALIBRATED_FORMATS:
+        weights = WeightRecipe.model_validate(found["weights"]) if "weights" in found else None
+        needed = number_format in CALIBRATED_FORMATS or (weights is not None and weights.needs_samples)
+        if name == number_format and needed:
             samples = np.load(recipe / CALIBRATION_FILE, allow_pickle=False)
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise StoreError(f"{recipe} holds no whole recipe: {error}", "", "litesmith quantize") from error
     if name != number_format:
         raise StageError(f"the recipe in {recipe} is for {name}", number_format, "litesmith quantize")
-    return rules, samples
+    return rules, weights, samples

@@ -23,10 +23,10 @@ FORMATS: dict[str, str] = {
     "int8": "8-bit weights and activations, ranges from a calibration set (post-training)",
     "int8qat": "8-bit weights and activations, ranges learnt in training (quantization-aware)",
     "int16x8": "8-bit weights and 16-bit activations (post-training)",
+    "int4": "4-bit weights and 8-bit activations (post-training)",
+    "mixed": "a format per layer, chosen by measured sensitivity",
 }
 RESERVED: dict[str, str] = {
-    "int4": "4-bit weights",
-    "mixed": "a format per layer, chosen by measured sensitivity",
     "distilled": "",
     "slim": "",
     "pruned2of4": "",
@@ -34,7 +34,7 @@ RESERVED: dict[str, str] = {
 }
 """Formats and tokens that the grammar knows and nothing here builds yet."""
 QAT_FORMATS = ("int8qat",)
-CALIBRATED_FORMATS = ("int8", "int16x8")
+CALIBRATED_FORMATS = ("int8", "int16x8", "int4", "mixed")
 UNPACKED_FORMATS = ("float32", "float16", "dynamic")
 """Formats whose weights the microcontroller's DECODE operator does not unpack, or whose operators it does not run."""
 

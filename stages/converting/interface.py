@@ -24,7 +24,7 @@ from stages.records import Normalization, TensorSpec
 Fold = Literal["", "quantization", "operators"]
 Wish = Literal["auto", "float32", "int8", "uint8"]
 
-INTEGER_FORMATS = ("int8", "int8qat")
+INTEGER_FORMATS = ("int8", "int8qat", "int4")
 SCALED_IN_FLOAT = ("int8qat", "int16x8")
 """Formats whose MUL and ADD stay in float32, before a QUANTIZE: a QAT model is quantized already when it is converted,
 and litert's 16-bit ADD takes scales that are powers of two alone."""

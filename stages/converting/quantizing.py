@@ -3,23 +3,28 @@
 litert-quantizer 0.11 lets its ranges follow the samples as `range = 0.95 range + 0.05 sample_range`, which ends near
 the mean of the samples' extremes and cuts off the rest (docs/formats.md has what that costs). Here the ranges are the
 extremes over all samples. One thread: they must not depend on how many cores this host has.
+
+Where a `WeightRecipe` asks for it, the integers of the weights and the biases are our own (`reconstruction`); they take
+the place of litert-quantizer's in the model that it has made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device_profiles.errors import StageError
+from device_profiles.errors import StageError, near_miss
 from device_profiles.tflite import Graph, Tensor, read_tflite
+from stages.converting.reconstruction import Fitted, Wish, fit_weights
 from stages.converting.rewriting import with_signature
+from stages.converting.weights import Editor, Layer, read_layers
 from stages.datasets.prepared import ONLY_INPUT
 from stages.engines.inputs import match
 from stages.engines.signature import read_names
-from stages.recipes import Rules
+from stages.recipes import Rules, WeightRecipe
 
 Array = NDArray[Any]
 Ranges = dict[str, dict[str, Any]]
@@ -36,15 +41,21 @@ class PostTraining:
     Args:
         content: the float32 tflite model.
         rules: of the format; see `stages.recipes`.
+        weights: how weights become integers; None leaves that to litert-quantizer, to the nearest.
 
     Raises:
-        StageError: the model is quantized already.
+        StageError: the model is quantized already, or the weights' recipe names a layer that it does not have.
         TfliteError: it is no whole tflite model.
     """
 
-    def __init__(self, content: bytes, rules: Rules) -> None:
+    def __init__(self, content: bytes, rules: Rules, weights: WeightRecipe | None = None) -> None:
         self._rules = rules
         self._content = with_signature(content)
+        self._wish: Wish | None = None
+        if weights is not None:
+            layers = read_layers(self._content)
+            self._wish = resolved(weights, layers)
+            self._content = _with_biases(self._content, layers, self._wish)
         self._graph = read_tflite(self._content).graphs[0]
         self._names = read_names(self._content)
         _refuse_quantized(self._graph)
@@ -84,14 +95,34 @@ class PostTraining:
             done = size
             yield {tensor: dict(found) for tensor, found in work.get_model_qsvs().items()}
 
-    def quantize(self, ranges: Ranges | None) -> bytes:
-        """The quantized tflite model."""
+    def fit(self, samples: Array) -> dict[int, Fitted]:
+        """Our own integers for the weights, by layer ordinal; empty where litert-quantizer's are to stay.
+
+        Args:
+            samples: as for `calibrate`; not looked at where the weights alone decide.
+        """
+        if self._wish is None:
+            return {}
+        return fit_weights(self._content, self._wish, lambda: self._batches(samples))
+
+    def quantize(self, ranges: Ranges | None, fitted: Mapping[int, Fitted] | None = None) -> bytes:
+        """The quantized tflite model.
+
+        Args:
+            ranges: of the activations, from `calibrate`; None for formats without.
+            fitted: from `fit`.
+        """
         from litert_quantizer import quantizer
 
         work = quantizer.Quantizer(bytearray(self._content))
         work.load_quantization_recipe(self._rules)
         done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
-        return bytes(done.quantized_model)
+        if not fitted:
+            return bytes(done.quantized_model)
+        editor = Editor(bytes(done.quantized_model))
+        for ordinal, each in fitted.items():
+            editor.set_integers(ordinal, each.weights, each.bias)
+        return editor.content()
 
     def _batches(self, samples: Array) -> Iterator[dict[str, Array]]:
         """Samples by the signature's input names, in the model's own batch where it has a fixed one."""
@@ -104,6 +135,46 @@ class PostTraining:
         for rows in _row_blocks(len(samples), CALIBRATION_BATCH if is_open else inputs[0].shape[0], fill=not is_open):
             yield {name: np.ascontiguousarray(parts[field][rows], each.dtype)
                    for name, field, each in zip(self._names.inputs, fields, inputs, strict=True)}
+
+
+def resolved(recipe: WeightRecipe, layers: Sequence[Layer]) -> Wish:
+    """What a recipe asks of a model's layers.
+
+    Raises:
+        StageError: it names a layer that is not there.
+    """
+    if recipe.layers is None:
+        kept = {_found(name, layers).weight_tensor for name in recipe.keep}
+        bits = {layer.ordinal: 8 if layer.weight_tensor in kept else recipe.bits for layer in layers}
+    else:
+        bits = {_found(name, layers).ordinal: number for name, number in recipe.layers.items()}
+    one = frozenset(layer.ordinal for layer in layers if layer.operator == "FULLY_CONNECTED" and layer.ordinal in bits
+                    and (bits[layer.ordinal] == 4 or recipe.connected_share_scale))
+    return Wish(bits, recipe.algorithm, recipe.bias_correction, one)
+
+
+def _found(name: str, layers: Sequence[Layer]) -> Layer:
+    """A layer by "first", "last", its number and operator, its output's name, or a part of that between semicolons."""
+    if name in ("first", "last") and layers:
+        return layers[0 if name == "first" else -1]
+    for layer in layers:
+        if name in (layer.name, layer.label, f"{layer.index}:{layer.operator}", *layer.name.split(";")):
+            return layer
+    known = [layer.label for layer in layers]
+    hint = near_miss(name, [*known, *(layer.name for layer in layers)])
+    raise StageError(f"the model has no layer '{name}'" + (f"; {hint}" if hint else ""),
+                     f"first, last, {', '.join(known)}", "litesmith inspect lists a tflite model's operators")
+
+
+def _with_biases(content: bytes, layers: Sequence[Layer], wish: Wish) -> bytes:
+    """The model with a bias of zeros in every layer that is to take up a shift and has none."""
+    bare = [layer.ordinal for layer in layers if layer.bias is None and layer.ordinal in wish.bits]
+    if not wish.bias_correction or not bare:
+        return content
+    editor = Editor(content)
+    for ordinal in bare:
+        editor.add_bias(ordinal)
+    return editor.content()
 
 
 def _by_name(samples: Array) -> dict[str, Array]:

@@ -93,6 +93,8 @@ def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArra
             raise StageError(f"quantization-aware training left {100 * sparsity:.1f} % zeros of {100 * wanted:.1f} %",
                              f"at most {100 * MISSED_SHARE:.0f} point lost", "use int8 instead of int8qat")
     if options.clusters is not None:
-        clustered = [name for name, kernel in before.items() if len(np.unique(kernel)) <= options.clusters]
-        shared = clustering.count_shared_values({name: after[name] for name in clustered}, options.clusters)
+        counts = {name: len(np.unique(kernel)) for name, kernel in before.items()}
+        most = max(options.clusters, clustering.MOST_VALUES)
+        clustered = {name: count for name, count in counts.items() if count <= most and count < before[name].size}
+        shared = clustering.count_shared_values({name: after[name] for name in clustered}, clustered)
     return sparsity, shared

@@ -14,14 +14,15 @@ from stages import calibration
 from stages.calibration import Strategy
 from stages.datasets.prepared import Split
 from stages.distillation import Distillation
-from stages.recipes import Rules
+from stages.recipes import Rules, WeightRecipe
 from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings
 from stages.variants import QAT_FORMATS
 
 RECIPE_FILE = "recipe.json"
 CALIBRATION_FILE = "calibration.npy"
-POST_TRAINING = {"float16": "float16", "dynamic": "dynamic", "int8": "static", "int16x8": "static"}
+POST_TRAINING = {"float16": "float16", "dynamic": "dynamic", "int8": "static", "int16x8": "static", "int4": "static",
+                 "mixed": "mixed"}
 """Method by post-training format."""
 
 
@@ -36,6 +37,14 @@ class Settings(FitSettings):
     calibration_samples: int = Field(default=200, ge=1, description="training samples that set activation ranges")
     calibration: Strategy = Field(
         default="balanced", description="which ones: balanced over the classes, random, all, or outliers-dropped")
+    algorithm: Literal["auto", "minmax", "mse", "octav", "gptq"] = Field(
+        default="auto", description="how weights become integers: minmax, mse, octav, gptq; auto: gptq for int4 and "
+                                    "mixed, minmax for the others")
+    bias_correction: Literal["auto"] | bool = Field(
+        default="auto", description="let biases take up the mean shift of each layer's output; auto: for "
+                                    "int4 and mixed")
+    int4_keep: tuple[str, ...] = Field(
+        default=(), description="layers that have 8 bits in int4: first, last, or the name of an operator's output")
 
 
 class Options(Settings):
@@ -64,6 +73,18 @@ class Options(Settings):
             return POST_TRAINING[self.format]
         return ("p" if self.sparsity is not None else "") + ("c" if self.clusters is not None else "") + "qat"
 
+    @property
+    def weights(self) -> WeightRecipe | None:
+        """How weights become integers; None where litert-quantizer's own way is asked for."""
+        low = self.format in ("int4", "mixed")
+        algorithm = ("gptq" if low else "minmax") if self.algorithm == "auto" else self.algorithm
+        corrected = low if self.bias_correction == "auto" else self.bias_correction
+        if self.format == "float16" or (not low and algorithm == "minmax" and not corrected):
+            return None
+        return WeightRecipe(bits=4 if self.format == "int4" else 8, algorithm=algorithm, bias_correction=corrected,
+                            keep=self.int4_keep if self.format == "int4" else (),
+                            connected_share_scale=self.format == "dynamic")
+
 
 def calibration_rows(train: Split, options: Options) -> NDArray[np.int64]:
     """Training samples that set the ranges of the activations."""
@@ -71,7 +92,9 @@ def calibration_rows(train: Split, options: Options) -> NDArray[np.int64]:
                               strategy=options.calibration, x=train.x)
 
 
-def write_recipe(rules: Rules, options: Options, folder: Path) -> None:
+def write_recipe(rules: Rules, options: Options, folder: Path, weights: WeightRecipe | None = None) -> None:
     """What the convert stage is to do, the same bytes for the same options."""
-    recipe = {"format": options.format, "method": options.method, "rules": rules}
+    recipe: dict[str, object] = {"format": options.format, "method": options.method, "rules": rules}
+    if weights is not None:
+        recipe["weights"] = weights.model_dump(mode="json")
     (folder / RECIPE_FILE).write_text(json.dumps(recipe, indent=2, sort_keys=True) + "\n", "utf-8")

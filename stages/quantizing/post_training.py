@@ -18,14 +18,14 @@ from stages.variants import CALIBRATED_FORMATS
 
 def choose_recipe(data: Path, options: Options, context: StageContext) -> QuantizeResult:
     """The calibration set and recipe of a post-training format."""
-    report = None
-    if options.format in CALIBRATED_FORMATS:
+    report, weights = None, options.weights
+    if options.format in CALIBRATED_FORMATS or (weights is not None and weights.needs_samples):
         train = read_split(data, TRAIN)
         rows = calibration_rows(train, options)
         np.save(context.out / CALIBRATION_FILE, train.x[rows])
         report = calibration.describe(train.x, train.y, rows, len(read_preprocessing(data).class_names),
                                       strategy=options.calibration, seed=options.seed)
-    write_recipe(rules_for(options.format), options, context.out)
+    write_recipe(rules_for(options.format), options, context.out, weights)
     return QuantizeResult(summary=f"{options.format}: {_calibration_text(report)}", format=options.format,
                           method=options.method, calibration_samples=report.samples if report else 0,
                           calibration_class_counts=report.class_counts if report else (), calibration=report,

@@ -41,7 +41,6 @@ def test_each_token_is_described():
     ("distilled-int8", "nothing here builds it yet"),
     ("pruned2of4-int8", "nothing here builds it yet"),
     ("int8-packed", "nothing here builds it yet"),
-    ("int4", "nothing here builds it yet"),
     ("prunned75-int8", "did you mean 'prunedNN'"),
     ("itn8", "did you mean 'int8'"),
     ("", "unknown number format"),
