@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from device_profiles.decoding import is_decode
 from device_profiles.operators import VIEWS
 from device_profiles.tflite import Graph, Operator
 
@@ -13,7 +14,7 @@ def activation_peak(graph: Graph) -> int:
 
     A tensor lives from the operator that makes it to the last one that reads it; the graph's inputs from the start, its
     outputs to the end. A view shares its input's memory. What is made of constants alone (unpacked weights) is a
-    constant as well.
+    constant as well, but for what TFLM's DECODE unpacks: it does so at each inference, into the arena.
     """
     owner = {op.outputs[0]: op.inputs[0] for op in graph.operators if op.name in VIEWS and op.inputs and op.outputs}
     constants = _constants(graph)
@@ -44,7 +45,7 @@ def _constants(graph: Graph) -> set[int]:
     """Tensors that the file holds, and those that operators make of them alone."""
     found = {tensor.index for tensor in graph.tensors if tensor.is_constant}
     for operator in graph.operators:
-        if _reads_only(operator, found):
+        if _reads_only(operator, found) and not is_decode(operator):
             found.update(operator.outputs)
     return found
 

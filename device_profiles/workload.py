@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
+from device_profiles.decoding import is_decode, parts, unpacked
 from device_profiles.lifetimes import activation_peak
 from device_profiles.operators import ACTIVATIONS, CONTROL_FLOW, KERNEL_CLASSES
 from device_profiles.records import Record
@@ -179,10 +180,14 @@ def read_workload(tflite: bytes) -> Workload:
 
 
 class _GraphReader:
-    """Reads operators with the constants behind them: a kernel may stand behind a DEQUANTIZE (float16) or DENSIFY."""
+    """Reads operators with the constants behind them: a kernel may stand behind a DEQUANTIZE (float16) or DENSIFY.
+
+    What a DECODE operator unpacks is unpacked here as well, so that its zeros can be counted.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self._unpacked: dict[int, Tensor] = {}
         self._producers = {index: op for op in graph.operators for index in op.outputs}
 
     def constant(self, index: int) -> Tensor | None:
@@ -193,6 +198,10 @@ class _GraphReader:
         if tensor.is_constant:
             return tensor
         producer = self._producers.get(index)
+        if producer is not None and is_decode(producer):
+            if index not in self._unpacked:
+                self._unpacked[index] = unpacked(self.graph, producer, index)
+            return self._unpacked[index]
         if producer is None or producer.name not in _UNPACKERS or not producer.inputs or producer.inputs[0] < 0:
             return None
         source = self.graph.tensors[producer.inputs[0]]
@@ -219,11 +228,19 @@ class _GraphReader:
             output_elements=sum(math.prod(use.shape) for use in made), weight_bytes=self._constant_bytes(operator),
             input_bytes=sum(use.size_bytes for use in activations), output_bytes=sum(use.size_bytes for use in made),
             weights=sum(t.elements for t in kernels), zero_weights=sum(_zeros(t) for t in kernels),
-            once=bool(used) and not activations)
+            once=bool(used) and not activations and not is_decode(operator))
 
     def _constant_bytes(self, operator: Operator) -> int:
         """Bytes of the constants behind an operator's inputs, as stored."""
-        return sum(len(tensor.data) for tensor in map(self.constant, operator.inputs) if tensor is not None)
+        return sum(self._stored_bytes(index) for index in operator.inputs)
+
+    def _stored_bytes(self, index: int) -> int:
+        """Bytes of the constant behind an input; of a packed one its stream and tables."""
+        producer = self._producers.get(index)
+        if producer is not None and is_decode(producer):
+            return sum(len(tensor.data) for tensor in parts(self.graph, producer, index))
+        tensor = self.constant(index)
+        return len(tensor.data) if tensor is not None else 0
 
     def parameters(self) -> int:
         """Elements of all kernels and biases, each constant counted once."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from device_profiles.decoding import tflm_alone
 from device_profiles.errors import (
     EngineCrash,
     EngineError,
@@ -180,6 +181,10 @@ class EngineWorker:
         Raises:
             EngineRefusal: the engine does not accept the model; the message has its own words.
         """
+        reason = tflm_alone(tflite) if self.engine != "tflm" else ""
+        if reason:
+            raise self._error(EngineRefusal, f"packed models run in tflm: {reason}",
+                              next_step=f"run the variant without -packed in {self.engine}: its outputs are the same")
         content = np.frombuffer(tflite, np.uint8)
         request = {"threads": threads, "cpus": list(cpus) if cpus else None, "reset": keeps_state(tflite)}
         header, _ = self._ask("load", request, [content])

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from device_profiles.decoding import DECODE
 from device_profiles.flatbuffer import Source
-from stages.packing.constants import DECODE, operator_name
+from stages.packing.constants import operator_name
 from stages.packing.objects import MODEL_BUFFERS, Data, Fields, Links, Objects, read_model, record
 
 KINDS = ("weights", "biases", "other constants", "coded weights", "decoding tables", "scales", "zero points", "ranges",

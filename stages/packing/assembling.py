@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from device_profiles.decoding import DECODE, decode, is_decode
 from device_profiles.errors import StageError
 from device_profiles.tflite import read_tflite
 from stages.engines.signature import Names, read_names
 from stages.packing.choosing import Choice, choose, encode_all
 from stages.packing.codes import Coding, Encoded
-from stages.packing.constants import DECODE, Constant, Found, find_constants
-from stages.packing.decoding import decode
+from stages.packing.constants import Constant, Found, find_constants
 from stages.packing.inserting import insert
 from stages.packing.objects import read_model
 from stages.packing.shrinking import shrink_model, tidy, write
@@ -56,7 +56,7 @@ class Packer:
 
     def __init__(self, content: bytes) -> None:
         found = read_tflite(content)
-        _refuse_packed(any(op.custom_code == DECODE for graph in found.graphs for op in graph.operators))
+        _refuse_packed(any(is_decode(op) for graph in found.graphs for op in graph.operators))
         if "OfflineMemoryAllocation" in found.metadata:
             raise StageError("the tflite model has an offline memory plan, which says where each of its tensors lies",
                              "a model without one", "pack before the plan is made")
@@ -106,8 +106,9 @@ def check_decoded(constants: Sequence[Constant], encoded: Mapping[int, Encoded])
     """
     for position, code in encoded.items():
         constant = constants[position]
-        found = decode(code, constant.values.shape, constant.values.dtype, constant.zero_points, constant.axis)
-        if not np.array_equal(found, constant.values):
+        values = constant.values
+        found = decode(code.stream, code.ancillary, values.shape, values.dtype, constant.zero_points, constant.axis)
+        if not np.array_equal(found, values):
             raise StageError(f"{constant.label} is not the same after {code.coding} coding",
                              "the same values, to the bit", "leave this coding out of pack.codings, and report it")
 

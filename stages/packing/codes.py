@@ -25,11 +25,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from device_profiles.decoding import HEADER_BYTES, ONE_TABLE, PRUNE, spread
+
 Array = NDArray[Any]
 Coding = Literal["prune", "lut", "huffman"]
 
-HEADER_BYTES = 16
-LUT, HUFFMAN, PRUNE = 0, 1, 2
 LARGEST_INDEX_BITS = 7
 
 
@@ -52,7 +52,7 @@ def header(code: int, parameters: int = 0, stride: int = 0) -> bytes:
     """The 16 bytes that begin an ancillary tensor.
 
     Args:
-        code: `LUT`, `HUFFMAN` or `PRUNE`.
+        code: `LUT`, `HUFFMAN` or `PRUNE` of `device_profiles.decoding`.
         parameters: byte 5.
         stride: byte 6, entries of one look-up table.
     """
@@ -80,13 +80,6 @@ def prune_bytes(values: Array, zero_points: Array, axis: int) -> tuple[int, int]
     return -(-values.size // 8), HEADER_BYTES + kept * values.dtype.itemsize
 
 
-def spread(points: Array, axis: int, rank: int) -> Array:
-    """Zero points in a shape that stretches along the other axes of a tensor."""
-    if len(points) == 1:
-        return points
-    return points.reshape([-1 if position == axis else 1 for position in range(rank)])
-
-
 # -- look-up table -------------------------------------------------------------------------------------------------
 
 
@@ -102,7 +95,7 @@ def look_up(values: Array, axis: int | None) -> Encoded:
     found = lut.compress_array(values, axis)
     longest = max(len(table) for table in found.lookup_tables)
     described = lut.LutAncillaryData(
-        bitwidth=found.index_bitwidth, axis=lut.LutAncillaryData.PER_TENSOR_AXIS if axis is None else axis,
+        bitwidth=found.index_bitwidth, axis=ONE_TABLE if axis is None else axis,
         value_table_stride=0 if axis is None else longest,
         value_tables=lut.pack_lookup_tables(found.lookup_tables, longest))
     ancillary = decode.DecodeCommonMetadata(decode.DecodeType.LUT, user_data=described.to_user_data()).to_bytes()

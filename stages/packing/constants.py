@@ -17,7 +17,6 @@ from stages.packing.shrinking import builtin_code
 
 Array = NDArray[Any]
 
-DECODE = "TFLM_DECODE"
 READ_WHEN_RUN: Mapping[str, tuple[int, ...]] = MappingProxyType({
     "CONV_2D": (1, 2), "DEPTHWISE_CONV_2D": (1, 2), "FULLY_CONNECTED": (1, 2), "TRANSPOSE_CONV": (1, 3)})
 """Weights and bias of the operators whose kernels read them when they run. Other kernels fold constants beforehand."""

@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.packing.codes import HEADER_BYTES, HUFFMAN, Encoded, header
+from device_profiles.decoding import HEADER_BYTES, HUFFMAN
+from stages.packing.codes import Encoded, header
 
 Array = NDArray[Any]
 Counts = Mapping[int, int]

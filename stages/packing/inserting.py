@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from device_profiles.decoding import DECODE
 from device_profiles.tflite import DTYPES
 from stages.packing.codes import Encoded
-from stages.packing.constants import DECODE, Constant
+from stages.packing.constants import Constant
 
 _TYPES = {name: number for number, (name, _) in DTYPES.items()}
 _CUSTOM = 32
