@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -19,13 +19,16 @@ from stages.benchmark import Settings as BenchmarkSettings
 from stages.calibrate import Settings as CalibrateSettings
 from stages.check import Settings as CheckSettings
 from stages.convert import Settings as ConvertSettings
+from stages.distil import Settings as DistilSettings
 from stages.evaluate import Settings as EvaluateSettings
 from stages.examine import Settings as ExamineSettings
 from stages.model import Settings as ModelSettings
+from stages.pack import Settings as PackSettings
 from stages.prepare import Settings as PrepareSettings
 from stages.prune import Settings as PruneSettings
 from stages.quantize import Settings as QuantizeSettings
 from stages.report import Settings as ReportSettings
+from stages.slim import Settings as SlimSettings
 from stages.tasks.settings import TaskSettings
 from stages.train import Settings as TrainSettings
 from stages.variants import Variant, parse_variant
@@ -35,17 +38,23 @@ DEFAULT_VARIANTS = ("float32", "float16", "dynamic", "int8", "int8qat", "int16x8
                     "pruned75-int8qat", "clustered16-int8")
 
 
+R = TypeVar("R", bound=Record)
+
+
 class VariantEntry(Record):
     """A variant, with options of its own where the run's are not to hold.
 
-    In the run file either a name, or a mapping with `name` and any of `prune`, `quantize`, `convert`: what is given
-    there stands over the run's own settings for this variant alone.
+    In the run file either a name, or a mapping with `name` and any of the sections below: what is given there stands
+    over the run's own settings for this variant alone.
     """
 
     name: str = Field(description="the variant's name, by the grammar that 'litesmith variants' prints")
+    distil: DistilSettings | None = None
+    slim: SlimSettings | None = None
     prune: PruneSettings | None = None
     quantize: QuantizeSettings | None = None
     convert: ConvertSettings | None = None
+    pack: PackSettings | None = None
 
     @field_validator("name")
     @classmethod
@@ -59,9 +68,9 @@ class VariantEntry(Record):
         """The name, read."""
         return parse_variant(self.name)
 
-    def settings(self, stage: str, run: Record) -> Record:
+    def settings(self, stage: str, run: R) -> R:
         """The run's settings of a stage with this variant's own over them."""
-        own: Record | None = getattr(self, stage)
+        own: R | None = getattr(self, stage)
         if own is None:
             return run
         return run.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
@@ -88,9 +97,12 @@ class RunConfig(Record):
     examine: ExamineSettings = ExamineSettings()
     train: TrainSettings = TrainSettings()
     baseline: BaselineSettings = BaselineSettings()
+    distil: DistilSettings = DistilSettings()
+    slim: SlimSettings = SlimSettings()
     prune: PruneSettings = PruneSettings()
     quantize: QuantizeSettings = QuantizeSettings()
     convert: ConvertSettings = ConvertSettings()
+    pack: PackSettings = PackSettings()
     calibrate: CalibrateSettings = CalibrateSettings()
     calibration_study: bool = Field(False, description="measure how many calibration samples are enough")
     evaluate: EvaluateSettings = EvaluateSettings()
@@ -159,8 +171,9 @@ def _dumped(values: dict[str, Any]) -> str:
 
     from ruamel.yaml import YAML
 
-    text = StringIO()
-    YAML(typ="safe", pure=True).dump(values, text)
+    text, yaml = StringIO(), YAML(typ="safe", pure=True)
+    yaml.representer.ignore_aliases = lambda _: True  # one value in two places is written out twice, without an anchor
+    yaml.dump(values, text)
     return text.getvalue()
 
 

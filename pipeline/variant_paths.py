@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from device_profiles.errors import VariantError
 from device_profiles.records import Record
 from pipeline.calls import Calls, join
 from stages.variants import Variant
 
 if TYPE_CHECKING:
     from pipeline.config import VariantEntry
+    from stages.distil import Settings as DistilSettings
+    from stages.distillation import Distillation
+    from stages.model import Settings as ModelSettings
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A Keras model on its way through a variant's tokens.
+
+    Attributes:
+        call: label of the call that makes it.
+        name: the tokens so far.
+        teacher: label of the call that makes its teacher's model, or an empty string.
+        teaching: how it teaches.
+    """
+
+    call: str
+    name: str = ""
+    teacher: str = ""
+    teaching: Distillation | None = None
 
 
 class VariantPaths:
@@ -18,23 +40,31 @@ class VariantPaths:
     Args:
         calls: to add to.
         data: label of the call that prepares the data.
+        model: label of the call that builds the run's own model or takes it in.
         float_model: label of the call that makes the float model.
 
     Attributes:
         trainings: by name for people, labels of the calls that train.
     """
 
-    def __init__(self, calls: Calls, data: str, float_model: str) -> None:
-        self._calls, self._data, self._float_model = calls, data, float_model
+    def __init__(self, calls: Calls, data: str, model: str, float_model: str) -> None:
+        self._calls, self._data, self._model, self._float_model = calls, data, model, float_model
         self.trainings: dict[str, str] = {}
 
     def tflite(self, entry: VariantEntry) -> str:
-        """The calls of one variant, and the label of the last."""
+        """The calls of one variant, and the label of the last.
+
+        Raises:
+            VariantError: a name that means nothing for this model.
+        """
         variant = entry.variant()
-        model = self._compressed(variant, entry)
-        if variant.is_qat:
-            return self._trained_with_quantization(variant, entry, model)
-        return self._quantized_afterwards(variant, entry, model)
+        step = self._compressed(variant, entry)
+        finish = self._trained_with_quantization if variant.is_qat else self._quantized_afterwards
+        tflite = finish(variant, entry, step)
+        if variant.packed:
+            return self._calls.add("pack", variant.name, self._settings("pack", entry),
+                                   {"tflite": tflite, "data": self._data}, entry.name)
+        return tflite
 
     def float32(self) -> str:
         """The float model as a float32 tflite model."""
@@ -42,50 +72,105 @@ class VariantPaths:
 
         return self._convert("float32", VariantEntry(name="float32"), {"source": self._float_model}, "float32")
 
-    def _compressed(self, variant: Variant, entry: VariantEntry) -> str:
-        """The Keras model of a variant before its number format: trained, pruned, clustered."""
-        model, name = self._float_model, ""
-        if variant.pruned is not None:
-            name = variant.pruning
-            model = self._train("prune", name, entry, model, sparsity=variant.pruned / 100)
-        if variant.clustered is not None:
-            name = join(name, f"clustered{variant.clustered}")
-            model = self._train("prune", name, entry, model, clusters=variant.clustered,
-                                preserve_sparsity=variant.pruned is not None)
-        return model
+    # -- a Keras model, before its number format -----------------------------------------------------------------------
 
-    def _trained_with_quantization(self, variant: Variant, entry: VariantEntry, model: str) -> str:
+    def _compressed(self, variant: Variant, entry: VariantEntry) -> _Step:
+        """The Keras model: taught, slimmed, pruned, clustered."""
+        step = self._taught(variant, entry) if variant.distilled else _Step(self._float_model)
+        if variant.slim is not None:
+            step = self._train("slim", f"slim{variant.slim}", entry, step, share=variant.slim / 100,
+                               **self._device(entry))
+        if variant.pruned is not None:
+            step = self._train("prune", variant.pruning, entry, step, sparsity=variant.pruned / 100,
+                               pattern=variant.pattern)
+        if variant.clustered is not None:
+            step = self._train("prune", f"clustered{variant.clustered}", entry, step, clusters=variant.clustered,
+                               preserve_sparsity=variant.pruned is not None)
+        return step
+
+    def _device(self, entry: VariantEntry) -> dict[str, Any]:
+        """The profile whose latency is slim's budget, and the host where that is measured; else nothing."""
+        from device_profiles.loader import load_profile
+
+        settings = entry.settings("slim", self._calls.config.slim)
+        if settings.budget != "latency" or settings.profile is None:
+            return {}
+        return {"device": load_profile(settings.profile), "host": self._calls.around.host}
+
+    def _taught(self, variant: Variant, entry: VariantEntry) -> _Step:
+        """The model that a distilled variant starts from, with its teacher.
+
+        Raises:
+            VariantError: teacher and student are one trained model, and nothing else is trained.
+        """
+        settings = entry.settings("distil", self._calls.config.distil)
+        teacher, teaching = self._teacher(settings, entry), settings.teaching()
+        if settings.student is None and (variant.is_compressed or variant.is_qat):
+            return _Step(self._float_model, "distilled", teacher, teaching)
+        if settings.student is None and teacher == self._model:
+            raise VariantError(f"variant '{variant.name}': the float model would teach itself, since it came trained",
+                               "a teacher or a student in distil, or a variant in which more is trained",
+                               f"set distil.teacher, or use distilled-pruned50-{variant.format}")
+        student = self._taken_in("student", settings.student, entry) if settings.student else self._model
+        return self._train("distil", "distilled", entry, _Step(student, "", teacher, teaching))
+
+    def _teacher(self, settings: DistilSettings, entry: VariantEntry) -> str:
+        """The call that makes the teacher's model: one that comes untrained is trained as the float model is."""
+        if settings.teacher is None:
+            return self._float_model
+        taken = self._taken_in("teacher", settings.teacher, entry)
+        if settings.teacher.comes_trained:
+            return taken
+        label = self._calls.add("train", "teacher", self._calls.config.train, {"model": taken, "data": self._data},
+                                entry.name)
+        self.trainings["teacher"] = label
+        return label
+
+    def _taken_in(self, role: str, settings: ModelSettings, entry: VariantEntry) -> str:
+        """The call that builds a further model or takes it in."""
+        from stages import model
+
+        return self._calls.add("model", role, settings, {"data": self._data}, entry.name,
+                               source_digest=model.source_digest(settings))
+
+    def _train(self, stage: str, token: str, entry: VariantEntry, step: _Step, **filled: Any) -> _Step:
+        """A Keras model trained further, with its teacher where it has one."""
+        name = join(step.name, token)
+        inputs = {"model": step.call, "data": self._data}
+        if step.teacher:
+            inputs["teacher"] = step.teacher
+            filled["distil"] = step.teaching
+        label = self._calls.add(stage, name, self._settings(stage, entry), inputs, entry.name, **filled)
+        self.trainings[self._calls[label].name] = label
+        return _Step(label, name, step.teacher, step.teaching)
+
+    # -- a tflite model ------------------------------------------------------------------------------------------------
+
+    def _trained_with_quantization(self, variant: Variant, entry: VariantEntry, step: _Step) -> str:
         """Quantization-aware training, and its conversion."""
         sparsity = None if variant.pruned is None else variant.pruned / 100
-        trained = self._train("quantize", variant.name, entry, model, format=variant.format, sparsity=sparsity,
-                              clusters=variant.clustered)
-        return self._convert(variant.name, entry, {"source": trained}, variant.format)
+        trained = self._train("quantize", variant.format, entry, step, format=variant.format, sparsity=sparsity,
+                              pattern=variant.pattern, clusters=variant.clustered)
+        return self._convert(trained.name, entry, {"source": trained.call}, variant.format)
 
-    def _quantized_afterwards(self, variant: Variant, entry: VariantEntry, model: str) -> str:
+    def _quantized_afterwards(self, variant: Variant, entry: VariantEntry, step: _Step) -> str:
         """A post-training format, from Keras or from the float32 tflite model."""
         from stages import convert
 
-        inputs = {"source": model}
+        inputs = {"source": step.call}
         if convert.SOURCE[variant.format] == "tflite":
-            name = join(self._calls[model].name, "float32")
-            inputs["source"] = self._convert(name, entry, {"source": model}, "float32")
+            inputs["source"] = self._convert(join(step.name, "float32"), entry, inputs, "float32")
         if variant.format != "float32":
             inputs["recipe"] = self._calls.add("quantize", variant.format, self._settings("quantize", entry),
                                                {"data": self._data}, entry.name, format=variant.format)
-        return self._convert(variant.name, entry, inputs, variant.format)
-
-    def _train(self, stage: str, name: str, entry: VariantEntry, model: str, **filled: Any) -> str:
-        """A call that trains a Keras model further; its label."""
-        inputs = {"model": model, "data": self._data}
-        label = self._calls.add(stage, name, self._settings(stage, entry), inputs, entry.name, **filled)
-        self.trainings[self._calls[label].name] = label
-        return label
+        return self._convert(join(step.name, variant.format), entry, inputs, variant.format)
 
     def _convert(self, name: str, entry: VariantEntry, inputs: dict[str, str], number_format: str) -> str:
         """A conversion; its label."""
-        return self._calls.add("convert", name, self._settings("convert", entry), inputs, entry.name,
+        return self._calls.add("convert", name, self._settings("convert", entry), dict(inputs), entry.name,
                                format=number_format)
 
     def _settings(self, stage: str, entry: VariantEntry) -> Record:
         """The run's settings of a stage, with the variant's own over them."""
-        return entry.settings(stage, getattr(self._calls.config, stage))
+        run: Record = getattr(self._calls.config, stage)
+        return entry.settings(stage, run)

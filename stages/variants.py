@@ -27,10 +27,6 @@ FORMATS: dict[str, str] = {
     "mixed": "a format per layer, chosen by measured sensitivity",
 }
 RESERVED: dict[str, str] = {
-    "distilled": "",
-    "slim": "",
-    "pruned2of4": "",
-    "packed": "",
 }
 """Formats and tokens that the grammar knows and nothing here builds yet."""
 QAT_FORMATS = ("int8qat",)

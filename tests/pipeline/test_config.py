@@ -145,3 +145,10 @@ def test_a_short_form_with_an_unknown_word_is_refused_at_its_place(tmp_path):
     assert (error.line, error.column) == (2, 11)
     assert "no source is called 'digit'" in str(error)
     assert "did you mean 'digits'" in str(error)
+
+
+def test_one_value_in_two_places_of_a_mapping_is_no_anchor():
+    augment = {"horizontal_flip": True}
+    read = config.from_mapping({"train": {"augment": augment}, "prune": {"augment": augment}})
+    assert read.train.augment.horizontal_flip
+    assert read.prune.augment.horizontal_flip

@@ -20,6 +20,14 @@ def test_tokens_are_read_in_order():
     assert (variant.pruned, variant.clustered, variant.format, variant.is_qat) == (75, 16, "int8qat", True)
 
 
+def test_every_token_has_its_field():
+    variant = parse_variant("distilled-slim40-pruned2of4-clustered8-int8qat-packed")
+    assert variant.model_dump() == {
+        "name": "distilled-slim40-pruned2of4-clustered8-int8qat-packed", "distilled": True, "slim": 40, "pruned": 50,
+        "pattern": "2of4", "clustered": 8, "format": "int8qat", "packed": True}
+    assert [token for token, _ in variant.describe()] == variant.name.split("-")
+
+
 def test_each_token_is_described():
     assert parse_variant("pruned75-clustered16-int8").describe() == [
         ("pruned75", "75 % of the weights set to zero, then fine-tuned"),
@@ -37,16 +45,18 @@ def test_each_token_is_described():
     ("pruned100-int8", "out of range"),
     ("clustered1-int8", "out of range"),
     ("clustered257-int8", "out of range"),
-    ("slim40-int8", "nothing here builds it yet"),
-    ("distilled-int8", "nothing here builds it yet"),
-    ("pruned2of4-int8", "nothing here builds it yet"),
-    ("int8-packed", "nothing here builds it yet"),
+    ("slim96-int8", "out of range"),
+    ("int8-distilled", "must come last"),
+    ("pruned2of3-int8", "unknown token"),
+    ("float32-packed", "weights cannot be packed"),
+    ("packed-int8", "must come last|out of order"),
+    ("slim40-packed", "for example 'slim40-int8-packed'"),
     ("prunned75-int8", "did you mean 'prunedNN'"),
     ("itn8", "did you mean 'int8'"),
     ("", "unknown number format"),
     ("-int8", "unknown token"),
     ("INT8", "unknown number format"),
-    ("packed", "nothing here builds it yet"),
+    ("packed", "has no number format"),
     ("pruned75-pruned", "unknown number format"),
     ("pruned75-itn8-clustered16", "unknown token"),
 ])
