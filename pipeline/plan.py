@@ -47,7 +47,7 @@ class _Builder:
         self.float_model = self._float_model()
         self.baseline = self.calls.add("baseline", "", config.baseline,
                                        {"model": self.float_model, "data": self.data})
-        self.paths = VariantPaths(self.calls, self.data, self.float_model)
+        self.paths = VariantPaths(self.calls, self.data, self.model, self.float_model)
         self.study = self._study() if config.calibration_study else ""
         evaluations = {}
         for entry in self._possible(entries):
