@@ -51,14 +51,15 @@ from stages.records.models import (
     TrainResult,
 )
 from stages.records.packing import PackedTensor, Packing
+from stages.records.sensitivity import LayerSensitivity, LayerTrial, MixedRound, Mixing, SensitivityResult
 
 __all__ = [
-    "Agreement", "BaselineResult", "BeforeAfter", "BenchmarkResult", "Calibration", "CalibrationReport",
-    "CheckResult", "ConvertResult", "Corrupted", "DistilResult", "EngineBenchmark", "EngineEvaluation",
-    "EngineStatus", "EvaluateResult", "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes", "InputRange",
-    "LabelErrors", "LimitVerdict", "McNemar", "Member", "Metrics", "ModelResult", "NearDuplicates", "NearPair",
-    "Normalization", "OperatorTime", "PackResult", "PackedTensor", "Packing", "PairedCounts", "PrepareResult",
-    "ProfileCheck", "PruneResult", "QuantizeResult", "Safety", "Sample", "SkippedSample", "SlimLatency", "SlimResult",
-    "SlimRound", "SplitReport", "StageResult", "SuspectedLabel", "TensorSpec", "TrainResult", "VariantCheck",
-    "Verdict", "Worst",
+    "Agreement", "BaselineResult", "BeforeAfter", "BenchmarkResult", "Calibration", "CalibrationReport", "CheckResult",
+    "ConvertResult", "Corrupted", "DistilResult", "EngineBenchmark", "EngineEvaluation", "EngineStatus",
+    "EvaluateResult", "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes", "InputRange", "LabelErrors",
+    "LayerSensitivity", "LayerTrial", "LimitVerdict", "McNemar", "Member", "Metrics", "MixedRound", "Mixing",
+    "ModelResult", "NearDuplicates", "NearPair", "Normalization", "OperatorTime", "PackResult", "PackedTensor",
+    "Packing", "PairedCounts", "PrepareResult", "ProfileCheck", "PruneResult", "QuantizeResult", "Safety", "Sample",
+    "SensitivityResult", "SkippedSample", "SlimLatency", "SlimResult", "SlimRound", "SplitReport", "StageResult",
+    "SuspectedLabel", "TensorSpec", "TrainResult", "VariantCheck", "Verdict", "Worst",
 ]

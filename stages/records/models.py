@@ -7,6 +7,7 @@ from pydantic import Field
 from device_profiles.records import Record
 from stages.records.base import StageResult
 from stages.records.packing import Packing
+from stages.records.sensitivity import Mixing
 
 
 class History(Record):
@@ -82,10 +83,13 @@ class PruneResult(StageResult):
     """A pruned or clustered model, with what was verified on its weights after the wrappers were stripped.
 
     Attributes:
-        sparsity: share of zeros over all pruned kernels, counted, 0 to 1.
-        layer_sparsity: the same by layer name.
+        sparsity: share of zeros over all kernels that may be pruned, counted, 0 to 1.
+        layer_sparsity: the same by layer name, of those that were pruned.
         shared_values: by layer name, distinct values in a clustered kernel; empty where nothing was clustered.
         skipped_layers: layers that were left alone, with the reason.
+        pattern: "2of4" where two of every four weights are zero; else empty.
+        sensitivity: by layer name, points of the validation score that pruning or clustering this kernel alone cost
+            before any training; empty where it was not measured. NaN where the task has no score on the samples.
     """
 
     history: History
@@ -93,6 +97,8 @@ class PruneResult(StageResult):
     layer_sparsity: dict[str, float]
     shared_values: dict[str, int]
     skipped_layers: dict[str, str]
+    pattern: str = ""
+    sensitivity: dict[str, float] = Field(default_factory=dict)
 
 
 class InputRange(Record):
@@ -151,6 +157,9 @@ class QuantizeResult(StageResult):
         rewritten: for QAT: layers that were folded into others or written another way beforehand, and how.
         sparsity: for QAT after pruning, share of zeros that is left, counted; else None.
         shared_values: for QAT after clustering, distinct values by layer, counted.
+        algorithm: how weights become integers: "minmax", "mse", "octav" or "gptq"; "" for QAT and float16.
+        bias_correction: whether biases take up the shift that this makes.
+        mixing: for `mixed`: the formats that were chosen, and how.
     """
 
     format: str
@@ -163,6 +172,9 @@ class QuantizeResult(StageResult):
     rewritten: dict[str, str] = Field(default_factory=dict)
     sparsity: float | None = None
     shared_values: dict[str, int] = Field(default_factory=dict)
+    algorithm: str = ""
+    bias_correction: bool = False
+    mixing: Mixing | None = None
 
 
 class ConvertResult(StageResult):
