@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_profiles.errors import StageError
+from stages.pruning.kernels import MISSED_SHARE
 
 CLUSTERED_LAYERS = ("Conv2D", "Dense")
 """Layers whose kernels are clustered: those whose shared values quantization-aware training can preserve as well."""
 
 
-def wrap_clustering(model: Any, clusters: int, preserve_sparsity: bool,
+MOST_VALUES = 256
+"""An index of one byte tells no more apart."""
+_ROUNDS = 20  # of Lloyd's algorithm
+
+
+def wrap_clustering(model: Any, counts: Mapping[str, int], preserve_sparsity: bool,
                     skip: frozenset[str]) -> tuple[Any, dict[str, str]]:
-    """A model whose kernels are drawn from `clusters` values each.
+    """A model whose kernels are drawn from a few values each.
 
     Args:
         model: a float `tf_keras.Model`; its layers are used again.
-        clusters: values per kernel, the zero included where zeros are preserved.
+        counts: values by layer, the zero included where zeros are preserved.
         preserve_sparsity: keep zeros where they are.
         skip: layers to leave alone.
 
@@ -30,13 +37,14 @@ def wrap_clustering(model: Any, clusters: int, preserve_sparsity: bool,
     import tf_keras as keras
 
     api = tfmot.clustering.keras
-    skipped = {layer.name: reason for layer in model.layers if (reason := _reason_to_skip(layer, clusters, skip))}
+    skipped = {layer.name: reason for layer in model.layers if (reason := _reason_to_skip(layer, counts, skip))}
 
     def wrap(layer: Any) -> Any:
         """The layer in a cluster wrapper, or as it is."""
         if layer.name in skipped or not _has_kernel(layer):
             return layer
-        return api.cluster_weights(layer, number_of_clusters=clusters, preserve_sparsity=preserve_sparsity,
+        return api.cluster_weights(layer, number_of_clusters=counts[layer.name],
+                                   preserve_sparsity=preserve_sparsity,
                                    cluster_centroids_init=api.CentroidInitialization.KMEANS_PLUS_PLUS)
 
     return keras.models.clone_model(model, clone_function=wrap), skipped
@@ -49,33 +57,92 @@ def strip_clustering(model: Any) -> Any:
     return tfmot.clustering.keras.strip_clustering(model)
 
 
-def count_shared_values(kernels: dict[str, NDArray[np.float32]], clusters: int) -> dict[str, int]:
+def count_shared_values(kernels: Mapping[str, NDArray[np.float32]], counts: Mapping[str, int]) -> dict[str, int]:
     """Distinct values by layer, verified.
 
     Args:
         kernels: clustered kernels by layer.
-        clusters: how many values each may hold.
+        counts: how many values each may hold.
 
     Raises:
         StageError: a kernel holds more.
     """
-    counts = {name: len(np.unique(kernel)) for name, kernel in kernels.items()}
-    for name, count in counts.items():
-        if count > clusters:
-            raise StageError(f"the kernel of '{name}' holds {count} distinct values", f"at most {clusters}",
+    found = {name: len(np.unique(kernel)) for name, kernel in kernels.items()}
+    for name, count in found.items():
+        if count > counts[name]:
+            raise StageError(f"the kernel of '{name}' holds {count} distinct values", f"at most {counts[name]}",
                              "name it under skip_layers, or ask for more shared values")
-    return counts
+    return found
+
+
+def check_zeros_kept(kernels: Mapping[str, NDArray[np.float32]], before: Mapping[str, NDArray[np.bool_]]) -> None:
+    """Refuse a clustering that filled zeros which it was to keep.
+
+    Args:
+        kernels: clustered kernels by layer.
+        before: where each was zero.
+
+    Raises:
+        StageError: more than a hundredth of a kernel was filled.
+    """
+    for name, kernel in kernels.items():
+        filled = int((before[name] & (kernel != 0)).sum())
+        if filled > MISSED_SHARE * kernel.size:
+            raise StageError(f"clustering filled {filled} of the zeros in '{name}'", "zeros stay zeros",
+                             "ask for more shared values")
+
+
+def nearest_values(kernel: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """A kernel with each weight moved to the nearest of `count` values, chosen by k-means from evenly spaced quantiles.
+
+    In one dimension k-means needs no distances: a weight belongs to the value whose span, between the middles of
+    neighbours, holds it.
+    """
+    weights = kernel.reshape(-1).astype(np.float64)
+    values = np.unique(np.quantile(weights, (np.arange(count) + 0.5) / count, method="inverted_cdf"))
+    for _ in range(_ROUNDS):
+        index = np.searchsorted((values[1:] + values[:-1]) / 2, weights)
+        sizes = np.bincount(index, minlength=len(values))
+        values = np.where(sizes > 0, np.bincount(index, weights, len(values)) / np.maximum(sizes, 1), values)
+    index = np.searchsorted((values[1:] + values[:-1]) / 2, weights)
+    return np.asarray(values[index].astype(np.float32).reshape(kernel.shape))
+
+
+def enough_values(cost: Callable[[str, NDArray[np.float32]], float], kernels: Mapping[str, NDArray[np.float32]],
+                  count: int, points: float) -> tuple[dict[str, int], dict[str, float]]:
+    """How many values each kernel needs so that clustering it alone costs no more than `points`.
+
+    Args:
+        cost: `cost(layer, kernel)` gives the points that another kernel in one layer costs.
+        kernels: by layer.
+        count: values to begin with; doubled for a kernel that costs too much, up to `MOST_VALUES`.
+        points: see above.
+
+    Returns:
+        Values by layer, and what each kernel costs alone with `count` values. Kernels with fewer weights than `count`
+        are left out.
+    """
+    counts, costs = {}, {}
+    for name, kernel in kernels.items():
+        if kernel.size <= count:
+            continue
+        counts[name] = count
+        costs[name] = found = cost(name, nearest_values(kernel, count))
+        while found > points and counts[name] < MOST_VALUES:
+            counts[name] = min(2 * counts[name], MOST_VALUES)
+            found = cost(name, nearest_values(kernel, counts[name]))
+    return counts, costs
 
 
 def _has_kernel(layer: Any) -> bool:
     return type(layer).__name__ in CLUSTERED_LAYERS
 
 
-def _reason_to_skip(layer: Any, clusters: int, skip: frozenset[str]) -> str:
+def _reason_to_skip(layer: Any, counts: Mapping[str, int], skip: frozenset[str]) -> str:
     """Why a layer with weights is left alone, or an empty string."""
     if layer.name in skip:
         return "named in skip_layers"
     if not _has_kernel(layer):
         return f"{type(layer).__name__} has no kernel that is clustered" if layer.weights else ""
-    size = int(np.prod(layer.kernel.shape))
-    return f"{size} weights are too few for {clusters} shared values" if size <= clusters else ""
+    size, count = int(np.prod(layer.kernel.shape)), counts[layer.name]
+    return f"{size} weights are too few for {count} shared values" if size <= count else ""

@@ -56,9 +56,12 @@ def test_equal_widths_need_no_projection(tiny_keras: Any, wide: Any) -> None:
 
 
 def test_a_layer_is_found_inside_tfmots_wrappers(tiny_keras: Any) -> None:
+    import tf_keras as keras
+
     from stages import clustering
 
-    wrapped, _ = clustering.wrap_clustering(tiny_keras, 4, False, frozenset())
+    model = keras.models.clone_model(tiny_keras)
+    wrapped, _ = clustering.wrap_clustering(model, {"conv": 4, "dense": 4}, False, frozenset())
     given = hints.Hints(wrapped, tiny_keras, {"conv": Hint(teacher="conv")}, seed=0)
     assert tuple(given.student[0].shape) == (None, 6, 6, 4)
 

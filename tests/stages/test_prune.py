@@ -14,6 +14,7 @@ from device_profiles.errors import ModelError, StageError
 from stages import prune
 from stages.models.files import load_model, save_model
 from stages.models.framework import tensorflow_turn
+from stages.pruning.sensitivity import Sensitivity
 from stages.records import PruneResult
 from tests.stages.conftest import SEED, make_context
 
@@ -29,6 +30,12 @@ def kernels_of(folder: Path) -> dict[str, np.ndarray]:
 def test_the_saved_kernels_are_as_sparse_as_asked(pruned: Path) -> None:
     kernels = kernels_of(pruned)
     assert sorted(kernels) == ["conv1", "conv2", "conv3", "scores"]
+    assert prune.share_of_zeros(kernels)[0] == pytest.approx(0.5, abs=0.01)
+
+
+def test_with_the_scope_of_a_layer_every_kernel_is_as_sparse_as_asked(make: Callable[..., Path], prepared: Path,
+                                                                      trained: Path) -> None:
+    kernels = kernels_of(make(prune, model=trained, data=prepared, options=options(sparsity=0.5, scope="layer")))
     assert {name: float((kernel == 0).mean()) for name, kernel in kernels.items()} == pytest.approx(
         {"conv1": 0.5, "conv2": 0.5, "conv3": 0.5, "scores": 0.5}, abs=0.01)
 
@@ -91,11 +98,6 @@ def test_a_sparsity_that_was_missed_is_an_error_that_names_the_worst_layer() -> 
     assert prune.verify_sparsity(kernels, 0.51) == (0.5, {"even": 0.75, "poor": 0.25})  # within one point
 
 
-def test_filled_zeros_are_an_error() -> None:
-    with pytest.raises(StageError, match="clustering filled 2 of the zeros in 'a'"):
-        prune._check_zeros_kept({"a": np.array([1.0, 1, 0])}, {"a": np.array([True, True, True])})
-
-
 def test_an_unknown_layer_name_is_refused_with_the_near_miss(tmp_path: Path, prepared: Path, trained: Path) -> None:
     with pytest.raises(ModelError, match="did you mean 'conv1'"):
         prune.run(model=trained, data=prepared, context=make_context(tmp_path),
@@ -109,7 +111,8 @@ def test_a_model_with_nothing_left_to_prune_is_refused(tmp_path: Path, prepared:
 
 
 @pytest.mark.parametrize("given", [{}, {"sparsity": 0.5, "clusters": 4}, {"sparsity": 1.0}, {"sparsity": 0.0},
-                                   {"clusters": 1}])
+                                   {"clusters": 1}, {"pattern": "2of4", "clusters": 4}, {"pattern": "1of4"},
+                                   {"sparsity": 0.5, "sensitive_points": 0}])
 def test_options_that_ask_for_nothing_or_for_both_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         prune.Options(**given)
@@ -143,11 +146,95 @@ def test_any_model_is_compressed_and_what_is_left_alone_has_a_reason(tmp_path: P
                                      "separable": f"SeparableConv2D has no kernel that is {done}"}
     kernels = kernels_of(tmp_path / "out")
     assert sorted(kernels) == ["conv", "scores", "shared"]
-    for kernel in kernels.values():
-        assert (kernel == 0).mean() >= 0.49 if done == "pruned" else len(np.unique(kernel)) <= 4
+    if done == "pruned":
+        assert prune.share_of_zeros(kernels)[0] >= 0.49
+    else:
+        assert max(len(np.unique(kernel)) for kernel in kernels.values()) <= 4
 
 
 def test_a_batch_larger_than_the_data_still_prunes(tmp_path: Path, prepared: Path, trained: Path) -> None:
     result = prune.run(model=trained, data=prepared, options=options(sparsity=0.5, batch_size=4096),
                        context=make_context(tmp_path))
     assert result.sparsity >= 0.49
+
+
+def test_a_pattern_holds_on_the_saved_kernels_and_what_has_no_groups_is_named(tmp_path: Path, prepared: Path,
+                                                                             trained: Path) -> None:
+    from stages.pruning.kernels import breaks_pattern
+
+    result = prune.run(model=trained, data=prepared, options=options(pattern="2of4", sparsity=0.5),
+                       context=make_context(tmp_path))
+    kernels = kernels_of(tmp_path / "out")
+    assert result.skipped_layers["conv1"] == "its 1 input channels hold no group of 4"
+    assert {name: breaks_pattern(kernel) for name, kernel in kernels.items()}.keys() >= {"conv2", "conv3", "scores"}
+    assert all(breaks_pattern(kernels[name]) == 0 for name in ("conv2", "conv3", "scores"))
+    assert result.layer_sparsity == pytest.approx({"conv2": 0.5, "conv3": 0.5, "scores": 0.5})
+    assert result.pattern == "2of4"
+    assert "two zeros in every four weights in 3 kernels" in result.summary
+
+
+def test_the_ends_are_left_alone_where_asked(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    result = prune.run(model=trained, data=prepared, options=options(sparsity=0.5, spare_ends=True),
+                       context=make_context(tmp_path))
+    assert sorted(result.layer_sparsity) == ["conv2", "conv3"]
+    assert result.skipped_layers["scores"].startswith("the first or last kernel")
+    assert result.sparsity == pytest.approx(0.5, abs=0.01)
+
+
+def depthwise_model(folder: Path, prepared: Path) -> None:
+    with tensorflow_turn(SEED, folder / "log.txt") as keras:
+        layers = keras.layers
+        save_model(keras.Sequential([
+            layers.Input((6, 6, 1)), layers.Conv2D(16, 3, name="conv"), layers.DepthwiseConv2D(3, name="deep"),
+            layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax", name="scores")]), folder)
+    (folder / "preprocessing.json").write_bytes((prepared / "preprocessing.json").read_bytes())
+
+
+def test_depthwise_kernels_are_pruned_where_asked(tmp_path: Path, prepared: Path) -> None:
+    depthwise_model(tmp_path, prepared)
+    result = prune.run(model=tmp_path, data=prepared, context=make_context(tmp_path),
+                       options=options(sparsity=0.5, depthwise=True, scope="layer"))
+    deep = load_model(tmp_path / "out").get_layer("deep").depthwise_kernel.numpy()
+    assert float((deep == 0).mean()) == result.layer_sparsity["deep"] == 0.5
+    assert result.skipped_layers == {}
+
+
+def test_a_sensitive_kernel_is_pruned_less_and_the_whole_as_much_as_asked(
+        tmp_path: Path, prepared: Path, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cost(_self: Sensitivity, layer: str, kernel: np.ndarray) -> float:
+        return 9.0 if layer == "conv2" and (kernel == 0).mean() > 0.21 else 1.0
+
+    monkeypatch.setattr(Sensitivity, "cost", cost)
+    result = prune.run(model=trained, data=prepared, context=make_context(tmp_path),
+                       options=options(sparsity=0.6, scope="layer", sensitive_points=5.0))
+    assert result.sensitivity == {"conv1": 1.0, "conv2": 9.0, "conv3": 1.0, "scores": 1.0}
+    assert result.layer_sparsity["conv2"] == pytest.approx(0.6 * 5 / 16, abs=0.01)  # of sixteenths, the last affordable
+    assert result.layer_sparsity["conv3"] > 0.6
+    assert result.sparsity == pytest.approx(0.6, abs=0.01)
+
+
+def test_zeros_that_would_cost_too_much_anywhere_are_refused_with_the_most_that_can_be_had(
+        tmp_path: Path, prepared: Path, trained: Path) -> None:
+    with pytest.raises(StageError, match=r"weights cannot become zero; most of the rest is in 'conv3'") as caught:
+        prune.run(model=trained, data=prepared, context=make_context(tmp_path),
+                  options=options(sparsity=0.95, sensitive_points=0.5))
+    assert caught.value.allowed.startswith("at most ")
+    assert "prune.sensitive_points" in caught.value.next_step
+
+
+def test_shared_values_are_counted_by_layer_as_asked(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    result, kernels = cluster(tmp_path, trained, prepared, clusters=4, layer_clusters={"conv2": 16})
+    assert {name: len(np.unique(kernel)) for name, kernel in kernels.items()} == result.shared_values
+    assert result.shared_values["conv1"] <= 4 < result.shared_values["conv2"] <= 16
+
+
+def test_a_sensitive_kernel_gets_more_shared_values(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    result, _ = cluster(tmp_path, trained, prepared, clusters=2, sensitive_points=1.0)
+    costly = [name for name, cost in result.sensitivity.items() if cost > 1]
+    assert costly
+    assert all(result.shared_values[name] > 2 for name in costly)
+
+
+def test_counts_for_a_layer_that_is_not_there_are_refused(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    with pytest.raises(ModelError, match=r"layer_clusters names 'conf1', .* did you mean 'conv1'"):
+        cluster(tmp_path, trained, prepared, clusters=4, layer_clusters={"conf1": 8})
