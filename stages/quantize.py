@@ -7,6 +7,7 @@ from pathlib import Path
 from device_profiles.errors import StageError
 from stages.context import StageContext
 from stages.quantizing.aware import train_quantized
+from stages.quantizing.mixed import choose_formats
 from stages.quantizing.options import CALIBRATION_FILE, POST_TRAINING, RECIPE_FILE, Options, Settings
 from stages.quantizing.post_training import choose_recipe
 from stages.records import QuantizeResult
@@ -21,7 +22,7 @@ LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-
 
 
 def run(*, data: Path, options: Options, context: StageContext, model: Path | None = None,
-        teacher: Path | None = None) -> QuantizeResult:
+        teacher: Path | None = None, sensitivity: Path | None = None, tflite: Path | None = None) -> QuantizeResult:
     """Write `recipe.json` and either `calibration.npy` or the quantization-aware model.
 
     Args:
@@ -30,10 +31,13 @@ def run(*, data: Path, options: Options, context: StageContext, model: Path | No
         context: where to write.
         model: a train or prune artifact; for quantization-aware training alone.
         teacher: an artifact with the Keras model that teaches; for quantization-aware training alone.
+        sensitivity: a sensitivity artifact; for `mixed` alone.
+        tflite: the float32 convert artifact that it was made from; for `mixed` alone.
 
     Raises:
         ModelError: TFMOT cannot take the model, or a layer of it.
-        StageError: a format that nothing here serves, QAT without a model, or zeros or shared values lost in training.
+        StageError: a format that nothing here serves, QAT without a model, zeros or shared values lost in training,
+            or for `mixed` a drop or a budget that cannot be kept.
     """
     if options.format in QAT_FORMATS:
         if model is None:
@@ -42,4 +46,9 @@ def run(*, data: Path, options: Options, context: StageContext, model: Path | No
     if options.format not in POST_TRAINING:
         raise StageError(f"the format '{options.format}' has no quantization",
                          ", ".join((*POST_TRAINING, *QAT_FORMATS)), "litesmith variants")
+    if options.format == "mixed":
+        if sensitivity is None or tflite is None:
+            raise StageError("the format mixed rests on how sensitive each layer is",
+                             "a sensitivity artifact and the float32 tflite model", "litesmith sensitivity")
+        return choose_formats(data, tflite, sensitivity, options, context)
     return choose_recipe(data, options, context)

@@ -143,7 +143,12 @@ def surface_of(content: bytes) -> Mapping[str, object]:
 
 
 def _unfolded_type(number_format: str, wish: Wish) -> str:
-    """The type that an input gets without folding: integer formats take every wish, int16x8 float32 alone."""
+    """The type that an input gets without folding: integer formats take every wish, int16x8 float32 alone.
+
+    Of a mixed model's inputs, those in int8 take every wish, those in float32 stay so.
+    """
+    if number_format == "mixed":
+        return "" if wish == "auto" else wish
     if wish == "auto" or (number_format not in INTEGER_FORMATS and (number_format, wish) != ("int16x8", "float32")):
         return ""
     return wish
@@ -185,7 +190,7 @@ def _change_input(surface: Surface, position: int, each: Input, number_format: s
         surface.put_before(position, "QUANTIZE", "uint8", scale, zero_point + 128)
     elif core in ("int8", "int16") and each.wanted == "float32":
         surface.put_before(position, "QUANTIZE", "float32")
-    elif core == "float32" and each.wanted in ("uint8", "int8"):  # TFLM's CAST takes no bytes
+    elif core == "float32" and each.spec and each.wanted in ("uint8", "int8"):  # TFLM's CAST takes no bytes
         surface.put_before(position, "DEQUANTIZE", each.wanted, 1.0, 0 if each.wanted == "uint8" else -128)
 
 

@@ -95,15 +95,16 @@ class PostTraining:
             done = size
             yield {tensor: dict(found) for tensor, found in work.get_model_qsvs().items()}
 
-    def fit(self, samples: Array) -> dict[int, Fitted]:
+    def fit(self, samples: Array, *, alone: bool = False) -> dict[int, Fitted]:
         """Our own integers for the weights, by layer ordinal; empty where litert-quantizer's are to stay.
 
         Args:
             samples: as for `calibrate`; not looked at where the weights alone decide.
+            alone: fit each layer as if all others stayed in float.
         """
         if self._wish is None:
             return {}
-        return fit_weights(self._content, self._wish, lambda: self._batches(samples))
+        return fit_weights(self._content, self._wish, lambda: self._batches(samples), alone=alone)
 
     def quantize(self, ranges: Ranges | None, fitted: Mapping[int, Fitted] | None = None) -> bytes:
         """The quantized tflite model.

@@ -79,15 +79,16 @@ class Fitted:
     noise: float | None = None
 
 
-def fit_weights(content: bytes, wish: Wish, batches: Batches) -> dict[int, Fitted]:
+def fit_weights(content: bytes, wish: Wish, batches: Batches, *, alone: bool = False) -> dict[int, Fitted]:
     """Integer weights by layer ordinal.
 
     Args:
         content: the float32 tflite model.
         wish: what is asked.
         batches: the calibration samples, anew for each call; each holds the inputs in the model's order.
+        alone: fit each layer as if all others stayed in float.
     """
-    work = _Work(content, wish, batches)
+    work = _Work(content, wish, batches, alone)
     groups = [group for group in sharing(read_layers(content)) if group[0].ordinal in wish.bits]
     for group in groups:
         work.fit(group)
@@ -97,8 +98,9 @@ def fit_weights(content: bytes, wish: Wish, batches: Batches) -> dict[int, Fitte
 class _Work:
     """The float model and the one that is being quantized."""
 
-    def __init__(self, content: bytes, wish: Wish, batches: Batches) -> None:
+    def __init__(self, content: bytes, wish: Wish, batches: Batches, alone: bool) -> None:
         self.fitted: dict[int, Fitted] = {}
+        self._alone = alone
         self._content, self._wish, self._batches = content, wish, batches
         self._now = content
 
@@ -113,7 +115,7 @@ class _Work:
             found = {each.ordinal: Fitted(weights, None if each.bias is None else each.bias + shift, noise)
                      for each in group}
         self.fitted |= found
-        if self._wish.needs_samples:
+        if self._wish.needs_samples and not self._alone:
             editor = Editor(self._now)
             for each in group:
                 fitted = found[each.ordinal]

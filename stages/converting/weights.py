@@ -150,6 +150,9 @@ class Editor:
         from ai_edge_litert.tools import flatbuffer_utils
 
         self._model: Any = flatbuffer_utils.read_model_from_bytearray(bytearray(content))
+        for buffer in self._model.buffers:  # those that are no arrays are written byte by byte, in Python
+            if buffer.data is not None and not isinstance(buffer.data, np.ndarray):
+                buffer.data = np.frombuffer(bytes(buffer.data), np.uint8)
         self._graph: Any = self._model.subgraphs[0]
         names = read_tflite(content).graphs[0].operators
         self._weighted: list[tuple[Any, Place]] = [

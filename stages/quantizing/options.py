@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from device_profiles.records import Record
+from device_profiles.schema import Profile
 from stages import calibration
 from stages.calibration import Strategy
 from stages.datasets.prepared import Split
 from stages.distillation import Distillation
 from stages.recipes import Rules, WeightRecipe
+from stages.records.sensitivity import LayerFormat
 from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings
 from stages.variants import QAT_FORMATS
@@ -24,6 +27,32 @@ CALIBRATION_FILE = "calibration.npy"
 POST_TRAINING = {"float16": "float16", "dynamic": "dynamic", "int8": "static", "int16x8": "static", "int4": "static",
                  "mixed": "mixed"}
 """Method by post-training format."""
+
+
+class MixedSettings(Record):
+    """What a user may set for `mixed`."""
+
+    formats: tuple[LayerFormat, ...] = Field(
+        default=(), description="formats to choose from: float32, dynamic, int8, int16x8, int4; none: those of the "
+                                "profile, or int4, int8 and float32")
+    profile: str = Field(default="", description="device profile whose formats, engine and latency count; none: any")
+    cost: Literal["bytes", "latency"] = Field(
+        default="bytes", description="what is to be small: bytes of the tflite model, or latency predicted on "
+                                     "the profile")
+    drop_points: float = Field(
+        default=0.5, ge=0, description="points that may be lost on the validation split, where no budget is given")
+    budget: float | None = Field(
+        default=None, gt=0, description="bytes, or milliseconds with cost: latency, to keep with the least drop; then "
+                                        "drop_points does not count")
+    fixed: dict[str, LayerFormat] = Field(default_factory=dict, description="formats of layers, by name")
+    rounds: int = Field(default=6, ge=1, le=50, description="assignments that are built and measured at most")
+    samples: int = Field(default=2000, ge=1, description="validation samples that they are measured on, at most")
+
+    @model_validator(mode="after")
+    def _latency_has_a_profile(self) -> Self:
+        if self.cost == "latency" and not self.profile:
+            raise ValueError("cost: latency is predicted on a device; give quantize.mixed.profile")
+        return self
 
 
 class Settings(FitSettings):
@@ -45,6 +74,7 @@ class Settings(FitSettings):
                                     "int4 and mixed")
     int4_keep: tuple[str, ...] = Field(
         default=(), description="layers that have 8 bits in int4: first, last, or the name of an operator's output")
+    mixed: MixedSettings = Field(default=MixedSettings(), description="the choice of a format for each layer")
 
 
 class Options(Settings):
@@ -55,6 +85,7 @@ class Options(Settings):
         sparsity: for QAT: the share of zeros that pruning made, or None.
         clusters: for QAT: the shared values that clustering made, or None.
         distil: for QAT: how the teacher teaches, where there is one.
+        device: for `mixed`: the profile that `mixed.profile` names.
         task: what is to be predicted.
         seed: of the shuffling, the random layers and the calibration set.
     """
@@ -63,6 +94,7 @@ class Options(Settings):
     sparsity: float | None = None
     clusters: int | None = None
     distil: Distillation | None = None
+    device: Profile | None = None
     task: TaskSettings = TaskSettings()
     seed: int = 0
 

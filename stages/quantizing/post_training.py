@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,13 +27,21 @@ def choose_recipe(data: Path, options: Options, context: StageContext) -> Quanti
         report = calibration.describe(train.x, train.y, rows, len(read_preprocessing(data).class_names),
                                       strategy=options.calibration, seed=options.seed)
     write_recipe(rules_for(options.format), options, context.out, weights)
-    return QuantizeResult(summary=f"{options.format}: {_calibration_text(report)}", format=options.format,
+    return QuantizeResult(summary=f"{options.format}: {calibration_text(report)}", format=options.format,
                           method=options.method, calibration_samples=report.samples if report else 0,
                           calibration_class_counts=report.class_counts if report else (), calibration=report,
-                          warnings=_calibration_warnings(report))
+                          warnings=calibration_warnings(report), **weights_fields(options))
 
 
-def _calibration_text(report: CalibrationReport | None) -> str:
+def weights_fields(options: Options) -> dict[str, Any]:
+    """Fields of a `QuantizeResult` that say how weights become integers."""
+    weights = options.weights
+    if weights is None:
+        return {"algorithm": "" if options.format == "float16" else "minmax"}
+    return {"algorithm": weights.algorithm, "bias_correction": weights.bias_correction}
+
+
+def calibration_text(report: CalibrationReport | None) -> str:
     """One clause for people."""
     if report is None:
         return "no calibration"
@@ -41,7 +50,7 @@ def _calibration_text(report: CalibrationReport | None) -> str:
     return f"{report.samples} of {report.available:,} samples calibrate{shown}"
 
 
-def _calibration_warnings(report: CalibrationReport | None) -> tuple[str, ...]:
+def calibration_warnings(report: CalibrationReport | None) -> tuple[str, ...]:
     """What is odd about a calibration set."""
     found = []
     if report is not None and report.outlier_count:

@@ -34,7 +34,7 @@ def test_a_format_without_ranges_has_no_calibration_set(tmp_path: Path, prepared
 
 def test_a_calibration_set_that_stretches_the_ranges_is_warned_of() -> None:
     report = CalibrationReport(strategy="balanced", samples=20, available=99, outlier_count=2, duplicates=1, inputs={})
-    far, twice = post_training._calibration_warnings(report)
+    far, twice = post_training.calibration_warnings(report)
     assert far.startswith("2 of 20 calibration samples reach far out")
     assert twice == "1 of 20 calibration samples repeat others"
-    assert post_training._calibration_warnings(report.model_copy(update={"outlier_count": 0, "duplicates": 0})) == ()
+    assert post_training.calibration_warnings(report.model_copy(update={"outlier_count": 0, "duplicates": 0})) == ()
