@@ -1,0 +1,239 @@
+"""Every way to make a model smaller or faster, on real data: shipped bytes and measured milliseconds against the drop.
+
+    python benchmarks/compression.py SUBJECT --data FOLDER [--model FILE] [--variants NAME ...] [--minutes M] [--work W]
+    python benchmarks/compression.py SUBJECT --data FOLDER [--model FILE] --latency
+    python benchmarks/compression.py --table | --plot FILE.png
+
+Subjects, all with the same settings below, none tuned for one of them:
+
+    resnet8     ResNet-8 as it comes (--model, a trained .h5) on CIFAR-10 as JPEG (--data: train/<class>, test/<class>)
+    ds_cnn      DS-CNN on the Free Spoken Digit Dataset (--data: recordings), trained first
+    mobilenet   MobileNetV1 0.25 on the same CIFAR-10 images enlarged to 96x96, trained first
+
+Each variant is a run of litesmith up to `evaluate`: the whole test split in litert (a packed variant in tflm, whose
+decoded weights are proven equal, bit for bit, to the unpacked model's: so its predictions are taken from that). A JSON
+line a variant goes to `benchmarks/results/compression.jsonl`; what is there is not done again, and a training that was
+broken off goes on. `--minutes` starts no further variant after so long. `--latency` measures all variants there are in
+litert in turns, one thread, and writes one line for the subject. Drops are paired, in points of accuracy with a 95 %
+interval; bytes are those of the tflite file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+OUT = HERE / "results" / "compression.jsonl"
+IMAGE_AUGMENT = {"horizontal_flip": True, "shift": 0.125}
+AUDIO_AUGMENT = {"time_shift": 0.12, "padding": "edge"}
+
+TUNING = {"batch_size": 64, "learning_rate": 1.5e-3, "patience": 0}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "train": {"epochs": 20, "patience": 0, "samples_per_epoch": 20_000},
+    "slim": TUNING | {"epochs": 8, "rounds": 3, "round_epochs": 1, "samples_per_epoch": 20_000},
+    "prune": TUNING | {"epochs": 8, "samples_per_epoch": 20_000},
+    "quantize": TUNING | {"epochs": 6, "learning_rate": 5e-4, "samples_per_epoch": 20_000},
+    "distil": {"temperature": 4.0, "alpha": 0.7},
+}
+VARIANTS = (
+    "float32", "float16", "dynamic", "int8", "int16x8", "int4", "mixed", "int8qat", "int8-packed",
+    "pruned75-int8", "pruned75-int8-packed", "pruned75-int8qat", "pruned75-int8qat-packed",
+    "distilled-pruned75-int8qat-packed", "pruned2of4-int8-packed",
+    "clustered16-int8-packed", "clustered16-int8qat-packed", "distilled-clustered16-int8qat-packed",
+    "distilled-clustered8-int8qat-packed", "slim25-int8", "slim40-int8", "slim50-int8", "distilled-slim50-int8",
+    "distilled-slim50-int8qat", "slim60-int8", "distilled-slim60-int8qat",
+    "distilled-slim25-clustered16-int8qat-packed", "distilled-slim40-clustered16-int8qat-packed",
+    "distilled-slim25-pruned50-clustered16-int8qat-packed",
+)
+HEAD = """\
+| variant | bytes | of int8 | accuracy | drop, points | ms in litert | int8 over it |
+|---|---|---|---|---|---|---|"""
+
+
+def config(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
+    """The run file of a subject."""
+    images = {"kind": "image_folder", "path": str(words.data)}
+    subjects: dict[str, dict[str, Any]] = {
+        "resnet8": {"model": str(words.model), "data": {
+            "source": images, "validation_share": 0.1, "allowed_duplicates": 50}},
+        "mobilenet": {"model": "mobilenet_v1_025", "data": {
+            "source": images | {"size": [96, 96]}, "validation_share": 0.1, "allowed_duplicates": 50}},
+        "ds_cnn": {"model": "ds_cnn", "data": {
+            "source": {"kind": "audio_folder", "path": str(words.data), "labels_from": r"^(?P<label>\d)_",
+                       "front_end": {"sample_rate": 8000, "normalize_clip": "rms", "log_offset": 0.05}},
+            "splits": {"test": {"pattern": r"_[0-4]\.wav$"}}, "validation_share": 0.1}},
+    }
+    augment = AUDIO_AUGMENT if words.subject == "ds_cnn" else IMAGE_AUGMENT
+    trained = {name: own | ({"augment": augment} if name != "distil" else {}) for name, own in SETTINGS.items()}
+    return {"name": f"compression-{words.subject}", "profiles": ["cpu"], "variants": variants,
+            "evaluate": {"engines": ["litert"]}, "benchmark": {"engines": ["litert"], "threads": 1},
+            **subjects[words.subject], **trained}
+
+
+def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
+    """One variant, made and evaluated."""
+    import pipeline
+
+    unpacked = variant.removesuffix("-packed")
+    start = time.perf_counter()
+    result = pipeline.run(config(words, list(dict.fromkeys([unpacked, variant]))), runs=words.work / "runs",
+                          store=words.work / "store", stage="evaluate")
+    errors = [str(outcome.error) for outcome in result.failed]
+    line: dict[str, Any] = {"subject": words.subject, "variant": variant, "settings": SETTINGS,
+                            "versions": versions(), "machine": platform.platform()}
+    found = result.result(f"evaluate:{unpacked}")
+    if errors or found is None:
+        return line | {"error": errors[0] if errors else "not evaluated"}
+    engine = found["engines"]["litert"]
+    made = result.result(result.plan.variants[variant]) or {}
+    accuracy = engine["metrics"]["figures"]["accuracy"]
+    packing = made.get("packing")
+    return line | {
+        "bytes": made["tflite_bytes"], "accuracy": accuracy["value"], "samples": engine["metrics"]["samples"],
+        "drop_points": engine["drop"]["value"], "drop_interval": engine["drop"]["interval"],
+        "changed": engine["changed"],
+        **({"proven_samples": packing["proven_samples"], "arena_bytes": packing["arena"]["value"],
+            "unpacked_arena_bytes": packing["unpacked_arena"]["value"],
+            "latency_ratio_in_tflm": packing["latency_ratio"]["value"]} if packing else {}),
+        "trained_s": {label: round(outcome.seconds, 1) for label, outcome in result.outcomes.items()
+                      if outcome.status == "made" and outcome.seconds > 5},
+        "seconds": round(time.perf_counter() - start, 1)}
+
+
+def latency(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
+    """All variants in litert, in turns."""
+    import pipeline
+
+    result = pipeline.run(config(words, variants), runs=words.work / "runs", store=words.work / "store",
+                          stage="benchmark")
+    found = result.result("benchmark")
+    if found is None:
+        raise SystemExit(f"not measured: {[str(outcome.error) for outcome in result.failed]}")
+    medians = {name: engines["litert"]["median"] for name, engines in found["variants"].items()
+               if engines["litert"]["median"]}
+    return {"subject": words.subject, "latency": {
+        name: {"median_ms": one["value"], "interval": one["interval"]} for name, one in medians.items()},
+        "cpu": found["host"]["cpu"], "versions": versions()}
+
+
+def versions() -> dict[str, str]:
+    """Of what shapes the figures."""
+    names = ("litesmith", "tensorflow", "tensorflow-model-optimization", "litert-quantizer", "ai-edge-litert",
+             "tflite-micro")
+    return {name: version(name) for name in names}
+
+
+def read() -> list[dict[str, Any]]:
+    """All lines there are."""
+    return [json.loads(line) for line in OUT.read_text("utf-8").splitlines()] if OUT.exists() else []
+
+
+def write(line: dict[str, Any]) -> None:
+    """One more line."""
+    with OUT.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def rows(subject: str) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """A subject's variants, the last line of each, and its latencies."""
+    lines = [line for line in read() if line["subject"] == subject]
+    timed = [line["latency"] for line in lines if "latency" in line]
+    return {line["variant"]: line for line in lines if "variant" in line}, timed[-1] if timed else {}
+
+
+def table(subject: str) -> Iterator[str]:
+    """The table in Markdown."""
+    found, timed = rows(subject)
+    plain, beside = found.get("int8", {}).get("bytes"), timed.get("int8", {}).get("median_ms")
+    yield HEAD
+    for name, one in sorted(found.items(), key=lambda pair: -pair[1].get("bytes", 0)):
+        if "error" in one:
+            yield f"| `{name}` | not made: {' '.join(one['error'].split())} | | | | | |"
+            continue
+        low, high = one["drop_interval"]
+        ms = timed.get(name, {}).get("median_ms")
+        share = f"{one['bytes'] / plain:.2f}" if plain else ""
+        yield (f"| `{name}` | {one['bytes']:,} | {share} | "
+               f"{100 * one['accuracy']:.2f} % | {one['drop_points']:+.2f} ({low:+.2f} to {high:+.2f}) | "
+               f"{f'{ms:.3f}' if ms else ''} | {f'{beside / ms:.2f}' if ms and beside else ''} |")
+
+
+def draw(path: Path) -> None:
+    """Bytes against drop, a panel a subject, one colour for packed variants and one for the others."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    subjects = list(dict.fromkeys(line["subject"] for line in read() if "variant" in line))
+    figure, panels = plt.subplots(1, len(subjects), figsize=(7.6 * len(subjects), 5), squeeze=False)
+    for subject, axes in zip(subjects, panels[0], strict=True):
+        for name, one in rows(subject)[0].items():
+            if "error" not in one:
+                color = "#d55e00" if name.endswith("-packed") else "#0072b2"
+                axes.errorbar(one["bytes"], one["drop_points"], fmt="o", color=color, markersize=5, yerr=[
+                    [one["drop_points"] - one["drop_interval"][0]], [one["drop_interval"][1] - one["drop_points"]]],
+                    elinewidth=0.7)
+                axes.annotate(name, (one["bytes"], one["drop_points"]), fontsize=6, xytext=(4, 3),
+                              textcoords="offset points")
+        axes.set_xscale("log")
+        axes.set_xlabel("bytes of the tflite file")
+        axes.set_ylabel("drop, points of accuracy (95 % interval)")
+        axes.set_title(f"{subject} (orange: packed, for TFLM)", fontsize=10)
+        axes.grid(color="#e6e7e4", linewidth=0.8)
+        axes.axhline(1, color="#6a717b", linewidth=0.9, linestyle=":")
+    figure.tight_layout()
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("subject", nargs="?", choices=("resnet8", "ds_cnn", "mobilenet"))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS))
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--work", type=Path, default=Path("compression"), help="runs and store are kept there")
+    parser.add_argument("--latency", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--plot", type=Path)
+    words = parser.parse_args()
+    if words.plot:
+        draw(words.plot)
+    elif words.table:
+        for subject in dict.fromkeys(line["subject"] for line in read()):
+            print(f"\n{subject}\n", *table(subject), sep="\n")
+    elif words.subject is None or words.data is None or (words.subject == "resnet8" and words.model is None):
+        parser.error("give a subject and --data; resnet8 needs --model as well")
+    else:
+        work(words)
+
+
+def work(words: argparse.Namespace) -> None:
+    """Make what is missing, or measure latency."""
+    words.data, words.work = words.data.resolve(), words.work.resolve()
+    words.model = words.model.resolve() if words.model else None
+    done = {name for name, line in rows(words.subject)[0].items() if "error" not in line}
+    if words.latency:
+        write(latency(words, [name for name in words.variants if name in done and not name.endswith("-packed")]))
+        return
+    start = time.perf_counter()
+    for variant in words.variants:
+        if variant not in done and time.perf_counter() - start < 60 * words.minutes:
+            line = measure(words, variant)
+            write(line)
+            print({key: value for key, value in line.items() if key not in ("settings", "versions")}, flush=True)
+
+
+if __name__ == "__main__":
+    main()
