@@ -28,6 +28,7 @@ from stages.prepare import Settings as PrepareSettings
 from stages.prune import Settings as PruneSettings
 from stages.quantize import Settings as QuantizeSettings
 from stages.report import Settings as ReportSettings
+from stages.sensitivity import Settings as SensitivitySettings
 from stages.slim import Settings as SlimSettings
 from stages.tasks.settings import TaskSettings
 from stages.train import Settings as TrainSettings
@@ -100,6 +101,7 @@ class RunConfig(Record):
     distil: DistilSettings = DistilSettings()
     slim: SlimSettings = SlimSettings()
     prune: PruneSettings = PruneSettings()
+    sensitivity: SensitivitySettings = SensitivitySettings()
     quantize: QuantizeSettings = QuantizeSettings()
     convert: ConvertSettings = ConvertSettings()
     pack: PackSettings = PackSettings()

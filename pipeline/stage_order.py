@@ -49,6 +49,7 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in (
     Stage("distil", Lane.MAIN, "Have a teacher train a student."),
     Stage("slim", Lane.MAIN, "Remove whole channels, and fine-tune."),
     Stage("prune", Lane.MAIN, "Set weights to zero, or have them share values, and fine-tune."),
+    Stage("sensitivity", Lane.MAIN, "Measure what each layer alone loses in each format."),
     Stage("quantize", Lane.MAIN, "Train with quantization, or choose the calibration set and recipe."),
     Stage("convert", Lane.MAIN, "Make the tflite models."),
     Stage("pack", Lane.ENGINES, "Store weights compressed, for the microcontroller to unpack."),

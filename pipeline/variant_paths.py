@@ -160,10 +160,33 @@ class VariantPaths:
         inputs = {"source": step.call}
         if convert.SOURCE[variant.format] == "tflite":
             inputs["source"] = self._convert(join(step.name, "float32"), entry, inputs, "float32")
-        if variant.format != "float32":
+        if variant.format == "mixed":
+            inputs["recipe"] = self._mixed(entry, step, inputs["source"])
+        elif variant.format != "float32":
             inputs["recipe"] = self._calls.add("quantize", variant.format, self._settings("quantize", entry),
                                                {"data": self._data}, entry.name, format=variant.format)
         return self._convert(join(step.name, variant.format), entry, inputs, variant.format)
+
+    def _mixed(self, entry: VariantEntry, step: _Step, tflite: str) -> str:
+        """How sensitive each layer of the float32 tflite model is, and the choice of formats that rests on it.
+
+        Raises:
+            StageError: the profile that was named does not run the formats that were.
+        """
+        from device_profiles.loader import load_profile
+        from stages.mixing.layout import candidates_of
+
+        config, settings = self._calls.config, entry.settings("quantize", self._calls.config.quantize)
+        device = load_profile(settings.mixed.profile) if settings.mixed.profile else None
+        engine = config.sensitivity.engine
+        sensitivity = self._calls.add(
+            "sensitivity", step.name, config.sensitivity, {"tflite": tflite, "data": self._data}, entry.name,
+            formats=candidates_of(settings.mixed.formats, device),
+            engine_version=self._calls.engine_versions([engine])[engine])
+        return self._calls.add(
+            "quantize", join(step.name, "mixed"), settings,
+            {"data": self._data, "tflite": tflite, "sensitivity": sensitivity}, entry.name,
+            libraries=("ai-edge-litert", "scipy"), format="mixed", device=device)
 
     def _convert(self, name: str, entry: VariantEntry, inputs: dict[str, str], number_format: str) -> str:
         """A conversion; its label."""
