@@ -14,7 +14,7 @@ from device_profiles.strictyaml import refusal
 
 DeviceClass = Literal["cpu", "mobile", "iot"]
 EngineName = Literal["litert", "tflite-runtime", "tflm"]
-Format = Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+Format = Literal["float32", "float16", "dynamic", "int8", "int16x8", "int4"]
 """Number format of a tflite model, as a device sees it: `int8qat` is `int8` there."""
 Arithmetic = Literal["float32", "hybrid", "int8", "int16x8"]
 """What one operator's kernel computes in: float16 weights are unpacked to float32 before."""

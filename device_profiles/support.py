@@ -12,7 +12,7 @@ from device_profiles.workload import NumberFormat, OperatorWork, Workload
 Rule = Callable[[Workload, Profile], list[str]]
 
 _ARITHMETIC_FORMAT: dict[str, tuple[str, ...]] = {
-    "float32": ("float32", "float16"), "hybrid": ("dynamic",), "int8": ("int8",), "int16x8": ("int16x8",),
+    "float32": ("float32", "float16"), "hybrid": ("dynamic",), "int8": ("int8", "int4"), "int16x8": ("int16x8",),
 }
 _EXACT_DTYPES = ("float32", "int8", "int16", "int32", "int64", "uint8", "bool", "float16", "int4", "uint32")
 
@@ -33,7 +33,7 @@ def formats(workload: Workload, profile: Profile) -> list[str]:
     """The model's number format is one that the device takes."""
     allowed = profile.formats.value
     found = workload.number_format
-    if found == "mixed":
+    if found == "mixed" or (found == "int4" and found in allowed):  # 4-bit weights beside layers in other formats
         kinds = sorted({op.arithmetic for op in workload.operators if op.macs})
         refused = [kind for kind in kinds if not set(_ARITHMETIC_FORMAT.get(kind, ())) & set(allowed)]
         if not refused:

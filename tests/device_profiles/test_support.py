@@ -17,6 +17,7 @@ from device_profiles.schema import Profile
 from device_profiles.strictyaml import loads
 from device_profiles.support import reasons, rules, unsupported
 from device_profiles.workload import Workload, read_workload
+from stages.converting.weights import Editor, Integers, read_layers
 from tests.device_profiles.handmade import Handmade, conv_model
 from tests.device_profiles.test_schema import GOOD
 
@@ -202,11 +203,33 @@ def test_all_operators_are_those_that_the_litert_wheel_registers() -> None:
     assert names - known == set(UNREGISTERED)
 
 
-@pytest.mark.parametrize("number_format", ["float32", "float16", "int8", "int16x8"])
+def in_format(tiny_tflites: dict[str, bytes], number_format: str) -> bytes:
+    """The tiny model; in int4 all of its weights have 4 bits, those of the dense layer one scale."""
+    if number_format != "int4":
+        return tiny_tflites[number_format]
+    layers, editor = read_layers(tiny_tflites["float32"]), Editor(tiny_tflites["int8"])
+    for layer in layers:
+        count = 1 if layer.operator == "FULLY_CONNECTED" else layer.channels
+        ones = Integers(np.ones(layer.weights.shape, np.int8), np.full(count, 0.1, np.float32), 4)
+        editor.set_integers(layer.ordinal, ones, layer.bias)
+    return editor.content()
+
+
+@pytest.mark.parametrize("number_format", ["float32", "float16", "int8", "int16x8", "int4"])
 def test_tflm_accepts_the_formats_that_the_iot_profile_accepts_and_no_others(tiny_tflites: dict[str, bytes],
                                                                              number_format: str) -> None:
-    refused = unsupported(read_workload(tiny_tflites[number_format]), load_profile("iot"))
-    assert accepted_by_tflm(tiny_tflites[number_format]) is (not refused)
+    data = in_format(tiny_tflites, number_format)
+    refused = unsupported(read_workload(data), load_profile("iot"))
+    assert accepted_by_tflm(data) is (not refused)
+
+
+def test_4_bit_weights_are_taken_where_the_device_takes_them(tiny_tflites: dict[str, bytes]) -> None:
+    workload = read_workload(in_format(tiny_tflites, "int4"))
+    assert workload.number_format == "int4"
+    profile = load_profile("iot")
+    without = profile.model_copy(update={"formats": profile.formats.model_copy(update={"value": ("float32", "int8")})})
+    assert unsupported(workload, profile) == []
+    assert rules_of(workload, without)["formats"].startswith("number format int4:")
 
 
 def test_tflm_refuses_a_hybrid_convolution_as_the_rule_says() -> None:
@@ -216,10 +239,10 @@ def test_tflm_refuses_a_hybrid_convolution_as_the_rule_says() -> None:
     assert accepted_by_tflm(conv_model())
 
 
-@pytest.mark.parametrize("number_format", ["float32", "float16", "dynamic", "int8", "int16x8"])
+@pytest.mark.parametrize("number_format", ["float32", "float16", "dynamic", "int8", "int16x8", "int4"])
 def test_litert_runs_the_formats_that_the_cpu_and_mobile_profiles_accept(tiny_tflites: dict[str, bytes],
                                                                          number_format: str) -> None:
-    data = tiny_tflites[number_format]
+    data = in_format(tiny_tflites, number_format)
     if number_format == "dynamic":  # the converter leaves kernels as small as the tiny model's in float
         data = conv_model(np.ones((3, 3, 3, 2), np.int8), "FLOAT32", scales=(1.0,), zero_points=(0,))
     code = ("import sys; from ai_edge_litert.interpreter import Interpreter;"
