@@ -46,8 +46,8 @@ def prove(model: Any, narrow: Any, trace: Trace, removed: Removed, inputs: Any) 
     return worst
 
 
-def run(model: Any, inputs: Any, trace: Trace | None = None,
-        removed: Removed | None = None) -> dict[tuple[str, int, int], Array]:
+def run(model: Any, inputs: Any, trace: Trace | None = None, removed: Removed | None = None,
+        training: frozenset[str] = frozenset()) -> dict[tuple[str, int, int], Array]:
     """What every call gives, in inference, by (layer, call, output).
 
     Args:
@@ -55,6 +55,7 @@ def run(model: Any, inputs: Any, trace: Trace | None = None,
         inputs: samples as the model is called with them.
         trace: with `removed`, sets the removed channels of every output to zero.
         removed: what goes.
+        training: layers that are called in training mode.
     """
     import tensorflow as tf
 
@@ -69,6 +70,8 @@ def run(model: Any, inputs: Any, trace: Trace | None = None,
         else:
             args, kwargs = tf.nest.map_structure(lambda value: known.get(id(value), value),
                                                  (node.call_args, node.call_kwargs))
+            if node.layer.name in training:
+                kwargs = kwargs | {"training": True}
             values = tf.nest.flatten(node.layer(*args, **kwargs))
         for place, (tensor, value) in enumerate(zip(outputs, values, strict=True)):
             key = (node.layer.name, number, place)

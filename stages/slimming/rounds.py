@@ -24,6 +24,7 @@ from stages.slimming.importance import Importance
 from stages.slimming.kernels import has_kernel
 from stages.slimming.latency import LatencyFormat, make_clock
 from stages.slimming.spaces import Counts
+from stages.slimming.statistics import renew
 from stages.training import FitSettings, Lesson, fit
 
 PROOF_SAMPLES = 16
@@ -117,9 +118,10 @@ class Slimming:
         return narrowed
 
     def _fitted(self, model: Any, settings: FitSettings, number: int) -> History:
-        """Fine-tune with a checkpoint of the round's own."""
+        """Take batch normalization's statistics anew, then fine-tune with a checkpoint of the round's own."""
         scratch = self._context.scratch / f"fit{number}"
         scratch.mkdir(exist_ok=True)
+        renew(model, self._lesson.train, self._work.seed)
         return fit(model, self._lesson, settings, self._work.seed, replace(self._context, scratch=scratch))
 
     def _keep(self, folder: Path, narrowed: Narrowed, history: History) -> None:

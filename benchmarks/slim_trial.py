@@ -1,0 +1,178 @@
+"""How to take channels out: measures of importance held against each other, and channel counts that kernels like.
+
+    python benchmarks/slim_trial.py importance --data FOLDER --model FILE [--shares 0.3 0.5] [--train 4000] [--epochs 4]
+    python benchmarks/slim_trial.py widths [--formats float32 int8]
+    python benchmarks/slim_trial.py latency --model FILE [--shares 0.3 0.4 0.5] [--format float32]
+
+`importance`: a trained model for 32x32 images (--model, .h5) and a folder of images `train/<class>`, `test/<class>`
+(--data). For each measure and share of the MACs: accuracy on 2,000 test images after the removal, and after a short
+fine-tuning on a sample of the training images. `widths`: milliseconds in litert, one thread, of a 3x3 convolution on a
+16x16 map by its number of channels, all models in turns. `latency`: milliseconds saved by slimming for milliseconds
+measured here, against slimming for MACs, without any fine-tuning. Each prints one JSON line a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+SEED, TESTED, VALIDATED = 3, 2000, 500
+WIDTHS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
+
+
+def images(folder: Path, each: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same number of images of every class, in the order of their names.  # x (n, 32, 32, 3) float32, y (n,)."""
+    from PIL import Image
+
+    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    files = [(file, label) for label, path in enumerate(classes) for file in sorted(path.iterdir())[:each]]
+    return (np.stack([np.asarray(Image.open(file), np.float32) for file, _ in files]),
+            np.array([label for _, label in files]))
+
+
+def importance(words: argparse.Namespace) -> None:
+    """Accuracy by measure and share."""
+    import tf_keras as keras
+
+    from stages.augmentation import Augmentation
+    from stages.context import StageContext
+    from stages.datasets.prepared import Preprocessing, Split
+    from stages.models.framework import tensorflow_turn
+    from stages.slimming import importance as measures
+    from stages.slimming.budget import Bounds
+    from stages.slimming.cutting import Goal, narrow, survey
+    from stages.slimming.statistics import renew
+    from stages.tasks import make_task
+    from stages.tasks.settings import TaskSettings
+    from stages.training import FitSettings, Lesson, fit
+
+    x, y = images(words.data / "train", (words.train + VALIDATED) // 10)
+    order = np.random.default_rng(SEED).permutation(len(x))
+    x, y = x[order], y[order]
+    test_x, test_y = images(words.data / "test", TESTED // 10)
+    lesson = Lesson(Split(x[VALIDATED:], y[VALIDATED:]), Split(x[:VALIDATED], y[:VALIDATED]),
+                    make_task(TaskSettings()), Preprocessing(inputs={}, class_names=tuple("0123456789")))
+    settings = FitSettings(epochs=words.epochs, learning_rate=1e-3, patience=0,
+                           augment=Augmentation(horizontal_flip=True, shift=0.125))
+    for share in words.shares:
+        for kind in ("taylor", "magnitude", "bn"):
+            with tempfile.TemporaryDirectory() as text, tensorflow_turn(SEED, Path(text) / "log.txt"):
+                model = keras.models.load_model(words.model, compile=False)
+                surveyed = survey(model, (), Bounds())
+                goal = Goal("macs", surveyed.macs(surveyed.all), share)
+                scores = measures.measure(kind, model, surveyed.trace, lesson, 1024, SEED)
+                found = narrow(surveyed, goal, scores, x[:16])
+                renew(found.model, lesson.train, SEED)
+                before = accuracy(found.model, test_x, test_y)  # with statistics taken anew, here and below
+                scratch = Path(text)
+                fit(found.model, lesson, settings, SEED, StageContext(scratch, scratch, scratch / "log.txt"))
+                renew(found.model, lesson.train, SEED)
+                print(json.dumps({"importance": kind, "share": share, "kept": found.kept.tolist(),
+                                  "removed": round(1 - found.cost / goal.whole, 4),
+                                  "accuracy_of_original": accuracy(model, test_x, test_y),
+                                  "accuracy_after_removal": before, "epochs": words.epochs,
+                                  "samples": len(lesson.train.y),
+                                  "accuracy_after_fine_tuning": accuracy(found.model, test_x, test_y)}), flush=True)
+
+
+def accuracy(model: Any, x: np.ndarray, y: np.ndarray) -> float:
+    """Share of right answers."""
+    return float((model.predict(x, batch_size=256, verbose=0).argmax(1) == y).mean())
+
+
+def widths(words: argparse.Namespace) -> None:
+    """Milliseconds by the number of channels, of inputs and outputs alike."""
+    import tf_keras as keras
+
+    from stages.slimming.latency import as_tflite
+
+    for number_format in words.formats:
+        contents = {}
+        for width in WIDTHS:
+            keras.utils.set_random_seed(SEED)
+            inputs = keras.layers.Input((16, 16, width))
+            x = inputs
+            for _ in range(6):
+                x = keras.layers.Conv2D(width, 3, padding="same", activation="relu")(x)
+            samples = np.random.default_rng(SEED).normal(size=(16, 16, 16, width)).astype(np.float32)
+            contents[width] = as_tflite(keras.Model(inputs, x), number_format, samples, Path("/dev/null"))
+        for width, ms in in_turns(contents).items():
+            macs = 6 * 256 * 9 * width * width
+            print(json.dumps({"format": number_format, "channels": width, "ms": round(ms, 5),
+                              "giga_macs_per_s": round(macs / ms / 1e6, 2)}), flush=True)
+
+
+def in_turns(contents: dict[int, bytes]) -> dict[int, float]:
+    """Median milliseconds of each tflite model in litert, one thread, over 15 rounds."""
+    from stages.benchmark import warm_up
+    from stages.engines import host
+    from stages.engines.client import EngineWorker
+
+    found: dict[int, list[float]] = {key: [] for key in contents}
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        workers = {}
+        for key, content in contents.items():
+            worker = workers[key] = stack.enter_context(EngineWorker("litert", log=Path(folder) / "log.txt"))
+            loaded = worker.load(content, threads=1, cpus=host.cores()[-1:])
+            worker.feed(*(np.zeros((1, *info.shape[1:]), np.float32) for info in loaded.inputs))
+            warm_up(worker, 0.3)
+        for _ in range(15):
+            for key, worker in workers.items():
+                found[key].append(float(np.median(worker.measure(1000, 0.03))) / 1e6)
+    return {key: float(np.median(values)) for key, values in found.items()}
+
+
+def latency(words: argparse.Namespace) -> None:
+    """Milliseconds saved by either budget."""
+    import tf_keras as keras
+
+    from device_profiles.loader import load_profile
+    from stages.slimming.budget import Bounds
+    from stages.slimming.cutting import Goal, narrow, survey
+    from stages.slimming.importance import magnitude
+    from stages.slimming.latency import make_clock
+
+    model = keras.models.load_model(words.model, compile=False)
+    samples = np.random.default_rng(SEED).uniform(0, 255, (16, *model.input_shape[1:])).astype(np.float32)
+    clock = make_clock(load_profile("cpu"), words.format, model, samples, Path("/dev/null"))
+    surveyed = survey(model, (), Bounds())
+    scores, whole_ms = magnitude(model, surveyed.trace), clock(model)
+    for share in words.shares:
+        for budget in ("macs", "latency"):
+            whole = whole_ms if budget == "latency" else surveyed.macs(surveyed.all)
+            goal = Goal(budget, whole, share, clock if budget == "latency" else None)
+            found = narrow(surveyed, goal, scores, samples)
+            ms = clock(found.model)
+            print(json.dumps({"format": words.format, "budget": budget, "share": share, "kept": found.kept.tolist(),
+                              "macs_removed": round(1 - surveyed.macs(found.kept) / surveyed.macs(surveyed.all), 3),
+                              "ms": round(ms, 4), "of_ms": round(whole_ms, 4),
+                              "times_faster": round(whole_ms / ms, 2)}), flush=True)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("importance", "widths", "latency"))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.3, 0.5])
+    parser.add_argument("--train", type=int, default=4000)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--formats", nargs="+", default=["float32", "int8"])
+    parser.add_argument("--format", default="float32", choices=("float32", "int8"))
+    words = parser.parse_args()
+    {"importance": importance, "widths": widths, "latency": latency}[words.what](words)
+
+
+if __name__ == "__main__":
+    main()
