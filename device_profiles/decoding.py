@@ -135,8 +135,11 @@ def _masked(stream: bytes, ancillary: bytes, shape: tuple[int, ...], dtype: Any,
     import numpy as np
 
     made = np.array(np.broadcast_to(points, shape), dtype).ravel()
-    mask = np.unpackbits(np.frombuffer(stream, np.uint8), count=made.size).astype(bool)
-    made[mask] = np.frombuffer(ancillary[HEADER_BYTES:], dtype.newbyteorder("<"))
+    mask = _flags(stream, made.size).astype(bool)
+    values = np.frombuffer(ancillary[HEADER_BYTES:], dtype.newbyteorder("<"))
+    if len(values) != int(mask.sum()):
+        raise ValueError(f"its mask has {int(mask.sum()):,} ones, and there are {len(values):,} values")
+    made[mask] = values
     return made.reshape(shape)
 
 
@@ -146,7 +149,7 @@ def _looked_up(stream: bytes, ancillary: bytes, shape: tuple[int, ...], dtype: A
 
     axis, bits, stride = ancillary[5] >> 4, ancillary[5] & 7, ancillary[6]
     elements = int(np.prod(shape, dtype=np.int64))
-    flags = np.unpackbits(np.frombuffer(stream, np.uint8), count=elements * bits).reshape(elements, bits)
+    flags = _flags(stream, elements * bits).reshape(elements, bits)
     indices = flags @ (1 << np.arange(bits - 1, -1, -1))  # (elements,)
     if axis != ONE_TABLE:
         slices = np.broadcast_to(spread(np.arange(shape[axis]), axis, len(shape)), shape).ravel()
@@ -175,6 +178,15 @@ def _walked(stream: bytes, ancillary: bytes, elements: int) -> list[int]:
         symbols.append(rows[row] & (0xFFFF if wide else 0xFF))
         position -= bits - count
     return symbols
+
+
+def _flags(stream: bytes, count: int) -> Array:
+    """The first `count` bits, each as a number."""
+    import numpy as np
+
+    if count > 8 * len(stream):
+        raise ValueError("the stream ends too early")
+    return np.unpackbits(np.frombuffer(stream, np.uint8), count=count)
 
 
 def _bits(stream: bytes, position: int, count: int) -> int:

@@ -34,6 +34,7 @@ _WEIGHTED: dict[str, tuple[int, ...]] = {
     "LSTM": tuple(range(1, 9)), "UNIDIRECTIONAL_SEQUENCE_LSTM": (*range(1, 9), 16),
 }
 _PACKED_WEIGHTS = ("int8", "uint8", "int4", "int2")
+_CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _UNPACKERS = ("DEQUANTIZE", "DENSIFY")
 
 
@@ -248,9 +249,10 @@ class _GraphReader:
         for operator in self.graph.operators:
             if operator.name not in _WEIGHTED:
                 continue
-            for tensor in map(self.constant, operator.inputs[1:]):
-                # An int32 constant without scales is a shape; with scales it is a bias.
-                if tensor is not None and (tensor.dtype != "int32" or tensor.scales):
+            for slot, tensor in enumerate(map(self.constant, operator.inputs[1:]), start=1):
+                # An int32 constant without scales is a shape; with scales, or where a convolution has it, it is a bias.
+                is_bias = operator.name in _CONVOLUTIONS and slot == 2
+                if tensor is not None and (tensor.dtype != "int32" or tensor.scales or is_bias):
                     found[tensor.index] = tensor.elements
         return sum(found.values())
 

@@ -182,7 +182,7 @@ def _random_like(rows: Array, count: int, random: np.random.Generator) -> Array:
     made = np.empty((count, *rows.shape[1:]), rows.dtype)
     for name in rows.dtype.names or (None,):
         source, target = (rows, made) if name is None else (rows[name], made[name])
-        low, high = float(source.min(initial=0)), float(source.max(initial=1))
+        low, high = (float(source.min()), float(source.max())) if source.size else (0.0, 1.0)
         for start in range(0, count, _BLOCK):
             part = target[start:start + _BLOCK]
             drawn = random.uniform(low, high, part.shape)
