@@ -58,6 +58,8 @@ def _plausible_bytes(value: int) -> int:
 ClockHz = Annotated[float, AfterValidator(_plausible_hz)]
 MemoryBytes = Annotated[int, AfterValidator(_plausible_bytes)]
 Positive = Annotated[float, Field(gt=0)]
+Points = Annotated[float, Field(ge=0, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Hardware(Record):
@@ -103,10 +105,16 @@ class Engine(Record):
     source: str = Field(min_length=8, description="where the engine's formats and operators are written")
 
 
+SAFETY_LIMITS = ("predictions_changed_share", "worst_class_drop_points", "worst_slice_drop_points",
+                 "corrupted_changed_share", "calibration_error_points", "calibration_rise_points")
+"""Limits on what a mean hides. docs/verdicts.md defines each."""
+
+
 class Limits(Record):
     """What the user allows on the device; each is optional, and what is left out is not checked.
 
-    `accuracy_drop_points` is in percentage points below the float Keras model.
+    `accuracy_drop_points` is in percentage points below the float Keras model, as is every limit that ends in
+    `_points`; one that ends in `_share` is from 0 to 1. `docs/verdicts.md` defines each.
     """
 
     latency_median_ms: Positive | None = None
@@ -114,8 +122,14 @@ class Limits(Record):
     tflite_bytes: Annotated[int, Field(gt=0)] | None = None
     arena_bytes: Annotated[int, Field(gt=0)] | None = None
     peak_memory_bytes: Annotated[int, Field(gt=0)] | None = None
-    accuracy_drop_points: Annotated[float, Field(ge=0, le=100)] | None = None
+    accuracy_drop_points: Points | None = None
     energy_uj: Positive | None = None
+    predictions_changed_share: Share | None = None
+    worst_class_drop_points: Points | None = None
+    worst_slice_drop_points: Points | None = None
+    corrupted_changed_share: Share | None = None
+    calibration_error_points: Points | None = None
+    calibration_rise_points: Points | None = None
 
     @model_validator(mode="after")
     def _p90_above_median(self) -> Self:

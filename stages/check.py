@@ -24,7 +24,7 @@ from stages.reporting.record import json_text
 from stages.reporting.text import plural
 
 NAME = "check"
-VERSION = 2
+VERSION = 3
 LIBRARIES: tuple[str, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import cast
@@ -20,13 +20,16 @@ from stages.engines.inputs import normalization_of
 from stages.engines.pool import Job
 from stages.outputs import OUTPUTS_FILE, largest_difference, overall_score, read_outputs, score_name, write_outputs
 from stages.records import Agreement, EngineEvaluation, EngineStatus, EvaluateResult
-from stages.tasks import make_task, read_truth
+from stages.safety import slices as slicing
+from stages.safety.measure import SLICE, Gate, Wish
+from stages.statistics import ENDS_LEVEL
+from stages.tasks import Truth, make_task, read_truth
 from stages.tasks.base import Array
 from stages.tasks.matching import Shape
 from stages.tasks.settings import TaskSettings, score_text
 
 NAME = "evaluate"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("numpy", "scipy")
 
 _AGAIN: tuple[EngineStatus, ...] = ("crashed", "timeout")
@@ -42,6 +45,12 @@ class Settings(Record):
     workers: int = Field(default=0, ge=0, le=256, description="processes per engine, one thread each; 0: one per core")
     timeout_s: float = Field(default=120.0, gt=0, description="seconds that an engine may take to load, or for a batch")
     resamples: int = Field(default=2000, ge=100, le=100_000, description="bootstrap resamples for the intervals")
+    calibration: bool = Field(default=False, description="measure the calibration error, without a limit on it too")
+    slices: tuple[str, ...] = Field(
+        default=(), description="columns whose values are slices: of data.source.slices, or group; left out: all of "
+                                "data.source.slices")
+    slice_least_samples: int = Field(default=slicing.LEAST_SAMPLES, ge=1,
+                                     description="slices with fewer test samples are reported, not judged")
 
     @field_validator("engines")
     @classmethod
@@ -58,12 +67,14 @@ class Options(Settings):
         engine_versions: installed version by engine, None where it is not installed; part of the key, so that
             installing an engine runs the evaluation again.
         task: what the outputs are scored by.
+        asked: limits of some profile that take more than outputs on the test split.
     """
 
     seed: int = 0
     variant: str = ""
     engine_versions: dict[str, str | None] = Field(default_factory=dict)
     task: TaskSettings = TaskSettings()
+    asked: tuple[str, ...] = ()
 
 
 def run(*, tflite: Path, data: Path, baseline: Path, options: Options, context: StageContext) -> EvaluateResult:
@@ -79,6 +90,7 @@ def run(*, tflite: Path, data: Path, baseline: Path, options: Options, context: 
     Raises:
         StageError: the model's inputs or outputs do not fit the data, or a metric of the user's fails.
         DataError: outputs that are not finite, or labels that leave the score undefined.
+        UsageError: a slice column that is not there.
         StoreError: an artifact without its files.
     """
     trial = _Trial(tflite, data, baseline, options, context)
@@ -113,6 +125,7 @@ class _Trial:
         self._task.check_outputs(self._reference, truth, "the float model")
         self._truth = self._task.with_logits(truth, self._reference)
         self._wanted = self._output_shapes()
+        self._gate = Gate(self._task, self._reference, self._truth, baseline, _wish(options, data, truth))
 
     def evaluate(self, engine: str) -> EngineEvaluation:
         """One engine's figures, or why there are none; its outputs are written and kept."""
@@ -121,11 +134,15 @@ class _Trial:
             return EngineEvaluation(engine=engine, engine_version="", status="unavailable", message=info.reason)
         version = info.version or ""
         try:
-            self.outputs[engine] = self._predict(engine)
+            outputs = self._predict(engine)
+            corrupted = {kind: self._predict_corrupted(engine, kind, path)
+                         for kind, path in self._gate.corruptions.items()}
         except EngineError as error:
+            (self._context.out / f"outputs_{engine}.npy").unlink(missing_ok=True)
             return EngineEvaluation(engine=engine, engine_version=version, message=error.found,
                                     status=cast(EngineStatus, error.status))
-        return self._score(engine, version, self.outputs[engine])
+        self.outputs[engine] = outputs
+        return self._score(engine, version, outputs, corrupted)
 
     def agreements(self) -> tuple[Agreement, ...]:
         """Every pair of engines that ran the model."""
@@ -138,13 +155,8 @@ class _Trial:
 
     def _predict(self, engine: str) -> Array:
         """Outputs of one engine, (samples, *shape) float32 or structured, as they are read back from their file."""
-        options = self._options
-        job = Job(engine=engine, tflite=self._tflite, model=self.name, samples=self._samples,
-                  normalization=self._normalization, batch=options.batch_size, log=self._context.log,
-                  workers=options.workers or len(host.cores()), timeout_s=options.timeout_s)
-        where, path = f"{self.name} in {engine}", self._context.out / f"outputs_{engine}.npy"
-        write_outputs(job, self._wanted, path, lambda done, total: self._context.progress(done, total, where))
-        outputs = read_outputs(path, self._task)
+        where = f"{self.name} in {engine}"
+        outputs = self._run(engine, self._samples, self._context.out / f"outputs_{engine}.npy", where)
         if outputs.shape != self._reference.shape:
             raise StageError(f"{where} gives outputs of shape {outputs.shape}",
                              f"{self._reference.shape}, as the float model gives",
@@ -152,16 +164,34 @@ class _Trial:
         self._task.check_outputs(outputs, self._truth, where)
         return outputs
 
-    def _score(self, engine: str, version: str, outputs: Array) -> EngineEvaluation:
-        """Metrics, and the distance from the float model."""
+    def _predict_corrupted(self, engine: str, kind: str, samples: Path) -> Array:
+        """Outputs of one engine on corrupted samples; they are not kept."""
+        path, where = self._context.scratch / f"outputs_{engine}_{kind}.npy", f"{self.name} in {engine}, {kind}"
+        try:
+            return self._run(engine, samples, path, where)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _run(self, engine: str, samples: Path, path: Path, where: str) -> Array:
+        """A file of stored samples through one engine."""
+        options = self._options
+        job = Job(engine=engine, tflite=self._tflite, model=self.name, samples=samples,
+                  normalization=self._normalization, batch=options.batch_size, log=self._context.log,
+                  workers=options.workers or len(host.cores()), timeout_s=options.timeout_s)
+        write_outputs(job, self._wanted, path, lambda done, total: self._context.progress(done, total, where))
+        return read_outputs(path, self._task)
+
+    def _score(self, engine: str, version: str, outputs: Array, corrupted: Mapping[str, Array]) -> EngineEvaluation:
+        """Metrics, the distance from the float model, and what the mean hides."""
         task, truth, seed, resamples = self._task, self._truth, self._options.seed, self._options.resamples
         parts = task.outputs_metrics(outputs, truth, seed=seed, resamples=resamples)
         metrics = next(iter(parts.values()), None) or task.metrics(outputs, truth, seed=seed, resamples=resamples)
         return EngineEvaluation(
             engine=engine, engine_version=version, status="ok", metrics=metrics, outputs=parts,
-            drop=task.drop(self._reference, outputs, truth, seed=seed, resamples=resamples),
+            drop=task.drop(self._reference, outputs, truth, seed=seed, resamples=resamples, level=ENDS_LEVEL),
             changed=task.changed(self._reference, outputs, truth),
-            largest_difference=largest_difference(self._reference, outputs))
+            largest_difference=largest_difference(self._reference, outputs),
+            safety=self._gate.safety(outputs, corrupted))
 
     def _agreement(self, one: str, other: str) -> Agreement:
         """How far two engines agree."""
@@ -169,6 +199,14 @@ class _Trial:
         changed = self._task.changed(left, right, self._truth)
         return Agreement(engines=(one, other), largest_difference=largest_difference(left, right),
                          equal_labels=None if changed is None else 1.0 - changed / len(left))
+
+
+def _wish(options: Options, data: Path, truth: Truth) -> Wish:
+    """What is to be measured beside the mean."""
+    known = slicing.read_slices(data, truth.groups)
+    columns = slicing.chosen_columns(known, options.slices, SLICE in options.asked)
+    return Wish(asked=options.asked, calibration=options.calibration, columns=columns, seed=options.seed,
+                least=options.slice_least_samples, resamples=options.resamples)
 
 
 def _summary(engines: Iterable[EngineEvaluation]) -> str:

@@ -7,13 +7,15 @@ for something that cannot run would only mislead.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from device_profiles import support
 from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
-from device_profiles.schema import Profile
+from device_profiles.schema import SAFETY_LIMITS, Profile
 from device_profiles.workload import Workload
 from stages.checking.judge import accept, judge, refuse, unknown, worst
+from stages.checking.safety import judge_drop, judge_safety
 from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck
 
 MICRO_ENGINE = "tflm"
@@ -175,12 +177,26 @@ def _held_peak(case: _Case, bound: float) -> LimitVerdict:
 
 def _held_drop(case: _Case, bound: float) -> LimitVerdict:
     """How far the task's score falls in the engine that the profile runs: points of accuracy, of R2, ..."""
-    engine = case.profile.engine.name
-    found = case.subject.evaluated.get(engine)
-    missing = f"the drop was not evaluated in {engine}"
+    return judge_drop(_evaluated(case), bound, _why_not_evaluated(case, "the drop"))
+
+
+def _held_safety(limit: str, case: _Case, bound: float) -> LimitVerdict:
+    """What the mean hides, in the engine that the profile runs."""
+    found = _evaluated(case)
+    return judge_safety(limit, found.safety if found else None, bound, _why_not_evaluated(case, "it"))
+
+
+def _evaluated(case: _Case) -> EngineEvaluation | None:
+    """The evaluation in the engine that the profile runs."""
+    return case.subject.evaluated.get(case.profile.engine.name)
+
+
+def _why_not_evaluated(case: _Case, what: str) -> str:
+    """Why there is no figure."""
+    found, engine = _evaluated(case), case.profile.engine.name
     if found is not None and found.status != "ok":
-        missing = f"{engine} {_words(found.status)}: see engine"
-    return judge("accuracy_drop_points", found.drop if found else None, bound, "points", missing)
+        return f"{engine} {_words(found.status)}: see engine"
+    return f"{what} was not evaluated in {engine}"
 
 
 def _held_median(case: _Case, bound: float) -> LimitVerdict:
@@ -258,6 +274,7 @@ def _held_p90(case: _Case, bound: float) -> LimitVerdict:
 _Hold = Callable[[_Case, float], LimitVerdict]
 _HELD: dict[str, _Hold] = {
     "tflite_bytes": _held_tflite_bytes, "arena_bytes": _held_arena, "peak_memory_bytes": _held_peak,
-    "accuracy_drop_points": _held_drop, "latency_median_ms": _held_median, "latency_p90_ms": _held_p90,
+    "accuracy_drop_points": _held_drop, **{limit: partial(_held_safety, limit) for limit in SAFETY_LIMITS},
+    "latency_median_ms": _held_median, "latency_p90_ms": _held_p90,
     "energy_uj": _held_energy}
 """By limit of `device_profiles.schema.Limits`, how a variant is held against it."""

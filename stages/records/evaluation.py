@@ -97,22 +97,21 @@ class Worst(Record):
 
 
 class Calibration(Record):
-    """How far confidence and share of right answers lie apart.
+    """How far confidence and share of right answers lie apart; see `stages.safety.calibration`.
 
     Attributes:
-        bins: how many of equal mass, at most.
-        error: of the variant, in points; debiased, see `stages.safety.calibration`.
+        bins: of equal mass; fewer than 15 where confidences repeat.
+        error: of the variant, in points.
+        noise: the most of it that noise alone adds, in points.
         float_error: of the float model on the same samples.
-        rise: the first less the second, paired.
-        plain_error, plain_float_error: as they come, without the debiasing: what other tools print.
+        rise: the variant's less the float model's, both in the float model's bins.
     """
 
     bins: int
     error: Figure
+    noise: float
     float_error: Figure
     rise: Figure
-    plain_error: float
-    plain_float_error: float
 
 
 class Corrupted(Record):

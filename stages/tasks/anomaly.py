@@ -16,10 +16,11 @@ from device_profiles.errors import DataError, ModelError, StageError, near_miss
 from device_profiles.records import Figure, Provenance
 from stages.datasets.prepared import Preprocessing, Samples
 from stages.datasets.rows import slices
+from stages.paired import POINTS
 from stages.records import Metrics
 from stages.statistics import LEVEL, Array, percentiles, share_figure
 from stages.tasks import losses, roc
-from stages.tasks.base import ONLY_OUTPUT, POINTS, Task, Truth
+from stages.tasks.base import ONLY_OUTPUT, Task, Truth
 from stages.tasks.classification import class_labels
 from stages.tasks.matching import Shape
 from stages.tasks.settings import SCORE_NAMES, TaskSettings
@@ -113,17 +114,17 @@ class Anomaly(Task):
         return scored.anomalous.astype(np.int64), scored.errors
 
     def drop(self, reference: Array, outputs: Array, truth: Truth, *, seed: int = 0, resamples: int = 2000,
-             provenance: Provenance = "measured") -> Figure:
+             provenance: Provenance = "measured", level: float = LEVEL) -> Figure:
         """Points of ROC AUC. Both are scored on the same resamples, drawn from either kind."""
         before, after = score_clips(reference, truth), score_clips(outputs, truth)
         anomalous, interval, how = before.anomalous, None, ""
         if resamples:
             resamples = roc.affordable(len(anomalous), resamples)
             one, other = roc.resampled_areas([before.errors, after.errors], anomalous, 1.0, resamples, seed)
-            interval = percentiles(POINTS * (one - other))
+            interval = percentiles(POINTS * (one - other), level)
             how = f"; paired, stratified bootstrap of {resamples:,} resamples"
         value = POINTS * (roc.auc(before.errors, anomalous) - roc.auc(after.errors, anomalous))
-        return Figure(value=value, unit="points", provenance=provenance, samples=len(anomalous), level=LEVEL,
+        return Figure(value=value, unit="points", provenance=provenance, samples=len(anomalous), level=level,
                       interval=interval, method=f"difference{how}")
 
     def _normal_labels(self, class_names: tuple[str, ...]) -> list[int]:

@@ -18,7 +18,8 @@ from device_profiles.errors import DataError, ModelError, StageError
 from device_profiles.records import Figure, Provenance
 from stages.datasets.prepared import Preprocessing, Samples, Split
 from stages.datasets.records import LabelKind
-from stages.records import Metrics, TensorSpec
+from stages.records import Metrics, PairedCounts, TensorSpec
+from stages.statistics import LEVEL
 from stages.tasks.last_layer import gives_logits
 from stages.tasks.matching import Shape, check_finite, check_inputs, model_outputs, shapes_text
 from stages.tasks.own_metrics import own_figures
@@ -33,8 +34,6 @@ Loss = Callable[[Any, Any, Any], Any]
 
 ONLY_OUTPUT = "output"
 """What the output of a model with one is called."""
-POINTS = 100.0
-"""Points in a score of 1."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,17 @@ class Truth:
     class_names: tuple[str, ...] = ()
     targets: Mapping[str, TensorSpec] = field(default_factory=dict)
     logits: Logits = None
+
+    def part(self, rows: Array, inputs: bool = False) -> Truth:
+        """Some of the samples.
+
+        Args:
+            rows: their places.
+            inputs: whether the model inputs are wanted too; they are read into memory then.
+        """
+        return replace(self, y=self.y[rows], x=self.x[rows] if inputs and self.x is not None else None,
+                       clips=None if self.clips is None else self.clips[rows],
+                       groups=tuple(self.groups[row] for row in rows) if self.groups else ())
 
     @property
     def target(self) -> TensorSpec | None:
@@ -278,7 +288,7 @@ class Task(ABC):
 
     @abstractmethod
     def drop(self, reference: Array, outputs: Array, truth: Truth, *, seed: int = 0, resamples: int = 2000,
-             provenance: Provenance = "measured") -> Figure:
+             provenance: Provenance = "measured", level: float = LEVEL) -> Figure:
         """Score of `reference` less that of `outputs`, in points; positive is worse. Paired: both saw the same samples.
 
         Args:
@@ -288,7 +298,25 @@ class Task(ABC):
             seed: of the bootstrap.
             resamples: how many; 0 leaves the interval out.
             provenance: of the figure.
+            level: of the interval, two-sided.
         """
+
+    def decided(self, outputs: Array, truth: Truth) -> dict[str, Array]:  # noqa: ARG002
+        """By output name, which samples are given their one right answer, (samples,) bool; only of classes."""
+        return {}
+
+    def recalls(self, reference: Array, outputs: Array, truth: Truth) -> dict[str, PairedCounts]:  # noqa: ARG002
+        """By class, what `outputs` lost and gained of its samples; empty for a task without classes."""
+        return {}
+
+    def confidences(self, outputs: Array, truth: Truth) -> dict[str, tuple[Array, Array]]:  # noqa: ARG002
+        """By output name, how sure each decision is and whether it holds.
+
+        Returns:
+            (probability in 0..1, 1 or 0), each (samples, decisions a sample) float64; empty for a task without
+            probabilities.
+        """
+        return {}
 
     def changes(self, reference: Array, outputs: Array, truth: Truth) -> Array | None:  # noqa: ARG002
         """Which samples are decided otherwise, (samples,) bool; None for a task that decides nothing."""

@@ -16,10 +16,11 @@ import numpy as np
 from device_profiles.errors import DataError, StageError
 from device_profiles.records import Figure, Provenance
 from stages.datasets.prepared import Preprocessing
-from stages.records import Metrics
+from stages.paired import counts, drop_figure
+from stages.records import Metrics, PairedCounts
 from stages.statistics import LEVEL, Interval, mean_figure, percentiles, share_figure
 from stages.tasks import losses
-from stages.tasks.base import ONLY_OUTPUT, POINTS, Array, Task, Truth
+from stages.tasks.base import ONLY_OUTPUT, Array, Task, Truth
 from stages.tasks.matching import Shape
 from stages.tasks.settings import SCORE_NAMES
 
@@ -108,11 +109,32 @@ class Classification(Task):
                        per_class_recall=tuple(float(value) for value in recalls),
                        confusion=tuple(tuple(int(count) for count in row) for row in confusion))
 
-    def drop(self, reference: Array, outputs: Array, truth: Truth, *, seed: int = 0, resamples: int = 2000,
-             provenance: Provenance = "measured") -> Figure:
-        """Points of accuracy; see `drop_figure`."""
+    def drop(self, reference: Array, outputs: Array, truth: Truth, *, seed: int = 0, resamples: int = 2000,  # noqa: ARG002
+             provenance: Provenance = "measured", level: float = LEVEL) -> Figure:
+        """Points of accuracy, with the score interval of paired shares: nothing is resampled; see `stages.paired`."""
         before, after = (self._labels(each, truth) == truth.y for each in (reference, outputs))
-        return drop_figure(before, after, seed=seed, resamples=resamples, provenance=provenance)
+        found = drop_figure(counts(before, after), provenance, level)
+        return found if resamples else found.model_copy(update={"interval": None, "method": "difference"})
+
+    def decided(self, outputs: Array, truth: Truth) -> dict[str, Array]:
+        """Those that are given their label."""
+        return {ONLY_OUTPUT: self._labels(outputs, truth) == truth.y}
+
+    def recalls(self, reference: Array, outputs: Array, truth: Truth) -> dict[str, PairedCounts]:
+        """Of each class, over its samples."""
+        before, after = (self._labels(each, truth) == truth.y for each in (reference, outputs))
+        size = max(2, outputs.shape[1])
+        lost, gained, samples = (np.bincount(truth.y[rows], minlength=size) for rows in (
+            before & ~after, ~before & after, slice(None)))
+        names = truth.class_names or tuple(map(str, range(size)))
+        return {name: PairedCounts(lost=int(lost[label]), gained=int(gained[label]), samples=int(samples[label]))
+                for label, name in enumerate(names)}
+
+    def confidences(self, outputs: Array, truth: Truth) -> dict[str, tuple[Array, Array]]:
+        """The probability of the label that is given."""
+        shares, given = probabilities(outputs, self.is_logits(outputs, truth)), self._labels(outputs, truth)
+        return {ONLY_OUTPUT: (shares[np.arange(len(given)), given][:, None],
+                              (given == truth.y).astype(np.float64)[:, None])}
 
     def changes(self, reference: Array, outputs: Array, truth: Truth) -> Array:
         """Samples that are given another label."""
@@ -176,33 +198,6 @@ def top_figure(outputs: Array, labels: Array, provenance: Provenance = "measured
     before = ((outputs > own) | ties).sum(axis=1)  # (samples,)
     what = f"share with the label among the first {TOP}"
     return share_figure(int((before < TOP).sum()), len(labels), provenance, what)
-
-
-def drop_figure(before: Array, after: Array, *, seed: int = 0, resamples: int = 2000,
-                provenance: Provenance = "measured") -> Figure:
-    """Accuracy before less that after, in points.
-
-    With b samples that are right only before and c that are right only after, drop = 100 (b - c) / n. The bootstrap
-    draws (b, c, rest) from a multinomial. Half a sample is added to each cell of the paired 2x2 table before (Agresti
-    and Min 2005, Statistics in Medicine 24:729-740): without it, b = c = 0 would claim a drop of 0 ± 0 on any number of
-    samples.
-
-    Args:
-        before: (samples,) bool, whether the float model is right.
-        after: the same of the variant.
-        seed: of the bootstrap.
-        resamples: how many; 0 leaves the interval out.
-        provenance: of the figure.
-    """
-    samples, lost, gained = len(before), int((before & ~after).sum()), int((~before & after).sum())
-    value = POINTS * (lost - gained) / samples
-    if not resamples:
-        return Figure(value=value, unit="points", provenance=provenance, samples=samples, method="difference")
-    shares = np.array([lost + 0.5, gained + 0.5, samples - lost - gained + 1.0]) / (samples + 2)
-    counts = np.random.default_rng(seed).multinomial(samples, shares, size=resamples)  # (resamples, 3)
-    return Figure(value=value, unit="points", provenance=provenance, samples=samples, level=LEVEL,
-                  interval=percentiles(POINTS * (counts[:, 0] - counts[:, 1]) / samples),
-                  method=f"difference; paired bootstrap of {resamples:,} resamples, half a count added per cell")
 
 
 def predicted_labels(outputs: Array, logits: bool) -> Array:

@@ -14,10 +14,11 @@ import numpy as np
 from device_profiles.errors import DataError
 from device_profiles.records import Figure, Provenance
 from stages.datasets.prepared import Preprocessing
-from stages.records import Metrics
+from stages.paired import POINTS, counts
+from stages.records import Metrics, PairedCounts
 from stages.statistics import LEVEL, Z, mean_figure, percentiles, resampled_sums, share_figure
 from stages.tasks import losses
-from stages.tasks.base import ONLY_OUTPUT, POINTS, Array, Task, Truth
+from stages.tasks.base import ONLY_OUTPUT, Array, Task, Truth
 from stages.tasks.matching import Shape
 from stages.tasks.settings import SCORE_NAMES
 
@@ -114,11 +115,11 @@ class Multilabel(Task):
                        per_class_recall=tuple(float(value) for value in _recalls(cells)))
 
     def drop(self, reference: Array, outputs: Array, truth: Truth, *, seed: int = 0, resamples: int = 2000,
-             provenance: Provenance = "measured") -> Figure:
+             provenance: Provenance = "measured", level: float = LEVEL) -> Figure:
         """Points of macro F1.
 
         Both are scored on the same resamples. A changed decision is added to either side with an expectation of half a
-        count (Agresti and Min's half, see `classification.drop_figure`): where no decision changed, the resamples alone
+        count (Agresti and Min 2005, Statistics in Medicine 24:729-740): where no decision changed, the resamples alone
         would claim a drop of 0 ± 0 on any number of samples.
         """
         before, after = self._cells(reference, truth), self._cells(outputs, truth)
@@ -133,9 +134,20 @@ class Multilabel(Task):
             hits = side[:, :labels]  # a hit more or less: true positives alone, what is given stays as it is
             hits -= np.minimum(hits, generator.poisson(0.5 / labels, hits.shape))
         drops = POINTS * (_f1(one).macro - _f1(other).macro)
-        return Figure(value=value, unit="points", provenance=provenance, samples=len(truth.y), level=LEVEL,
-                      interval=percentiles(drops),
+        return Figure(value=value, unit="points", provenance=provenance, samples=len(truth.y), level=level,
+                      interval=percentiles(drops, level),
                       method=f"difference; paired bootstrap of {resamples:,} resamples, half a count added per side")
+
+    def recalls(self, reference: Array, outputs: Array, truth: Truth) -> dict[str, PairedCounts]:
+        """Of each label, over the samples that have it."""
+        before, after = self._cells(reference, truth).given, self._cells(outputs, truth).given
+        names = truth.class_names or tuple(map(str, range(truth.y.shape[1])))
+        return {name: counts(before[has, place], after[has, place])
+                for place, (name, has) in enumerate(zip(names, (truth.y > 0).T, strict=True))}
+
+    def confidences(self, outputs: Array, truth: Truth) -> dict[str, tuple[Array, Array]]:
+        """Every label's probability, and whether the sample has it."""
+        return {ONLY_OUTPUT: (self.probabilities(outputs, truth), (truth.y > 0).astype(np.float64))}
 
     def changes(self, reference: Array, outputs: Array, truth: Truth) -> Array:
         """Samples that are given another set of labels."""

@@ -15,10 +15,11 @@ import numpy as np
 from device_profiles.errors import DataError
 from device_profiles.records import Figure, Provenance
 from stages.datasets.prepared import Preprocessing
+from stages.paired import POINTS
 from stages.records import Metrics
 from stages.statistics import LEVEL, Interval, mean_figure, percentiles, resampled_sums
 from stages.tasks import losses
-from stages.tasks.base import ONLY_OUTPUT, POINTS, Array, Task, Truth
+from stages.tasks.base import ONLY_OUTPUT, Array, Task, Truth
 from stages.tasks.matching import Shape
 from stages.tasks.settings import SCORE_NAMES
 
@@ -97,7 +98,7 @@ class Regression(Task):
         return in_user_units(outputs, truth)
 
     def drop(self, reference: Array, outputs: Array, truth: Truth, *, seed: int = 0, resamples: int = 2000,
-             provenance: Provenance = "measured") -> Figure:
+             provenance: Provenance = "measured", level: float = LEVEL) -> Figure:
         """Points of R2: 1 point is 1 % of the targets' variance. Both are scored on the same resamples."""
         samples = len(truth.y)
         both = [_columns(*in_user_units(each, truth)) for each in (reference, outputs)]
@@ -106,9 +107,9 @@ class Regression(Task):
         if resamples:
             how = f"; paired bootstrap of {resamples:,} resamples"
             one, other = (_resampled_r2(each, samples, resamples, seed).mean(axis=1) for each in both)
-            interval = percentiles(POINTS * (one - other))
+            interval = percentiles(POINTS * (one - other), level)
         return Figure(value=POINTS * float(before - after), unit="points", provenance=provenance, samples=samples,
-                      level=LEVEL, interval=interval, method=f"difference{how}")
+                      level=level, interval=interval, method=f"difference{how}")
 
 
 def in_user_units(outputs: Array, truth: Truth) -> tuple[Array, Array]:

@@ -15,7 +15,8 @@ import numpy as np
 from device_profiles.errors import DataError, ModelError, StageError, near_miss
 from device_profiles.records import Figure, Provenance
 from stages.datasets.prepared import Preprocessing
-from stages.records import Metrics
+from stages.records import Metrics, PairedCounts
+from stages.statistics import LEVEL
 from stages.tasks.base import ONLY_OUTPUT, Array, Logits, Loss, Task, Truth
 from stages.tasks.last_layer import gives_logits
 from stages.tasks.matching import Shape, check_inputs, model_outputs, shapes_text
@@ -154,13 +155,34 @@ class Several(Task):
                                    provenance=provenance) for name, task in self.tasks.items()}
 
     def drop(self, reference: Array, outputs: Array, truth: Truth, *, seed: int = 0, resamples: int = 2000,
-             provenance: Provenance = "measured") -> Figure:
-        """The largest drop of any output, in points."""
-        drops = {name: task.drop(reference[name], outputs[name], self.part(truth, name), seed=seed,
+             provenance: Provenance = "measured", level: float = LEVEL) -> Figure:
+        """The largest drop of any output, in points.
+
+        Its interval ends at the highest end of any output's: all are within a limit only where each one is.
+        """
+        drops = {name: task.drop(reference[name], outputs[name], self.part(truth, name), seed=seed, level=level,
                                  resamples=resamples, provenance=provenance) for name, task in self.tasks.items()}
         worst = max(drops, key=lambda name: drops[name].value)
-        found = drops[worst]
-        return found.model_copy(update={"method": f"{found.method}; of output '{worst}', the largest of {len(drops)}"})
+        found, ends = drops[worst], [one.interval for one in drops.values()]
+        known = [end for end in ends if end is not None]
+        interval = (found.interval[0], max(high for _, high in known)) if found.interval else None
+        return found.model_copy(update={
+            "interval": interval, "method": f"{found.method}; of output '{worst}', the largest of {len(drops)}"})
+
+    def decided(self, outputs: Array, truth: Truth) -> dict[str, Array]:
+        """Of every output with classes."""
+        return {name: right for name, task in self.tasks.items()
+                for right in task.decided(outputs[name], self.part(truth, name)).values()}
+
+    def recalls(self, reference: Array, outputs: Array, truth: Truth) -> dict[str, PairedCounts]:
+        """Of every output's classes: "output/class"."""
+        return {f"{name}/{each}": table for name, task in self.tasks.items()
+                for each, table in task.recalls(reference[name], outputs[name], self.part(truth, name)).items()}
+
+    def confidences(self, outputs: Array, truth: Truth) -> dict[str, tuple[Array, Array]]:
+        """Of every output with probabilities."""
+        return {name: pair for name, task in self.tasks.items()
+                for pair in task.confidences(outputs[name], self.part(truth, name)).values()}
 
     def changes(self, reference: Array, outputs: Array, truth: Truth) -> Array | None:
         """Samples of which any output is decided otherwise."""

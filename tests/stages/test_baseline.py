@@ -10,10 +10,11 @@ import pytest
 
 from device_profiles.errors import DataError, ModelError, StageError, StoreError
 from stages import baseline
-from stages.datasets.prepared import Preprocessing, read_split
+from stages.datasets.prepared import Preprocessing, normalized, read_preprocessing, read_split
 from stages.models import inference
 from stages.models.files import load_model, save_model
 from stages.records import Normalization, TensorSpec
+from stages.safety import stress
 from tests.stages import two_by_two
 from tests.stages.conftest import make_context
 from tests.stages.handmade_data import classes, write_data, write_tflite
@@ -158,3 +159,31 @@ def test_large_data_is_read_part_by_part(tmp_path: Path, trained: Path, prepared
     monkeypatch.setattr(module, "IN_MEMORY_BYTES", 0)
     monkeypatch.setattr(Rows, "load", refuse)
     assert baseline.run(model=trained, data=prepared, options=_options(), context=make_context(tmp_path)) == plain
+
+
+@pytest.mark.parametrize("kind", ["keras", "tflite"])
+def test_corrupted_samples_go_through_the_float_model_where_a_limit_asks(
+        kind: str, tmp_path: Path, trained: Path, float_tflite: Path, prepared: Path) -> None:
+    context = make_context(tmp_path)
+    options = _options().model_copy(update={"asked": ("corrupted_changed_share",)})
+    model = trained if kind == "keras" else float_tflite
+    result = baseline.run(model=model, data=prepared, options=options, context=context)
+    about = stress.read_about(context.out)
+    assert about is not None
+    assert (list(about.severities), len(about.rows)) == (["noise", "blur", "brightness", "shift"], 30)
+    for each in about.severities:
+        stored = np.load(context.out / about.samples_file(each))
+        given = normalized(stored, read_preprocessing(prepared).inputs)
+        assert np.load(context.out / about.outputs_file(each)) == pytest.approx(
+            load_model(trained)(given).numpy(), abs=1e-5)
+    plain = make_context(tmp_path / "plain")
+    assert baseline.run(model=model, data=prepared, options=_options(), context=plain) == result
+    assert [path.name for path in plain.out.iterdir()] == ["outputs.npy"]
+    assert (plain.out / "outputs.npy").read_bytes() == (context.out / "outputs.npy").read_bytes()
+
+
+def test_a_corruption_that_does_not_fit_the_data_stops_before_the_model_is_loaded(tmp_path: Path, trained: Path,
+                                                                                  prepared: Path) -> None:
+    options = baseline.Options.model_validate({"corruptions": {"kinds": ["gain"]}})
+    with pytest.raises(DataError, match="'gain' does not fit the data"):
+        baseline.run(model=trained, data=prepared, options=options, context=make_context(tmp_path))

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from device_profiles.errors import DataError, EngineCrash, EngineTimeout, StageError, StoreError
+from device_profiles.errors import DataError, EngineCrash, EngineTimeout, StageError, StoreError, UsageError
+from device_profiles.schema import SAFETY_LIMITS
 from stages import evaluate
 from stages.context import StageContext
 from stages.datasets.prepared import Preprocessing
 from stages.engines import pool, registry
 from stages.records import Normalization, TensorSpec
+from stages.safety import stress
 from tests.stages import two_by_two
 from tests.stages.handmade_data import classes, write_data, write_tflite
 
@@ -288,3 +290,98 @@ def test_settings_refuse_an_unknown_engine_with_the_near_miss() -> None:
 
 def test_every_setting_is_described() -> None:
     assert all(field.description for field in evaluate.Settings.model_fields.values())
+
+
+def _stressed(artifacts: dict[str, Path], tiny_keras: Any) -> None:
+    """Baseline's files for two corruptions of 40 of the artifacts' samples."""
+    outputs = artifacts["baseline"]
+    about = stress.write_corrupted(artifacts["data"], classes((6, 6, 2), 3),
+                                   stress.Settings(kinds=("noise", "shift"), samples=40, layout="image"), 1, outputs)
+    for kind in about.severities:
+        corrupted = np.load(outputs / about.samples_file(kind))
+        np.save(outputs / about.outputs_file(kind), tiny_keras.predict(corrupted, verbose=0))
+
+
+def test_what_costs_nothing_is_always_there_and_the_rest_is_not(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], context: StageContext) -> None:
+    (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["int8"])
+    found = evaluate.run(**artifacts, options=evaluate.Options(engines=("litert",)), context=context)
+    engine = found.engines["litert"]
+    safety = engine.safety
+    assert safety is not None
+    assert engine.drop is not None
+    test = safety.tests["output"]
+    assert 100 * (test.lost - test.gained) / 64 == pytest.approx(engine.drop.value)
+    assert (engine.drop.level, test.samples) == (0.9, 64)
+    assert safety.changed is not None
+    assert round(safety.changed.value * 64) == engine.changed
+    assert safety.classes is not None
+    assert [one.name for one in safety.classes.members] == ["0", "1", "2"]
+    assert sum(one.samples for one in safety.classes.members) == 64
+    assert (safety.slices, safety.calibration, safety.corrupted, safety.missing) == (None, {}, None, {})
+
+
+def test_corruptions_slices_and_calibration_are_measured_where_they_are_asked_for(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], tiny_keras: Any, context: StageContext) -> None:
+    _stressed(artifacts, tiny_keras)
+    (artifacts["data"] / "slices_test.json").write_text('{"light": ' + str(["day"] * 40 + ["night"] * 24).replace(
+        "'", '"') + "}")
+    (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["int8"])
+    options = evaluate.Options(engines=("litert", "tflm"), asked=SAFETY_LIMITS, slice_least_samples=30)
+    found = evaluate.run(**artifacts, options=options, context=context)
+    for engine in found.engines.values():
+        safety = engine.safety
+        assert safety is not None
+        assert safety.missing == {}
+        assert safety.corrupted is not None
+        assert list(safety.corrupted.agreement) == ["noise", "shift"]
+        assert {one.samples for one in safety.corrupted.changed.members} == {40}
+        assert safety.slices is not None
+        assert [(one.name, one.judged) for one in safety.slices.members] == [("light=day", True),
+                                                                            ("light=night", False)]
+        assert list(safety.calibration) == ["output"]
+    assert sorted(path.name for path in context.out.iterdir()) == ["outputs_litert.npy", "outputs_tflm.npy"]
+    assert [*context.scratch.iterdir()] == []
+
+
+def test_a_float32_variant_agrees_with_float_on_every_corrupted_sample(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], tiny_keras: Any, context: StageContext) -> None:
+    _stressed(artifacts, tiny_keras)
+    (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["float32"])
+    found = evaluate.run(**artifacts, options=evaluate.Options(engines=("litert",)), context=context)
+    safety = found.engines["litert"].safety
+    assert safety is not None
+    assert safety.corrupted is not None
+    assert safety.corrupted.agreement == {"noise": 1.0, "shift": 1.0}
+
+
+def test_a_limit_without_the_data_to_judge_it_has_a_reason_with_a_next_step(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], context: StageContext) -> None:
+    y = np.load(artifacts["baseline"] / "outputs.npy").astype(np.float32)
+    data = write_data(artifacts["data"], np.load(artifacts["data"] / "x_test.npy"), y, classes((6, 6, 2), 0))
+    (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["float32"])
+    options = evaluate.Options.model_validate({"engines": ("litert",), "task": "regression", "asked": SAFETY_LIMITS})
+    found = evaluate.run(**(artifacts | {"data": data}), options=options, context=context)
+    safety = found.engines["litert"].safety
+    assert safety is not None
+    assert list(safety.missing) == list(SAFETY_LIMITS)
+    assert safety.missing["predictions_changed_share"].startswith("regression decides nothing that could change")
+    assert "data.source.slices" in safety.missing["worst_slice_drop_points"]
+
+
+def test_corruptions_that_were_not_made_are_named_with_the_setting(
+        artifacts: dict[str, Path], tiny_tflites: dict[str, bytes], context: StageContext) -> None:
+    (artifacts["tflite"] / "model.tflite").write_bytes(tiny_tflites["float32"])
+    options = evaluate.Options(engines=("litert",), asked=("corrupted_changed_share",))
+    safety = evaluate.run(**artifacts, options=options, context=context).engines["litert"].safety
+    assert safety is not None
+    assert safety.missing == {"corrupted_changed_share": "the float model was not run on corrupted samples; set "
+                                                         "baseline.corruptions.kinds to auto or a list"}
+
+
+def test_a_slice_column_that_is_not_there_is_refused_before_an_engine_starts(
+        artifacts: dict[str, Path], context: StageContext) -> None:
+    (artifacts["data"] / "slices_test.json").write_text('{"light": ' + str(["day"] * 64).replace("'", '"') + "}")
+    with pytest.raises(UsageError, match="did you mean 'light'"):
+        evaluate.run(**artifacts, options=evaluate.Options(slices=("lights",)), context=context)
+    assert not context.log.exists()

@@ -28,17 +28,17 @@ def test_mcnemars_p_value_is_the_published_one() -> None:
 
 def test_the_score_interval_is_the_published_one() -> None:
     low, high = paired.score_interval(*CAVO, level=0.95)
-    assert (float(low), float(high)) == (pytest.approx(-0.1240, abs=5e-5), pytest.approx(-0.0054, abs=5e-5))
+    assert (low, high) == (pytest.approx(-0.1240, abs=5e-5), pytest.approx(-0.0054, abs=5e-5))
 
 
 def test_without_a_changed_answer_the_ends_are_those_of_the_formula() -> None:
     z2 = 1.6448536269514722**2
     low, high = paired.score_interval(0, 0, 100)
-    assert (float(low), float(high)) == (pytest.approx(-z2 / (100 + z2)), pytest.approx(z2 / (100 + z2)))
+    assert (low, high) == (pytest.approx(-z2 / (100 + z2)), pytest.approx(z2 / (100 + z2)))
 
 
 def test_each_end_solves_the_score_equation() -> None:
-    low, high = (float(each) for each in paired.score_interval(*CAVO))
+    low, high = paired.score_interval(*CAVO)
     for d, sign in ((low, 1), (high, -1)):
         b, c, n = CAVO
         big_b = (2 * n - b + c) * d - b - c
@@ -48,26 +48,20 @@ def test_each_end_solves_the_score_equation() -> None:
 
 def test_swapping_the_models_mirrors_the_interval_and_all_lost_reaches_one() -> None:
     one, other = paired.score_interval(9, 2, 50), paired.score_interval(2, 9, 50)
-    assert float(one[0]) == pytest.approx(-float(other[1]))
+    assert one[0] == pytest.approx(-other[1])
     low, high = paired.score_interval(10, 0, 10)
-    assert float(high) == 1.0
-    assert 0.5 < float(low) < 1.0
-
-
-def test_several_tables_at_once_are_each_as_alone() -> None:
-    low, high = paired.score_interval(np.array([6, 0, 9]), np.array([16, 0, 2]), np.array([161, 30, 50]))
-    for place, table in enumerate([CAVO, (0, 0, 30), (9, 2, 50)]):
-        alone = paired.score_interval(*table)
-        assert (low[place], high[place]) == (float(alone[0]), float(alone[1]))
+    assert high == pytest.approx(1.0)
+    assert 0.5 < low < 1.0
 
 
 @pytest.mark.parametrize(("lost", "gained"), [(0.05, 0.02), (0.02, 0.02), (0.10, 0.01)])
 def test_each_end_holds_the_true_drop_about_as_often_as_it_says(lost: float, gained: float) -> None:
     draws = np.random.default_rng(0).multinomial(200, [lost, gained, 1 - lost - gained], 4000)
-    low, high = paired.score_interval(draws[:, 0], draws[:, 1], 200)
+    tables, times = np.unique(draws[:, :2], axis=0, return_counts=True)
+    ends = np.array([paired.score_interval(int(b), int(c), 200) for b, c in tables])
     truth = lost - gained
-    assert (low <= truth).mean() == pytest.approx(0.95, abs=0.02)
-    assert (high >= truth).mean() == pytest.approx(0.95, abs=0.02)
+    assert ((ends[:, 0] <= truth) * times).sum() / 4000 == pytest.approx(0.95, abs=0.02)
+    assert ((ends[:, 1] >= truth) * times).sum() / 4000 == pytest.approx(0.95, abs=0.02)
 
 
 def test_the_figure_says_points_counts_and_method() -> None:
@@ -78,7 +72,7 @@ def test_the_figure_says_points_counts_and_method() -> None:
     figure = paired.drop_figure(table)
     assert (figure.value, figure.unit, figure.samples, figure.level) == (20.0, "points", 10, 0.9)
     low, high = paired.score_interval(3, 1, 10)
-    assert figure.interval == (100 * float(low), 100 * float(high))
+    assert figure.interval == (100 * low, 100 * high)
     assert "3 lost and 1 gained" in figure.method
 
 
@@ -93,7 +87,7 @@ def test_the_samples_that_would_decide_are_the_least_that_clear_the_bound() -> N
 def test_a_difference_at_the_bound_is_decided_by_no_number_of_samples() -> None:
     def ends(factor: float) -> tuple[float, float]:
         low, high = paired.score_interval(4 * factor, 0, 200 * factor)
-        return 100 * float(low), 100 * float(high)
+        return 100 * low, 100 * high
 
     assert paired.samples_to_clear(200, ends, 2.0, below=True) is None
     more = paired.samples_to_clear(200, ends, 1.0, below=False)

@@ -10,7 +10,7 @@ import pytest
 from device_profiles.errors import ModelError
 from stages.datasets.prepared import Preprocessing, Split
 from stages.records import TensorSpec
-from stages.tasks import TaskSettings, make_task, read_truth
+from stages.tasks import TaskSettings, Truth, make_task, read_truth
 
 
 def _spec(*shape: int) -> TensorSpec:
@@ -100,3 +100,19 @@ def test_a_truth_has_what_the_split_and_the_data_say() -> None:
     assert (truth.class_names, truth.groups, truth.logits) == (("a", "b", "c"), ("g", "h"), None)
     assert truth.x is split.x
     assert truth.clips is split.clips
+
+
+def test_a_part_of_a_truth_has_the_labels_clips_and_groups_of_its_rows_and_inputs_where_they_are_wanted() -> None:
+    truth = Truth(y=np.arange(4), x=np.arange(8).reshape(4, 2), clips=np.array([5, 5, 6, 7]), groups=tuple("abcd"))
+    part = truth.part(np.array([3, 1]))
+    assert (part.y.tolist(), part.x, part.groups) == ([3, 1], None, ("d", "b"))
+    assert part.clips is not None
+    assert part.clips.tolist() == [7, 5]
+    whole = truth.part(np.array([3]), inputs=True)
+    assert np.asarray(whole.x).tolist() == [[6, 7]]
+
+
+def test_values_have_no_classes_and_no_confidence() -> None:
+    task, truth, outputs = make_task(TaskSettings(kind="regression")), Truth(y=np.zeros((2, 1))), np.ones((2, 1))
+    assert (task.decided(outputs, truth), task.recalls(outputs, outputs, truth), task.confidences(outputs, truth)) == (
+        {}, {}, {})

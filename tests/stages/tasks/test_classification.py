@@ -7,6 +7,7 @@ import pytest
 
 from device_profiles.errors import DataError, StageError
 from device_profiles.records import Figure
+from stages.paired import counts, drop_figure
 from stages.records import Metrics
 from stages.tasks import TaskSettings, Truth, make_task
 from stages.tasks import classification as module
@@ -152,7 +153,7 @@ def test_drop_is_in_points_and_positive_when_the_variant_is_worse() -> None:
 def test_drop_interval_matches_a_paired_bootstrap_over_sample_indexes() -> None:
     generator = np.random.default_rng(5)
     before, after = generator.random(1000) < 0.9, generator.random(1000) < 0.85
-    figure = module.drop_figure(before, after)
+    figure = drop_figure(counts(before, after), level=0.95)
     picked = generator.integers(0, 1000, (2000, 1000))
     plain = 100 * (before[picked].mean(axis=1) - after[picked].mean(axis=1))
     assert figure.interval == pytest.approx(tuple(np.quantile(plain, [0.025, 0.975])), abs=0.4)
@@ -173,12 +174,33 @@ def test_no_change_on_few_samples_does_not_claim_a_drop_of_exactly_zero() -> Non
     assert few.interval[0] < 0 < few.interval[1]
 
 
-def test_the_same_seed_gives_the_same_interval() -> None:
+def test_nothing_of_the_drop_is_drawn_so_that_no_seed_changes_it() -> None:
     labels = np.array([0, 1] * 50)
     outputs, baseline = one_hot([0] * 100, 2), one_hot([0, 1] * 50, 2)
-    first, again, other = (_drop(baseline, outputs, labels, seed=seed) for seed in (1, 1, 2))
-    assert first == again
-    assert first.interval != other.interval
+    first, other = (_drop(baseline, outputs, labels, seed=seed) for seed in (1, 2))
+    assert first == other
+    assert first.method.startswith("difference on 50 lost and 0 gained")
+    assert TASK.drop(baseline, outputs, Truth(y=labels), resamples=0).interval is None
+
+
+def test_recalls_count_what_each_class_lost_and_gained() -> None:
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    before, after = one_hot([0, 0, 1, 1, 1, 2], 4), one_hot([0, 1, 0, 0, 1, 2], 4)
+    found = TASK.recalls(before, after, Truth(y=labels, class_names=("a", "b", "c", "d")))
+    assert {name: (one.lost, one.gained, one.samples) for name, one in found.items()} == {
+        "a": (1, 1, 3), "b": (1, 0, 2), "c": (0, 0, 1), "d": (0, 0, 0)}
+    assert list(TASK.recalls(before, after, Truth(y=labels))) == ["0", "1", "2", "3"]
+    assert TASK.decided(after, Truth(y=labels))["output"].tolist() == [True, False, True, False, True, True]
+
+
+def test_confidence_is_the_probability_of_the_label_that_is_given() -> None:
+    outputs = np.array([[0.6, 0.4], [0.1, 0.9], [0.7, 0.3]])
+    confidence, right = TASK.confidences(outputs, Truth(y=np.array([0, 0, 0])))["output"]
+    assert confidence[:, 0] == pytest.approx([0.6, 0.9, 0.7])
+    assert right[:, 0].tolist() == [1, 0, 1]
+    single = TASK.confidences(np.array([[0.2], [0.8]]), Truth(y=np.array([0, 0])))["output"]
+    assert single[0][:, 0] == pytest.approx([0.8, 0.8])
+    assert single[1][:, 0].tolist() == [1, 0]
 
 
 def test_changed_counts_other_predictions_right_or_wrong() -> None:

@@ -126,6 +126,21 @@ def test_no_changed_decision_on_few_samples_does_not_claim_a_drop_of_exactly_zer
     assert figure.interval[0] < 0 < figure.interval[1]
 
 
+def test_recalls_are_of_each_label_over_the_samples_that_have_it() -> None:
+    better = OUTPUTS.copy()
+    better[2] = 0.9  # both labels of the third sample are found now
+    found = TASK.recalls(OUTPUTS, better, Truth(y=LABELS, class_names=("a", "b")))
+    assert {name: (one.lost, one.gained, one.samples) for name, one in found.items()} == {
+        "a": (0, 1, 2), "b": (0, 1, 2)}
+    assert TASK.decided(OUTPUTS, Truth(y=LABELS)) == {}
+
+
+def test_confidences_are_of_every_label() -> None:
+    confidence, right = TASK.confidences(OUTPUTS, Truth(y=LABELS))["output"]
+    assert confidence == pytest.approx(OUTPUTS)
+    assert right.tolist() == LABELS.tolist()
+
+
 def test_changed_counts_samples_with_another_set_of_labels() -> None:
     other = OUTPUTS.copy()
     other[0] = 1 - other[0]

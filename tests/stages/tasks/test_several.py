@@ -67,6 +67,21 @@ def test_the_drop_is_the_largest_of_any_output() -> None:
     assert TASK.drop(worse, OUTPUTS, TRUTH).value == 0  # the classes did not change
 
 
+def test_the_drops_interval_reaches_as_high_as_any_outputs() -> None:
+    worse = structured({"kind": SHARES, "age": AGES - 0.001})  # next to no drop of the values, none of the classes
+    figure = TASK.drop(OUTPUTS, worse, TRUTH, level=0.9)
+    z2 = 1.6448536269514722**2
+    assert figure.interval is not None
+    assert "of output 'age'" in figure.method
+    assert figure.interval[1] == pytest.approx(100 * z2 / (4 + z2))  # that of four samples of which none changed
+
+
+def test_classes_and_confidences_are_named_by_their_output() -> None:
+    assert list(TASK.recalls(OUTPUTS, OUTPUTS, TRUTH)) == ["kind/a", "kind/b"]
+    assert list(TASK.decided(OUTPUTS, TRUTH)) == ["kind"]
+    assert TASK.confidences(OUTPUTS, TRUTH)["kind"][0][:, 0] == pytest.approx([0.5, 0.75, 0.9, 0.8])
+
+
 def test_changed_counts_samples_of_which_any_output_is_decided_otherwise() -> None:
     other = structured({"kind": SHARES[:, ::-1], "age": AGES})
     assert TASK.changed(OUTPUTS, other, TRUTH) == 3  # a tie goes to the first class either way
