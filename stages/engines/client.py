@@ -102,6 +102,14 @@ class Arena(Record):
     least_bytes: int
 
 
+class Delegation(Record):
+    """Who computes the loaded model: how many delegates, of how many operators, and which operators none took over."""
+
+    delegates: int
+    operators: int
+    alone: tuple[int, ...]
+
+
 class EngineWorker:
     """One engine in a process of its own, for one thread at a time; a context manager.
 
@@ -272,6 +280,10 @@ class EngineWorker:
     def arena(self) -> Arena:
         """The tensor arena (tflm alone)."""
         return Arena.model_validate(self._ask("arena", {})[0])
+
+    def delegation(self) -> Delegation:
+        """Which operators of the loaded model run outside of every delegate (not in tflm)."""
+        return Delegation.model_validate(self._ask("delegation", {})[0])
 
     # -- requests and their failures -------------------------------------------------------------------------------
 

@@ -317,6 +317,26 @@ class LiteModel:
         """Copies of the outputs, in the model's own types."""
         return [self._interpreter.get_tensor(index) for index in self._output_ids]
 
+    def delegation(self) -> dict[str, Any]:
+        """How many delegates took operators over, and which operators none took, once it has been invoked.
+
+        A delegate is a node of its own behind the model's operators. What it computes for itself alone has no memory
+        in the interpreter; what it hands on is among its outputs. All other operators run by themselves.
+        """
+        nodes = self._interpreter._get_ops_details()
+        delegates = [node for node in nodes if node["op_name"] == "DELEGATE"]
+        given = {int(index) for node in delegates for index in node["outputs"]}
+        alone = [int(node["index"]) for node in nodes if node["op_name"] != "DELEGATE"
+                 and not any(int(index) in given or not self._has_memory(int(index)) for index in node["outputs"])]
+        return {"delegates": len(delegates), "operators": len(nodes) - len(delegates), "alone": alone}
+
+    def _has_memory(self, tensor: int) -> bool:
+        try:
+            self._interpreter.get_tensor(tensor)
+        except ValueError:
+            return False
+        return True
+
 
 class MicroModel:
     """A tflite model in TFLM: no batches, an arena of fixed size, status codes for errors."""
@@ -423,11 +443,11 @@ class Session:
         """
         operations: dict[str, Any] = {
             "hello": self.hello, "load": self.load, "open": self.open, "predict": self.predict, "feed": self.feed,
-            "measure": self.measure, "memory": self.memory, "arena": self.arena}
+            "measure": self.measure, "memory": self.memory, "arena": self.arena, "delegation": self.delegation}
         name = request.pop("op", "")
         if name not in operations:
             raise UsageError(f"unknown operation {name!r}")
-        if name in ("predict", "feed", "measure", "arena") and self._model is None:
+        if name in ("predict", "feed", "measure", "arena", "delegation") and self._model is None:
             raise UsageError(f"{name}: no model is loaded")
         result = operations[name](arrays, **request)
         return result if isinstance(result, tuple) else (result, [])
@@ -549,6 +569,14 @@ class Session:
         if self.engine != "tflm":
             raise UsageError(f"{self.engine} has no arena")
         return {"used_bytes": self._model.arena_bytes, "least_bytes": self._model.least_arena_bytes()}
+
+    def delegation(self, arrays: list[Any]) -> dict[str, Any]:  # noqa: ARG002
+        """Which operators run outside of every delegate (not in tflm, which has none)."""
+        if self.engine == "tflm":
+            raise UsageError("tflm has no delegates")
+        self._model.invoke()
+        found: dict[str, Any] = self._model.delegation()
+        return found
 
     def _samples(self, arrays: list[Any], rows: list[int] | None) -> Given | Stored:
         """The samples of a request."""

@@ -38,6 +38,7 @@ from stages.records.evaluation import (
     Safety,
     Worst,
 )
+from stages.records.explaining import Cause, Change, ExplainResult, LayerNoise, Slowness, Step, Trial
 from stages.records.models import (
     CalibrationReport,
     ConvertResult,
@@ -54,12 +55,13 @@ from stages.records.packing import PackedTensor, Packing
 from stages.records.sensitivity import LayerSensitivity, LayerTrial, MixedRound, Mixing, SensitivityResult
 
 __all__ = [
-    "Agreement", "BaselineResult", "BeforeAfter", "BenchmarkResult", "Calibration", "CalibrationReport", "CheckResult",
-    "ConvertResult", "Corrupted", "DistilResult", "EngineBenchmark", "EngineEvaluation", "EngineStatus",
-    "EvaluateResult", "ExamineResult", "GroupSizes", "History", "Host", "InputExtremes", "InputRange", "LabelErrors",
-    "LayerSensitivity", "LayerTrial", "LimitVerdict", "McNemar", "Member", "Metrics", "MixedRound", "Mixing",
-    "ModelResult", "NearDuplicates", "NearPair", "Normalization", "OperatorTime", "PackResult", "PackedTensor",
-    "Packing", "PairedCounts", "PrepareResult", "ProfileCheck", "PruneResult", "QuantizeResult", "Safety", "Sample",
-    "SensitivityResult", "SkippedSample", "SlimLatency", "SlimResult", "SlimRound", "SplitReport", "StageResult",
-    "SuspectedLabel", "TensorSpec", "TrainResult", "VariantCheck", "Verdict", "Worst",
+    "Agreement", "BaselineResult", "BeforeAfter", "BenchmarkResult", "Calibration", "CalibrationReport", "Cause",
+    "Change", "CheckResult", "ConvertResult", "Corrupted", "DistilResult", "EngineBenchmark", "EngineEvaluation",
+    "EngineStatus", "EvaluateResult", "ExamineResult", "ExplainResult", "GroupSizes", "History", "Host",
+    "InputExtremes", "InputRange", "LabelErrors", "LayerNoise", "LayerSensitivity", "LayerTrial", "LimitVerdict",
+    "McNemar", "Member", "Metrics", "MixedRound", "Mixing", "ModelResult", "NearDuplicates", "NearPair",
+    "Normalization", "OperatorTime", "PackResult", "PackedTensor", "Packing", "PairedCounts", "PrepareResult",
+    "ProfileCheck", "PruneResult", "QuantizeResult", "Safety", "Sample", "SensitivityResult", "SkippedSample",
+    "SlimLatency", "SlimResult", "SlimRound", "Slowness", "SplitReport", "StageResult", "Step", "SuspectedLabel",
+    "TensorSpec", "TrainResult", "Trial", "VariantCheck", "Verdict", "Worst",
 ]

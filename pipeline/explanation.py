@@ -1,0 +1,156 @@
+"""An explanation as a human reads it in a minute: the verdict, a table of layers, causes with changes, trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from stages.records import Cause, ExplainResult, LayerNoise, Slowness, Trial
+
+if TYPE_CHECKING:
+    from device_profiles.records import Figure
+
+_BAR, _MOST_LAYERS, _MOST_CHANGES = 10, 12, 3
+_EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def render(result: ExplainResult, width: int) -> Iterator[Any]:
+    """What rich prints, in order.
+
+    Args:
+        result: the explanation.
+        width: of the terminal.
+    """
+    from rich.text import Text
+
+    yield Text(result.summary, style="bold")
+    yield Text(_context(result), style="dim")
+    yield ""
+    yield _layers(result)
+    yield from (Text(f"! {label} has no counterpart in {result.reference}") for label in result.unmatched)
+    yield ""
+    yield Text("Why it fell", style="bold")
+    yield from _causes(result)
+    if result.trials:
+        yield ""
+        yield from _trials(result)
+    yield ""
+    yield Text("Why it is not faster", style="bold")
+    yield from _slow(result.slow)
+    if width and not result.causes:
+        yield Text("looked at: " + "; ".join(_lower(each) for each in result.looked_at), style="dim")
+
+
+def _context(result: ExplainResult) -> str:
+    """What was compared, on what."""
+    matched = sum(layer.matching == "order" and bool(layer.original) for layer in result.layers)
+    by_order = f"; {matched} operators paired by order, as their names differ" if matched else ""
+    steps = ", ".join(f"{step.name} {_points(step.drop)}" for step in result.steps)
+    scored = f"; {result.score_name} on {result.score_samples:,} validation samples: {steps}" if steps else ""
+    return f"against {result.reference} on {result.samples} samples in {result.engine}{scored}{by_order}"
+
+
+def _points(figure: Figure) -> str:
+    """As in "-0.5 points (-1.2 to +0.1)": what it does to the score."""
+    ends = "" if figure.interval is None else f" ({-figure.interval[1]:+.1f} to {-figure.interval[0]:+.1f})"
+    return f"{-figure.value:+.1f} points{ends}"
+
+
+def _layers(result: ExplainResult) -> Any:
+    """The layers that make the most noise, in the model's order."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("layer", overflow="ellipsis", no_wrap=True)
+    for name in ("seen", "made", "weights", "clipped", "range"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("share of the noise made", no_wrap=True)
+    loudest = sorted(result.layers, key=lambda each: -each.share)[:_MOST_LAYERS]
+    for layer in (each for each in result.layers if each in loudest):
+        table.add_row(*_cells(layer))
+    if len(result.layers) > _MOST_LAYERS:
+        table.add_row(f"and {len(result.layers) - _MOST_LAYERS} that make less")
+    return table
+
+
+def _cells(layer: LayerNoise) -> list[str]:
+    """One layer's row; ratios in dB, a dash where nothing differs."""
+    ratios = ["-" if value is None else f"{value:.1f}" for value in (layer.snr_db, layer.local_db, layer.weight_snr_db)]
+    clipped = "-" if not layer.clipped_values else f"{100 * layer.clipped_values:.1f} %"
+    used = "-" if layer.range_used is None else f"{100 * layer.range_used:.0f} %"
+    return [layer.label, *ratios, clipped, used, f"{_bar(layer.share)} {100 * layer.share:.0f} %"]
+
+
+def _bar(share: float) -> str:
+    """Ten blocks for all of it, in eighths."""
+    eighths = round(share * _BAR * 8)
+    return (_EIGHTHS[8] * (eighths // 8) + _EIGHTHS[eighths % 8]).strip().ljust(_BAR)
+
+
+def _causes(result: ExplainResult) -> Iterator[Any]:
+    """Numbered causes with their changes."""
+    from rich.text import Text
+
+    if not result.causes:
+        yield Text("nothing found that one change would mend")
+    for number, cause in enumerate(result.causes, start=1):
+        yield Text(f"{number}. {_share(cause)}{cause.found}")
+        for change in cause.changes[:_MOST_CHANGES]:
+            yield Text(f"   → {change.text}", style="green")
+
+
+def _share(cause: Cause) -> str:
+    if not cause.share:
+        return ""
+    return f"{100 * cause.share:.0f} % of the {'noise' if cause.part == 'quantization' else 'points lost'}: "
+
+
+def _slow(slow: tuple[Slowness, ...]) -> Iterator[Any]:
+    """Reasons with where they are from."""
+    from rich.text import Text
+
+    if not slow:
+        yield Text("nothing found")
+    for each in slow:
+        yield Text(f"- {each.found} ({each.provenance})")
+        yield Text(f"   → {each.change}", style="green")
+
+
+def _trials(result: ExplainResult) -> Iterator[Any]:
+    """Changes that were made: drop before and after, bytes before and after; then what to write for the best."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("change tried", overflow="fold")
+    for name in ("score", "won over it", "bytes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    if result.drop:
+        table.add_row("as it is", f"{-result.drop.value:+.1f}", "", f"{result.tflite_bytes:,}")
+    for trial in result.trials:
+        table.add_row(*_trial_cells(trial))
+    yield table
+    best = _best(result.trials)
+    if best is None:
+        yield Text("none of them wins anything that the samples can show")
+        return
+    yield Text(f"the most is won by: {best.change}. In the run file, under variants:")
+    yield from (Text(f"  {line}", style="green") for line in best.lines)
+
+
+def _best(trials: tuple[Trial, ...]) -> Trial | None:
+    """The trial that wins most, of those whose gain is above chance."""
+    won = [each for each in trials if each.gain and each.gain.value > 0 and (each.gain.interval or (1,))[0] > 0]
+    return max(won, key=lambda each: each.gain.value if each.gain else 0.0, default=None)
+
+
+def _trial_cells(trial: Trial) -> list[str]:
+    if trial.drop is None or trial.gain is None:
+        return [f"{trial.change}: {trial.message}", "failed", "", ""]
+    low, high = trial.gain.interval or (trial.gain.value, trial.gain.value)
+    return [trial.change, f"{-trial.drop.value:+.1f}", f"{trial.gain.value:+.1f} ({low:+.1f} to {high:+.1f})",
+            f"{trial.tflite_bytes or 0:,}"]
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

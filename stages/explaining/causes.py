@@ -1,0 +1,99 @@
+"""Why a variant fell: every rule is a function that looks at the evidence and gives the causes that it finds.
+
+The first line of a rule's docstring says what it looks for; users see it where nothing was found. A rule that speaks of
+noise holds for operators whose local noise is above `LOUD_DB` alone: below it, eight good bits would do no better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from stages.explaining.noise import Noise, Tally, decibel
+from stages.explaining.pairs import Pairing
+from stages.explaining.structure import Unfolded
+from stages.explaining.weights import WeightFacts
+from stages.records import CalibrationReport
+from stages.records.explaining import Cause, Change
+
+LOUD_DB = 34.0
+"""An operator's local noise is worth a rule where the signal is less than so far above it.
+
+Eight bits over a range that the values fill evenly give `6.02 * 8 + 1.76 = 49.9` dB less the crest of the values
+(Bennett 1948, Bell System Technical Journal 27:446); a bell-shaped activation that uses its range has 40 to 45 dB.
+"""
+LEAST_SHARE = 0.02
+"""Of the noise: what explains less is no cause."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that rules may look at.
+
+    Attributes:
+        pairing: of the variant with its float model.
+        noise: measured.
+        weights: by index of the variant's operator.
+        unfolded: in the float model.
+        calibration: of the quantize stage; None where it is not known.
+        number_format: of the variant: "int8", "int4", ...
+    """
+
+    pairing: Pairing
+    noise: Noise
+    weights: dict[int, WeightFacts]
+    unfolded: Sequence[Unfolded] = ()
+    calibration: CalibrationReport | None = None
+    number_format: str = "int8"
+
+    def loud(self) -> Iterator[tuple[Tally, float]]:
+        """Tallies whose local noise is worth a rule, with their share."""
+        for tally in self.noise.tallies:
+            level = decibel(tally.local)
+            if level is not None and level < LOUD_DB and self.noise.share(tally) >= LEAST_SHARE:
+                yield tally, self.noise.share(tally)
+
+    def facts(self, tally: Tally) -> WeightFacts | None:
+        """Of a tally's weights."""
+        return self.weights.get(tally.pair.made.index) if tally.pair else None
+
+    def tally(self, original: int) -> Tally | None:
+        """The tally of a float operator."""
+        return next((each for each in self.noise.tallies if each.pair and each.pair.original.index == original), None)
+
+
+Rule = Callable[[Evidence], Iterable[Cause]]
+
+
+def find(rules: Sequence[Rule], evidence: Evidence) -> list[Cause]:
+    """The causes that the rules give, those that explain most first."""
+    found = [cause for rule in rules for cause in rule(evidence)]
+    return sorted(found, key=lambda each: -each.share)
+
+
+def question(rule: Rule) -> str:
+    """What a rule looks for, in words."""
+    return (rule.__doc__ or "").strip().split("\n")[0].rstrip(".")
+
+
+def finer(evidence: Evidence, tally: Tally) -> tuple[Change, ...]:
+    """Ways to give one operator a finer format: by name, as the float model has it."""
+    if evidence.number_format == "int16x8" or tally.pair is None:
+        return ()
+    name = tally.original.split(" ")[0]
+    fixed = {name: "float32"}
+    return (
+        Change(text=f"keep {tally.original} in float and the others as they are",
+               settings={"quantize": {"mixed": {"formats": ["int8", "float32"], "fixed": dict(fixed)}}},
+               format="mixed"),
+        Change(text="give all activations 16 bits", format="int16x8"),
+        Change(text="train with quantization, so that the weights follow", format="int8qat", costly=True),
+    )
+
+
+def channel_list(channels: Sequence[int], most: int = 6) -> str:
+    """As in "3, 7 and 12"; the first few of many."""
+    shown = [str(each) for each in channels[:most]]
+    if len(channels) > most:
+        return ", ".join(shown) + f" and {len(channels) - most} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

@@ -1,0 +1,171 @@
+"""Rules on activations: ranges that are too narrow, too wide, or set by few channels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from stages.explaining.causes import Evidence, channel_list, finer
+from stages.explaining.noise import Tally
+from stages.records import CalibrationReport
+from stages.records.explaining import Cause, Change
+
+_CLIPPED = 0.25  # of the local noise: below it, rounding and weights weigh more than the edges
+_USED = 0.5  # of the range: half of it unused is one bit lost
+_FEW = 64  # samples: fewer leave extremes of the activations to chance (docs/calibration.md)
+_USUAL = 200  # what quantize.calibration_samples is where nobody says
+_OUTSIDE = 0.01
+_OUTLIER = 8.0  # times the median channel's peak: three bits lost for that channel
+_PER_RANGE = 0.25  # at most so many channels can be outliers; more are the rule
+_APART = 16.0  # ratio of two branches' ranges: four bits lost for the smaller one
+_TIES = 0.01
+_FIXED = ("SOFTMAX", "LOGISTIC", "TANH", "LOG_SOFTMAX", "L2_NORMALIZATION")
+_KEEPS = ("RESHAPE", "MAX_POOL_2D", "PAD", "SQUEEZE", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "GATHER")
+_POOLS = ("AVERAGE_POOL_2D", "MEAN", "SUM")
+
+
+def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
+    """Values beyond the range of an activation, and a calibration set that would explain it."""
+    cut = [(tally, share * tally.clipped) for tally, share in evidence.loud() if tally.clipped >= _CLIPPED]
+    if not cut:
+        return
+    worst, _ = max(cut, key=lambda each: each[1])
+    total, report = sum(share for _, share in cut), evidence.calibration
+    kind, why, changes = _blame(report)
+    if kind:
+        yield Cause(kind=kind, layer=worst.label, share=min(1.0, total), changes=changes, short=why,
+                    found=f"{why}; in {len(cut)} operators values lie beyond the range, most in {_beyond(worst)}")
+        return
+    for tally, share in cut:
+        yield Cause(kind="saturated_range", layer=tally.label, share=share, found=_beyond(tally),
+                    short=f"{100 * tally.beyond / tally.elements:.2g} % of its values are clipped",
+                    changes=(*_more_samples(report), *finer(evidence, tally)))
+
+
+def _beyond(tally: Tally) -> str:
+    """Numbers of a range that is too narrow."""
+    return (f"{tally.label}: {100 * tally.beyond / tally.elements:.2g} % of the values lie beyond "
+            f"{tally.low:.3g} to {tally.high:.3g}; the float model reaches {tally.lows.min():.3g} to "
+            f"{tally.highs.max():.3g}, which makes {100 * tally.clipped:.0f} % of its noise")
+
+
+def _blame(report: CalibrationReport | None) -> tuple[str, str, tuple[Change, ...]]:
+    """(kind, what is wrong, changes) of a calibration set; an empty kind where nothing is."""
+    if report is None:
+        return "", "", ()
+    missing = [number for number, count in enumerate(report.class_counts) if not count]
+    counts = report.class_counts
+    outside = max((each.outside for each in report.inputs.values()), default=0.0)
+    enough = min(report.available, max(_USUAL, report.samples))
+    balanced = Change(text="choose the calibration set from all classes alike",
+                      settings={"quantize": {"calibration": "balanced", "calibration_samples": enough}})
+    if counts and len(missing) < len(counts) and (missing or max(counts) >= _OUTLIER * min(counts)):
+        lacking = f"classes {channel_list(missing)} have none" if missing else f"{min(counts)} to {max(counts)} a class"
+        return ("calibration_one_sided", f"the calibration set of {report.samples} samples is one-sided: {lacking}",
+                (balanced,))
+    if report.samples < _FEW and report.available > report.samples:
+        return "calibration_small", f"only {report.samples} samples set the ranges", _more_samples(report)
+    if outside > _OUTSIDE:
+        return ("calibration_one_sided", f"{100 * outside:.1f} % of the values of other training samples lie beyond "
+                "what the calibration set holds", (balanced, *_more_samples(report)))
+    return "", "", ()
+
+
+def _more_samples(report: CalibrationReport | None) -> tuple[Change, ...]:
+    """Four times as many calibration samples, as far as there are."""
+    if report is None:
+        return (Change(text="calibrate with more samples, drawn from all that the model will see"),)
+    more = min(report.available, max(4 * report.samples, 4 * _FEW))
+    if more <= report.samples:
+        return ()
+    return (Change(text=f"calibrate with {more:,} samples instead of {report.samples:,}",
+                   settings={"quantize": {"calibration_samples": more}}),)
+
+
+def unused_ranges(evidence: Evidence) -> Iterator[Cause]:
+    """A range of which the values use less than half."""
+    for tally, share in evidence.loud():
+        used = tally.range_used
+        if used is None or used >= _USED or tally.rounded < _CLIPPED or tally.operator in (*_FIXED, *_KEEPS, *_POOLS):
+            continue
+        report = evidence.calibration
+        dropped = report is None or report.strategy != "outliers-dropped"
+        wide = (f"; {report.outlier_count} of the {report.samples} calibration samples reach far out"
+                if report and report.outlier_count else "")
+        yield Cause(
+            kind="unused_range", layer=tally.label, share=share * tally.rounded,
+            short=f"its values use {100 * used:.0f} % of the range",
+            found=f"{tally.label}: the range is {tally.low:.3g} to {tally.high:.3g}, the values use {100 * used:.0f} % "
+                  f"of it: {-np.log2(max(used, 1e-6)):.1f} bits are lost{wide}",
+            changes=(*((Change(text="leave samples that reach far out out of the calibration set",
+                               settings={"quantize": {"calibration": "outliers-dropped"}}),) if dropped else ()),
+                     *finer(evidence, tally)))
+
+
+def outlier_activations(evidence: Evidence) -> Iterator[Cause]:
+    """Few channels of an activation that set the range for all others."""
+    for tally, share in evidence.loud():
+        if not tally.scale or len(tally.lows) < 3 or tally.rounded < _CLIPPED or tally.operator in _FIXED:
+            continue
+        peaks = np.maximum(np.abs(tally.lows), np.abs(tally.highs))
+        alive = peaks[peaks > 0]
+        usual = float(np.median(alive)) if len(alive) else 0.0
+        channels = np.flatnonzero(peaks > _OUTLIER * usual).tolist()
+        if not channels or len(channels) > max(1, _PER_RANGE * len(peaks)):
+            continue
+        yield Cause(
+            kind="outlier_activations", layer=tally.label, share=share * tally.rounded,
+            short=f"{len(channels)} of {len(peaks)} channels set the range",
+            found=f"{tally.label}: channel {channel_list(channels)} reaches {peaks.max():.3g}, the median channel "
+                  f"{usual:.3g}, which has {usual / tally.scale:.0f} steps left",
+            changes=(*finer(evidence, tally),
+                     Change(text="limit the activation (ReLU6), or scale the channel down in this layer's weights and "
+                                 "up in the next one's before quantizing")))
+
+
+def pooled_ranges(evidence: Evidence) -> Iterator[Cause]:
+    """An integer pooling whose output must keep the range of its input and uses little of it."""
+    for tally, share in evidence.loud():
+        used = tally.range_used
+        if tally.operator not in _POOLS or used is None or used >= _USED or tally.pair is None:
+            continue
+        yield Cause(
+            kind="pooled_range", layer=tally.label, share=share, short="its mean uses little of its input's range",
+            found=f"{tally.label}: means use {100 * used:.0f} % of the range that input and output share",
+            changes=finer(evidence, tally))
+
+
+def unequal_branches(evidence: Evidence) -> Iterator[Cause]:
+    """An ADD or CONCATENATION of branches whose ranges are very different."""
+    by_output = {each.tensor.index: each for each in evidence.noise.tallies}
+    for tally, share in evidence.loud():
+        if tally.pair is None or tally.operator not in ("ADD", "SUB", "CONCATENATION"):
+            continue
+        sources = [by_output[index] for index in tally.pair.made.inputs if index in by_output]
+        peaks = [float(np.maximum(np.abs(each.lows), np.abs(each.highs)).max()) for each in sources if len(each.lows)]
+        if len(peaks) < 2 or min(peaks) <= 0 or max(peaks) < _APART * min(peaks):
+            continue
+        small = sources[int(np.argmin(peaks))]
+        yield Cause(
+            kind="unequal_branches", layer=tally.label, share=share,
+            short=f"its branches' ranges are {max(peaks) / min(peaks):.0f} to 1",
+            found=f"{tally.label}: {small.label} reaches {min(peaks):.3g} and the other branch {max(peaks):.3g}; in "
+                  f"steps of {tally.scale:.3g} the smaller one has {min(peaks) / max(tally.scale, 1e-30):.1f}",
+            changes=(*finer(evidence, tally), Change(text="normalize the branches before they meet")))
+
+
+def tied_outputs(evidence: Evidence) -> Iterator[Cause]:
+    """Outputs so coarse, or so saturated, that the two best are equal."""
+    outputs = set(evidence.pairing.variant.outputs)
+    for tally in evidence.noise.tallies:
+        if tally.tensor.index not in outputs or not tally.rows or tally.ties < _TIES * tally.rows:
+            continue
+        yield Cause(
+            kind="tied_outputs", layer=tally.label, share=tally.ties / tally.rows,
+            short=f"{100 * tally.ties / tally.rows:.1f} % of the samples have two equal best outputs",
+            found=f"{tally.label}: on {tally.ties} of {tally.rows} samples the two largest outputs are equal, and not "
+                  f"in the float model; one step is {tally.scale:.3g}",
+            changes=(*finer(evidence, tally),
+                     Change(text="leave the softmax out and decide by the logits: their steps are finer where it "
+                                 "matters")))
