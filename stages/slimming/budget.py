@@ -27,7 +27,7 @@ MISSED_SHARE = 0.01
 """A goal that is missed by more than this share of the whole is missed."""
 _CLOSE_SHARE = 0.005
 _LIKED = 8
-_FEWEST_CHOICES = 4
+_FEWEST_CHOICES = 2
 _MOST_CHOICES = 60_000
 _MOST_SWAPPED = 64
 """With more spaces than that, single steps come close enough."""
@@ -38,7 +38,7 @@ class Bounds:
     """What a space may keep.
 
     Attributes:
-        multiple: channel counts to end on; auto: 8, or less where a layer would be left with fewer than four choices.
+        multiple: channel counts to end on; auto: 8, or less where a layer would be left with fewer than two choices.
         least_share: of a layer's channels that stay.
         originals: channels of each layer before anything was removed, where that was more than now.
     """

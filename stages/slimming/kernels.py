@@ -6,7 +6,7 @@ MACs are those of `device_profiles.workload`. With C input channels, K output ch
     depthwise            S_out k C m       (m: the depth multiplier)
     separable            both, the second with one tap
     transposed           S_in k C K
-    dense                S C K
+    dense                S C K             (over a sequence; a workload cannot see S behind a reshape of an open batch)
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from stages.slimming.ledger import Call, Ledger
 RULES = {**kernels.RULES, **passing.RULES}
 """By the layer's class, how channels go through it. What is not here keeps all its neighbours' channels."""
 BY_USER = "protected by name"
+_OVER_CHANNELS = ("LayerNormalization", "GroupNormalization", "UnitNormalization")
+"""With a channel set to zero these would still count it, and without it they do not."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ def _unfollowed(call: Call, node: Any, outputs: int) -> str:
     """Why a call cannot be followed, as a clause about its layer; empty where it can."""
     layer = call.layer
     home = type(layer).__module__.partition(".")[0]
+    if call.kind in _OVER_CHANNELS:
+        return "normalizes over channels"
     if call.kind not in RULES or home not in ("tf_keras", "keras"):
         return "is not followed"
     if getattr(layer, "data_format", None) not in (None, "channels_last"):
