@@ -29,6 +29,7 @@ from stages.datasets.records import SPLITS, TEST, TRAIN, VALIDATION
 from stages.datasets.rows import Rows, RowWriter, slices
 from stages.datasets.splitting import Indices, SplitRule, Wanted, draw_splits, join_units, number
 from stages.records import PrepareResult, SplitReport, TensorSpec
+from stages.safety.slices import write_slices
 from stages.tasks import Task, make_task
 from stages.tasks.settings import TaskSettings
 
@@ -238,6 +239,8 @@ def _write(rows: Rows, y: Array, kept: _Kept, indices: Indices, context: StageCo
                 context.progress(done, total, "writing")
         np.save(context.out / f"y_{name}.npy", y[members])
         names, groups = (tuple(values[i] for i in members) if values else () for values in (found.names, kept.groups))
+        if name == TEST:
+            write_slices(context.out, {column: [values[i] for i in members] for column, values in found.slices.items()})
         write_about(context.out, name, names, groups, None if kept.clips is None else kept.clips[members])
     if found.skipped:
         with context.log.open("a", encoding="utf-8") as log:

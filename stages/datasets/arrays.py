@@ -44,6 +44,7 @@ class Part:
         groups: (samples,) text or whole numbers, or None.
         split: one of `SPLITS`, or "".
         where: what to call it in messages: "data.npz: train".
+        slices: by column, (samples,) text or whole numbers.
     """
 
     inputs: Mapping[str, Column]
@@ -51,6 +52,7 @@ class Part:
     groups: Array | None = None
     split: str = ""
     where: str = ""
+    slices: Mapping[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return next(iter(self.inputs.values())).shape[0]
@@ -85,7 +87,7 @@ class ArraysReader(Reader):
 
     def chunks(self) -> Iterator[Chunk]:
         """See `Reader.chunks`."""
-        classes = 0
+        classes, columns = 0, dict.fromkeys(name for part in self.parts for name in part.slices)
         for part in self.parts:
             labels = Labels(self.labels, part.where or "the source", self._named, classes)
             for rows in part_slices(part):
@@ -94,7 +96,9 @@ class ArraysReader(Reader):
                 count = rows.stop - rows.start
                 yield Chunk(x=x[""] if set(x) == {""} else join(x), y=labels.take(y[""] if set(y) == {""} else y),
                             groups=as_text(part.groups[rows]) if part.groups is not None else (),
-                            splits=[part.split] * count if part.split else ())
+                            splits=[part.split] * count if part.split else (),
+                            slices={name: as_text(part.slices[name][rows]) if name in part.slices else [""] * count
+                                    for name in columns})
             classes = labels.classes
             self.class_names = labels.names()
 
@@ -127,9 +131,11 @@ def check_part(part: Part) -> None:
         shown = f"{part.where}: output '{name}'" if name else f"{part.where}: y"
         if not values.ndim or len(values) != len(part):
             raise DataError(f"{shown} has shape {values.shape} for {len(part)} samples", "a row for each sample")
-    if part.groups is not None and part.groups.shape != (len(part),):
-        raise DataError(f"{part.where}: groups has shape {part.groups.shape} for {len(part)} samples",
-                        "one for each sample")
+    columns = {f"slice '{name}'": column for name, column in part.slices.items()}
+    for name, column in (columns if part.groups is None else {"groups": part.groups, **columns}).items():
+        if column.shape != (len(part),):
+            raise DataError(f"{part.where}: {name} has shape {column.shape} for {len(part)} samples",
+                            "one for each sample")
 
 
 def _check_input(part: Part, shown: str, column: Column) -> None:

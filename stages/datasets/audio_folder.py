@@ -27,7 +27,16 @@ from stages.datasets.audio.features import model_samples
 from stages.datasets.audio.front_end import FrontEnd
 from stages.datasets.audio.vectors import write_front_end
 from stages.datasets.audio.wav import WavError, read_wav
-from stages.datasets.folders import FolderFile, FolderSettings, Listing, Rules, check_kind, folder_digest, list_folder
+from stages.datasets.folders import (
+    FolderFile,
+    FolderSettings,
+    Listing,
+    Rules,
+    check_kind,
+    folder_digest,
+    list_folder,
+    slice_columns,
+)
 from stages.datasets.records import Chunk, LabelKind, Reader
 from stages.records import SkippedSample
 
@@ -59,7 +68,7 @@ class Settings(FolderSettings):
 
     def rules(self) -> Rules:
         """How the folder is read."""
-        return Rules(EXTENSIONS, OTHER_SOUNDS, self.labels_from, self.group)
+        return Rules(EXTENSIONS, OTHER_SOUNDS, self.labels_from, self.group, self.slices)
 
 
 def open_reader(settings: Settings, labels: LabelKind) -> Reader:
@@ -166,7 +175,7 @@ class AudioReader(Reader):
         return Chunk(x=np.concatenate([samples for _, samples in held]), y=y[places],
                      names=[file.name for file in files],
                      groups=[file.group for file in files] if self.settings.group else (),
-                     splits=[file.split for file in files] if files[0].split else ())
+                     splits=[file.split for file in files] if files[0].split else (), slices=slice_columns(files))
 
 
 def _size(path: Path) -> int:

@@ -28,6 +28,7 @@ class Collected:
         path: the `.npy` file of all samples, as the source has them.
         y: labels as the source has them; None where it has none.
         names, groups, given: one for each sample, or empty.
+        slices: by column, a value for each sample.
         digests: 16 bytes for each sample, equal for equal samples.
         class_names: in label order.
         skipped: samples that could not be read.
@@ -41,6 +42,7 @@ class Collected:
     names: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     given: list[str] = field(default_factory=list)
+    slices: dict[str, list[str]] = field(default_factory=dict)
     digests: list[bytes] = field(default_factory=list)
     class_names: tuple[str, ...] = ()
     skipped: tuple[SkippedSample, ...] = ()
@@ -90,7 +92,7 @@ def collect(reader: Reader, folder: Path, progress: Callable[[int, int], None]) 
 def _check_counts(found: Collected) -> None:
     """Refuse a source that says of some samples what it does not say of others."""
     given = {"labels": () if found.y is None else found.y, "names": found.names, "groups": found.groups,
-             "splits": found.given}
+             "splits": found.given, **{f"values of the slice '{name}'": each for name, each in found.slices.items()}}
     for name, values in given.items():
         if len(values) not in (0, len(found)):
             raise DataError(f"the data source gives {len(values)} {name} for {len(found)} samples", "one each, or none")
@@ -126,6 +128,8 @@ def _note(found: Collected, chunk: Chunk) -> None:
     found.names += chunk.names
     found.groups += chunk.groups
     found.given += chunk.splits
+    for name, each in chunk.slices.items():
+        found.slices.setdefault(name, []).extend(each)
     finite, constant = np.ones(len(x), bool), np.ones(len(x), bool)
     for values in fields(x):
         flat = values.reshape(len(values), -1)  # (samples, elements)

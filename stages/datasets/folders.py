@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,14 @@ class FolderSettings(Record):
     group: str | None = Field(
         default=None, description="regular expression on the relative path; its part 'group' is the group")
 
+    slices: str | None = Field(
+        default=None, description="regular expression on the relative path; each named part is a slice column")
+
+    @field_validator("slices")
+    @classmethod
+    def _names_columns(cls, value: str | None) -> str | None:
+        return value if value is None else check_pattern(value, "")
+
     @field_validator("labels_from")
     @classmethod
     def _names_a_label(cls, value: str | None) -> str | None:
@@ -57,12 +65,14 @@ class Rules:
         related: extensions of files that look like samples, but are none by `extensions`: these files are named.
         labels_from: a regular expression with a part called `label`, searched in the relative path; None: the folder.
         group: the same with a part called `group`; None: no groups.
+        slices: the same, of which each named part is a slice column; None: no slices.
     """
 
     extensions: Collection[str]
     related: Collection[str] = ()
     labels_from: str | None = None
     group: str | None = None
+    slices: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,7 @@ class FolderFile:
         label: the class's name.
         group: or "".
         split: one of `SPLITS`, or "".
+        slices: by column.
     """
 
     path: Path
@@ -82,6 +93,7 @@ class FolderFile:
     label: str
     group: str = ""
     split: str = ""
+    slices: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -173,8 +185,13 @@ def folder_digest(listing: Listing, cache: Path | None) -> str:
                          for file, digest in zip(listing.files, digests, strict=True)), *listing.others)
 
 
+def slice_columns(files: Sequence[FolderFile]) -> dict[str, list[str]]:
+    """By slice column, the value of each file."""
+    return {name: [file.slices[name] for file in files] for name in (files[0].slices if files else ())}
+
+
 def check_pattern(pattern: str, part: str) -> str:
-    """The pattern, if it is a regular expression with the named part.
+    """The pattern, if it is a regular expression with the named part, or with any where that is "".
 
     Raises:
         ValueError: it is not; for a settings' validator.
@@ -183,7 +200,9 @@ def check_pattern(pattern: str, part: str) -> str:
         groups = re.compile(pattern).groupindex
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from error
-    if part not in groups:
+    if not part and not groups:
+        raise ValueError("has no named part: write (?P<name>...) for each column")
+    if part and part not in groups:
         raise ValueError(f"has no part called '{part}': write (?P<{part}>...)")
     return pattern
 
@@ -250,7 +269,9 @@ def _file(root: Path, path: str, label: str | None, split: str, rules: Rules) ->
     if label is None:
         label = _searched(rules.labels_from or "", "label", name)
     group = _searched(rules.group, "group", name) if rules.group else ""
-    return FolderFile(root / path, name, label, group, split)
+    columns = re.compile(rules.slices).groupindex if rules.slices else ()
+    return FolderFile(root / path, name, label, group, split,
+                      {column: _searched(rules.slices or "", column, name) for column in columns})
 
 
 def _searched(pattern: str, part: str, name: str) -> str:

@@ -4,6 +4,7 @@
 |---|---|
 | `(x, y)` | arrays, or dicts of arrays by input or output name; splits are drawn by seed |
 | `{"x": x, "y": y, "groups": groups}` | the same, with what no split may cut in two |
+| `{"x": x, "y": y, "slices": {name: values}}` | the same, with columns whose values are slices |
 | `((x, y), (x, y))`, or three of them | train and test, or train, validation and test |
 | `{"train": ..., "validation": ..., "test": ...}` | splits by name, each as above, or all of them datasets |
 | a `tf.data.Dataset` | samples or batches of `(x, y)` |
@@ -32,7 +33,7 @@ from stages.imports import find_source, load_function, split_reference, working_
 
 LIBRARIES = ("tensorflow",)
 Array = NDArray[Any]
-FORM = ('(x, y) arrays; {"x": x, "y": y, "groups": groups}; ((x_train, y_train), (x_test, y_test)); '
+FORM = ('(x, y) arrays; {"x": x, "y": y, "groups": groups, "slices": slices}; ((x_train, y_train), (x_test, y_test)); '
         'a dict of these by "train", "validation", "test"; or a tf.data.Dataset of (x, y)')
 
 
@@ -154,7 +155,7 @@ def _is_split(value: Any) -> bool:
 def _is_part(value: Any) -> bool:
     """Whether a value is (x, y) or a dict with x and y."""
     if isinstance(value, Mapping):
-        return {"x", "y"} <= set(value) <= {"x", "y", "groups"}
+        return {"x", "y"} <= set(value) <= {"x", "y", "groups", "slices"}
     return isinstance(value, tuple) and len(value) == 2 and all(map(_is_arrays, value))
 
 
@@ -168,8 +169,10 @@ def _is_arrays(value: Any) -> bool:
 def _part(where: str, split: str, value: Any) -> Part:
     """Arrays of one split."""
     x, y, groups = (value["x"], value["y"], value.get("groups")) if isinstance(value, Mapping) else (*value, None)
+    slices = value.get("slices", {}) if isinstance(value, Mapping) else {}
     return Part(_arrays(where, "x", x), _arrays(where, "y", y),
-                None if groups is None else _arrays(where, "groups", groups)[""], split, where)
+                None if groups is None else _arrays(where, "groups", groups)[""], split, where,
+                _arrays(where, "slices", slices if isinstance(slices, Mapping) else {"slice": slices}))
 
 
 def _arrays(where: str, what: str, value: Any) -> dict[str, Array]:

@@ -22,7 +22,16 @@ from pydantic import Field, field_validator
 from device_profiles.errors import DataError, near_miss
 from device_profiles.strictyaml import refusal
 from stages.datasets.arrays import CHUNK_BYTES
-from stages.datasets.folders import FolderFile, FolderSettings, Listing, Rules, check_kind, folder_digest, list_folder
+from stages.datasets.folders import (
+    FolderFile,
+    FolderSettings,
+    Listing,
+    Rules,
+    check_kind,
+    folder_digest,
+    list_folder,
+    slice_columns,
+)
 from stages.datasets.image_decoding import FORMATS, Color, Fit, ImageFault, Resize, Target, decode
 from stages.datasets.records import Chunk, LabelKind, Reader
 from stages.records import SkippedSample
@@ -63,7 +72,7 @@ class Settings(FolderSettings):
 
     def rules(self) -> Rules:
         """How the folder is read."""
-        return Rules(self.extensions, set(FORMATS) - set(self.extensions), self.labels_from, self.group)
+        return Rules(self.extensions, set(FORMATS) - set(self.extensions), self.labels_from, self.group, self.slices)
 
     def target(self) -> Target:
         """What every image becomes."""
@@ -168,4 +177,4 @@ class ImageReader(Reader):
         files = [self.listing.files[place] for place in x]
         return Chunk(x=np.stack(list(x.values())), y=y[list(x)], names=[file.name for file in files],
                      groups=[file.group for file in files] if self.grouped else (),
-                     splits=[file.split for file in files] if files[0].split else ())
+                     splits=[file.split for file in files] if files[0].split else (), slices=slice_columns(files))

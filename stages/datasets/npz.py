@@ -7,6 +7,7 @@
 | `y` | see `array_labels` | |
 | `y.<name>` instead of `y` | the same for each of several outputs | |
 | `groups` | (samples,), optional: what a split may not cut in two | text or whole numbers |
+| `slice`, or `slice.<name>` for each of several | (samples,), optional: whose drops are looked at apart | the same |
 | `class_names` | (classes,), optional | text |
 
 With `x_train` (`x_train.<name>`) instead of `x`, the file splits itself: `x_test` and `x_validation` are taken as they
@@ -39,8 +40,9 @@ from stages.datasets.records import SPLITS, TRAIN, LabelKind, Reader
 
 LIBRARIES = ()
 Array = NDArray[Any]
-_PLAIN = ("x", "y", "class_names", "groups", *(f"{what}_{split}" for split in SPLITS for what in ("x", "y", "groups")))
-_ARRAY = re.compile(rf"(?P<what>x|y|groups)(?:_(?P<split>{'|'.join(SPLITS)}))?(?:\.(?P<name>.+))?")
+_PARTS = ("x", "y", "groups", "slice")
+_PLAIN = (*_PARTS, "class_names", *(f"{what}_{split}" for split in SPLITS for what in _PARTS))
+_ARRAY = re.compile(rf"(?P<what>{'|'.join(_PARTS)})(?:_(?P<split>{'|'.join(SPLITS)}))?(?:\.(?P<name>.+))?")
 _FORM = "x and y, or x_train and y_train with x_validation, x_test where they exist"
 
 
@@ -191,8 +193,9 @@ def _part(path: Path, arrays: Mapping[str, Member], split: str) -> Part:
             raise DataError(f"{path} has both {letter}{tail} and {letter}{tail}.{max(named)}",
                             f"either {letter}{tail}, or {letter}{tail}.<name> for each of several")
     groups = _named(arrays, "groups", split).get("")
+    slices = {name or "slice": member.whole() for name, member in _named(arrays, "slice", split).items()}
     return Part(inputs, {name: member.whole() for name, member in outputs.items()},
-                None if groups is None else groups.whole(), split, f"{path}{f': {split}' if split else ''}")
+                None if groups is None else groups.whole(), split, f"{path}{f': {split}' if split else ''}", slices)
 
 
 def _header(file: IO[bytes], member: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

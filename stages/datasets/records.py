@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ class Chunk:
         names: where each sample is from, for messages and split lists: a path relative to the source's folder, a row.
             Empty where there is nothing to say. Samples of one name are parts of one recording: they stay together.
         groups: what a split may not cut in two (a speaker, a patient), or empty.
+        slices: by column (lighting, site), a value for each sample: what a variant may not serve worse; or empty.
         splits: where the source itself puts each sample: one of `SPLITS`, or "" to be drawn; or empty.
     """
 
@@ -39,6 +40,7 @@ class Chunk:
     names: Sequence[str] = ()
     groups: Sequence[str] = ()
     splits: Sequence[str] = ()
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass

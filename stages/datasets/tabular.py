@@ -36,6 +36,7 @@ from stages.datasets.tabular_files import Frame, Table
 LIBRARIES = ("pandas", "pyarrow")
 FEATURES_FILE = "features.json"
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
+MISSING_SLICE = "(missing)"
 Split = Literal["train", "validation", "test"]
 
 
@@ -56,6 +57,9 @@ class Settings(Record):
         default="error", description="missing cells: error; mean (no category); category (one of its own, or a flag)")
     missing_values: tuple[str, ...] = Field(default=MISSING_VALUES, description="texts of a missing cell (csv)")
     group: str | None = Field(default=None, description="column of what no split may cut in two")
+    slices: tuple[str, ...] = Field(
+        default=(), description="columns whose values are slices (lighting, site): a limit may bound the worst drop in "
+                                "one; part of the input vector only where features names them too")
     split: str | None = Field(default=None, description="column with train, validation, test, or nothing")
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="between cells (csv)")
 
@@ -98,10 +102,12 @@ class Roles:
     labels: tuple[str, ...]
     group: str | None
     split: str | None
+    slices: tuple[str, ...] = ()
 
     def all(self) -> list[str]:
-        """Every column that is read."""
-        return [*self.features, *self.labels, *(name for name in (self.group, self.split) if name)]
+        """Every column that is read, the features first."""
+        others = (*self.labels, *(name for name in (self.group, self.split) if name), *self.slices)
+        return list(dict.fromkeys((*self.features, *others)))
 
 
 def open_reader(settings: Settings, labels: LabelKind) -> Reader:
@@ -134,14 +140,14 @@ def _roles(settings: Settings, columns: Sequence[str], labels: LabelKind) -> Rol
     if labels == "multilabel" and len(targets) < 2:
         raise DataError(f"multilabel with the column '{targets[0]}' alone", "a column of 0 and 1 for each class",
                         "set data.source.targets: [...]; or task to classification")
-    taken = {*targets, *settings.drop, settings.group, settings.split}
+    taken = {*targets, *settings.drop, settings.group, settings.split, *settings.slices}
     features = settings.features or tuple(name for name in columns if name not in taken)
     _check_columns(settings, [*targets, *features, *settings.drop, *settings.categorical], columns)
-    _check_columns(settings, [name for name in (settings.group, settings.split) if name], columns)
+    _check_columns(settings, [*(name for name in (settings.group, settings.split) if name), *settings.slices], columns)
     if not features:
         raise DataError(f"{settings.files()[0][1]} has no column for the input",
                         "at least one feature beside the labels")
-    return Roles(features, targets, settings.group, settings.split)
+    return Roles(features, targets, settings.group, settings.split, settings.slices)
 
 
 def _check_columns(settings: Settings, names: Sequence[str], columns: Sequence[str]) -> None:
@@ -175,12 +181,14 @@ class TabularReader(Reader):
         """See `Reader.chunks`."""
         text = {*self.settings.categorical, *(name for name in (self.roles.group, self.roles.split) if name)}
         text |= set(self.roles.labels) if self.labels == "classes" else set()
+        text |= set(self.roles.slices) - set(self.roles.features) - set(self.roles.labels)
         scans = self._scan(text)
         self._elements = [element for scan in scans for element in elements_of(scan, self.settings.missing)]
         text |= {element.column for element in self._elements if element.kind == "category"}
         for frame in self.table.frames(self.roles.all(), text & set(self.roles.all())):
             yield Chunk(x=encode(frame, self._elements), y=self._y(frame), groups=self._groups(frame),
-                        splits=self._splits(frame) if self.roles.split or frame.split else ())
+                        splits=self._splits(frame) if self.roles.split or frame.split else (),
+                        slices={name: _slice(frame, name) for name in self.roles.slices})
 
     def write_extras(self, folder: Path) -> None:
         """Write `features.json`: what each element of the input vector is."""
@@ -263,6 +271,12 @@ class TabularReader(Reader):
         if word and word not in SPLIT_FOLDERS:
             raise DataError(f"the split is '{word}' in {frame.place(row)}", f"{', '.join(SPLIT_FOLDERS)}, or nothing")
         return SPLIT_FOLDERS.get(word, frame.split)
+
+
+def _slice(frame: Frame, name: str) -> list[str]:
+    """The slice of each row; rows without a value are one of their own."""
+    return [MISSING_SLICE if missing else str(cell).strip()
+            for cell, missing in zip(frame.data[name], frame.data[name].isna(), strict=True)]
 
 
 def element_names(features: Mapping[str, Any]) -> list[str]:

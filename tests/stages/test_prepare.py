@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -277,3 +278,16 @@ def test_several_inputs_are_kept_by_name(context: StageContext) -> None:
     x = read_split(context.out, "train").x
     assert x["image"].max() == 1.0
     assert x["age"].min() == 0.0
+
+
+def test_the_test_samples_slices_are_written_in_their_order_and_none_without_a_column(context: StageContext) -> None:
+    arrays = samples(20)
+    run(context, {**arrays, "slice.light": [f"value {row}" for row in range(40)]})
+    first = read_split(context.out, "test").x
+    rows = [int(name.split()[1]) for name in json.loads((context.out / "slices_test.json").read_text())["light"]]
+    spec = read_preprocessing(context.out).inputs["input"].normalization
+    assert np.asarray(first)[:, 0, 0, 0] * spec.scale[0] + spec.offset[0] == pytest.approx(
+        arrays["x"][rows][:, 0, 0, 0], abs=1e-3)
+    (context.out / "slices_test.json").unlink()
+    run(context, arrays)
+    assert not (context.out / "slices_test.json").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from device_profiles.errors import DataError
-from stages.datasets.folders import Rules, check_pattern, folder_digest, list_folder
+from stages.datasets.folders import Rules, check_pattern, folder_digest, list_folder, slice_columns
 
 RULES = Rules((".png", ".jpg"), (".gif",))
 
@@ -129,3 +129,14 @@ def test_the_digest_follows_content_name_and_class_but_not_time(tmp_path: Path) 
     (tmp_path / "b").rename(tmp_path / "c")
     seen.append(digest())
     assert len(set(seen)) == 4
+
+
+def test_each_named_part_of_the_slice_pattern_is_a_column(tmp_path: Path) -> None:
+    make(tmp_path, "a/day_rome_1.png", "b/night_oslo_2.png")
+    rules = Rules((".png",), slices=r"/(?P<light>day|night)_(?P<city>[a-z]+)_")
+    assert slice_columns(list_folder(tmp_path, rules).files) == {"light": ["day", "night"], "city": ["rome", "oslo"]}
+    assert slice_columns(()) == {}
+    with pytest.raises(DataError, match="finds no 'light' in a/day_rome_1"):
+        list_folder(tmp_path, Rules((".png",), slices=r"(?P<light>dusk)"))
+    with pytest.raises(ValueError, match="has no named part"):
+        check_pattern("day|night", "")

@@ -37,6 +37,9 @@ CODE = dedent('''
     def grouped():
         return {"x": {"a": np.zeros((2, 3)), "b": np.ones((2, 2), "uint8")}, "y": ["p", "q"], "groups": ["g", "h"]}
 
+    def sliced():
+        return {"x": np.zeros((2, 3)), "y": [0, 1], "slices": {"light": ["day", "night"]}}
+
     def dataset(batch=0):
         import tensorflow as tf
         data = tf.data.Dataset.from_tensor_slices(arrays())
@@ -105,6 +108,11 @@ def test_several_inputs_text_labels_and_groups_are_taken() -> None:
     (chunk,), reader = read("grouped")
     assert chunk.x.dtype == np.dtype([("a", "f4", (3,)), ("b", "u1", (2,))])
     assert (list(chunk.groups), reader.class_names) == (["g", "h"], ("p", "q"))
+
+
+def test_slices_are_columns_by_name() -> None:
+    (chunk,), _ = read("sliced")
+    assert dict(chunk.slices) == {"light": ["day", "night"]}
 
 
 def test_what_the_function_raises_names_its_line() -> None:

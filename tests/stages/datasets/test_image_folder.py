@@ -81,6 +81,13 @@ def test_splits_and_groups_go_with_the_samples(tmp_path: Path) -> None:
     assert chunks[0].x.shape[1:] == (4, 4, 1)
 
 
+def test_slices_of_the_path_go_with_the_samples(tmp_path: Path) -> None:
+    for name in ("a/day1", "a/night1", "b/day2"):
+        image(tmp_path / f"{name}.png", 3)
+    chunks, _ = read(Settings(path=tmp_path, slices=r"/(?P<light>[a-z]+)\d"))
+    assert [dict(chunk.slices) for chunk in chunks] == [{"light": ["day", "night", "day"]}]
+
+
 def test_numbers_in_names_are_values(tmp_path: Path) -> None:
     for name in ("age_7.5.png", "age_12.png"):
         image(tmp_path / name, 1)

@@ -142,3 +142,15 @@ def test_the_digest_follows_the_content_and_not_the_path(tmp_path: Path) -> None
     write(tmp_path, x=np.ones((1, 2, 2)), y=[0])
     assert npz.source_digest(settings) != before
     assert before.startswith("npz:sha256:")
+
+
+def test_slices_are_columns_and_a_split_without_them_has_empty_values(tmp_path: Path) -> None:
+    x, y = np.zeros((2, 3)), [0, 1]
+    chunks, _ = read(write(tmp_path, **{"x_train": x, "y_train": y, "x_test": x, "y_test": y,
+                                        "slice_test": ["day", "night"], "slice_test.site": [7, 8]}))
+    assert [dict(chunk.slices) for chunk in chunks] == [
+        {"slice": ["", ""], "site": ["", ""]}, {"slice": ["day", "night"], "site": ["7", "8"]}]
+    with pytest.raises(DataError, match=r"slice 'slice' has shape \(3,\) for 2 samples"):
+        read(write(tmp_path, x=x, y=y, slice=["a", "b", "c"]))
+    with pytest.raises(DataError, match="did you mean 'slice_test'"):
+        read(write(tmp_path, x=x, y=y, slices_test=["a", "b"]))

@@ -40,6 +40,23 @@ def test_columns_become_a_vector_and_labels_classes(tmp_path: Path) -> None:
     assert list(chunk.groups) == ["a", "b", "a", "b"]
 
 
+def test_slice_columns_go_with_the_samples_and_not_into_the_vector(tmp_path: Path) -> None:
+    (chunk,), _ = read(write(tmp_path, TEXT.replace("7,f,8,no,b", "7,f,8,no,"), slices=["site"]))
+    assert dict(chunk.slices) == {"site": ["a", "b", "a", "(missing)"]}
+    assert chunk.x.shape == (4, 4)
+
+
+def test_a_slice_column_that_features_name_too_stays_in_the_vector_as_a_number(tmp_path: Path) -> None:
+    (chunk,), _ = read(write(tmp_path, slices=["age"], features=["age", "income"]))
+    assert chunk.x.tolist() == [[1, 2.5], [3, 4], [5, 4], [7, 8]]
+    assert dict(chunk.slices) == {"age": ["1", "3", "5", "7"]}
+
+
+def test_a_slice_column_that_is_not_there_is_refused_with_the_near_miss(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no column 'sight'; did you mean 'site'"):
+        read(write(tmp_path, slices=["sight"]))
+
+
 def test_features_json_says_what_each_element_is(tmp_path: Path) -> None:
     _, reader = read(write(tmp_path, TEXT.replace("2.5", ""), drop=["site"], missing="category"))
     reader.write_extras(tmp_path)
