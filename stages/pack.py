@@ -46,6 +46,8 @@ class Settings(Record):
         description="codes to choose from: prune (bit mask and values), lut (look-up table), huffman (the slowest)")
     least_gain_bytes: int = Field(default=32, ge=1, le=1 << 20,
                                   description="weights are coded only where the file shrinks by so much")
+    largest_decoded_bytes: int = Field(default=0, ge=0, description="weights that take more bytes than this stay as "
+                                       "they are, for the decoded ones lie in the arena; 0: any are coded")
     proof_samples: int = Field(default=FEWEST_PROOF_SAMPLES, ge=FEWEST_PROOF_SAMPLES, le=10_000_000,
                                description="inputs on which the outputs must stay the same, bit for bit")
     rounds: int = Field(default=20, ge=5, le=10_000, description="rounds in turn that the decode time is taken from")
@@ -95,7 +97,7 @@ def run(*, tflite: Path, data: Path, options: Options, context: StageContext) ->
     packer = Packer(content)
     _check_runtime(content, options, context)
     context.progress(0, 3, "choosing codes")
-    packed = packer.pack(options.codings, options.least_gain_bytes)
+    packed = packer.pack(options.codings, options.least_gain_bytes, options.largest_decoded_bytes)
     inputs = make_inputs(data / f"x_{TEST}.npy", options.proof_samples, context.scratch,
                          normalization_of(tflite, data), options.seed)
     how = Run(options.workers or len(host.cores()), options.timeout_s, context.log)

@@ -67,15 +67,25 @@ class Packer:
         self.shrunk = write(model)
         self.found: Found = find_constants(model, self._tensor_names)
 
-    def pack(self, codings: Sequence[Coding], least_gain_bytes: int) -> Packed:
-        """The packed model.
+    def pack(self, codings: Sequence[Coding], least_gain_bytes: int, largest_bytes: int = 0) -> Packed:
+        """The packed model: the smallest of what all codings together give, and each alone.
+
+        What an operator and two tensors take is estimated when a code is chosen; the files decide.
 
         Args:
             codings: those that may be taken.
             least_gain_bytes: a constant is coded only where the file shrinks by so much.
+            largest_bytes: a constant that takes more in the arena stays as it is; 0: any may be coded.
         """
-        choices = choose(self.found.constants, codings)
-        choices = {position: choice for position, choice in choices.items() if choice.gain_bytes >= least_gain_bytes}
+        sets = dict.fromkeys((tuple(codings), *((coding,) for coding in codings)))
+        tried = [self._pack(some, least_gain_bytes, largest_bytes) for some in sets]
+        return min(tried, key=lambda packed: len(packed.content))
+
+    def _pack(self, codings: Sequence[Coding], least_gain_bytes: int, largest_bytes: int) -> Packed:
+        """The model packed with these codings."""
+        sizes = [constant.values.nbytes for constant in self.found.constants]
+        choices = {position: choice for position, choice in choose(self.found.constants, codings).items()
+                   if choice.gain_bytes >= least_gain_bytes and (not largest_bytes or sizes[position] <= largest_bytes)}
         content = self.assemble(choices)
         for position in sorted(choices, key=lambda each: choices[each].gain_bytes):
             if choices[position].gain_bytes < least_gain_bytes + _UNSURE_BYTES:

@@ -70,3 +70,19 @@ def test_a_code_that_decodes_to_something_else_is_refused_by_the_constants_name(
     wrong = Encoded("prune", code.stream, code.ancillary[:-1] + bytes([code.ancillary[-1] ^ 1]))
     with pytest.raises(StageError, match=r"0:CONV_2D .* is not the same after prune coding"):
         check_decoded(packed.constants, {0: wrong})
+
+
+@pytest.mark.parametrize("weights", ["sparse", "few values", "fewer values"])
+def test_all_codings_together_are_never_larger_than_one_alone(weights: str) -> None:
+    content = {"sparse": network(), "few values": network(clustered(KERNEL, 16), clustered(DENSE, 14)),
+               "fewer values": network(clustered(KERNEL, 3), clustered(DENSE, 2))}[weights]
+    alone = [len(Packer(content).pack((coding,), 32).content) for coding in ALL]
+    assert len(Packer(content).pack(ALL, 32).content) <= min(alone)
+
+
+def test_weights_that_would_fill_the_arena_stay_as_they_are() -> None:
+    packer = Packer(network())
+    assert {packer.found.constants[n].values.nbytes for n in packer.pack(ALL, 32).choices} == {576, 384}
+    bounded = packer.pack(("prune",), 32, 576)
+    assert [bounded.constants[n].values.nbytes for n in bounded.choices] == [576, 384]
+    assert [bounded.constants[n].values.nbytes for n in packer.pack(("prune",), 32, 575).choices] == [384]
