@@ -215,6 +215,7 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
         pack.Settings(**wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet8", "ds_cnn"])
 def test_reference_networks_compute_the_same_with_every_code(name: str, tmp_path: Path) -> None:
     """Untrained, with weights of which 75 % are zero and the others 16 values: depthwise kernels among them."""
