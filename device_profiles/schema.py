@@ -108,6 +108,8 @@ class Engine(Record):
 SAFETY_LIMITS = ("predictions_changed_share", "worst_class_drop_points", "worst_slice_drop_points",
                  "corrupted_changed_share", "calibration_error_points", "calibration_rise_points")
 """Limits on what a mean hides. docs/verdicts.md defines each."""
+MEASURED_LIMITS = SAFETY_LIMITS[2:]
+"""Those of them that are measured where a profile sets them; the others cost nothing and are always there."""
 
 
 class Limits(Record):

@@ -35,7 +35,9 @@ class _Builder:
     def build(self, entries: list[VariantEntry]) -> Plan:
         """The whole plan."""
         from stages import model, prepare
+        from stages.check import asked_limits
         from stages.datasets import libraries
+        from stages.safety import stress
 
         config, self.origin = self.config, self.config.model.origin()
         self.data = self.calls.add("prepare", "", config.data, {}, libraries=libraries(config.data),
@@ -45,8 +47,11 @@ class _Builder:
                                     source_digest=model.source_digest(config.model))
         self.examination = self.calls.add("examine", "", config.examine, {"data": self.data})
         self.float_model = self._float_model()
+        self.profiles = config.loaded_profiles()
+        asked = asked_limits(config.check, self.profiles)
         self.baseline = self.calls.add("baseline", "", config.baseline,
-                                       {"model": self.float_model, "data": self.data})
+                                       {"model": self.float_model, "data": self.data},
+                                       asked=tuple(name for name in asked if name == stress.LIMIT))
         self.paths = VariantPaths(self.calls, self.data, self.model, self.float_model)
         self.study = self._study() if config.calibration_study else ""
         evaluations = {}
@@ -56,7 +61,7 @@ class _Builder:
             evaluations[entry.name] = self.calls.add(
                 "evaluate", entry.name, config.evaluate,
                 {"tflite": tflite, "data": self.data, "baseline": self.baseline},
-                variant=entry.name, engine_versions=self.calls.engine_versions(config.evaluate.engines))
+                variant=entry.name, engine_versions=self.calls.engine_versions(config.evaluate.engines), asked=asked)
         if evaluations:
             self._over_all(evaluations)
         return self.calls.plan
@@ -103,7 +108,7 @@ class _Builder:
                                    engine_versions=self.calls.engine_versions(config.benchmark.engines))
         check = self.calls.add("check", "", config.check,
                                {"tflites": tflites, "evaluations": evaluations, "benchmark": benchmark},
-                               profiles=config.loaded_profiles())
+                               profiles=self.profiles)
         self.calls.add(
             "report", "", config.report,
             {"data": self.data, "model": self.model, "examination": self.examination,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ from pydantic import Field
 from device_profiles.errors import StageError, UsageError, near_miss
 from device_profiles.loader import with_limits
 from device_profiles.records import Figure, Record
-from device_profiles.schema import Profile
+from device_profiles.schema import MEASURED_LIMITS, Profile
 from device_profiles.workload import read_workload
 from stages.artifacts import TFLITE_FILE, read_result
 from stages.checking.fit import Fitting, Subject, fit
@@ -43,6 +43,16 @@ class Options(Settings):
     """The same, with the profiles that the plan has read."""
 
     profiles: tuple[Profile, ...]
+
+
+def asked_limits(settings: Settings, profiles: Iterable[Profile]) -> tuple[str, ...]:
+    """The limits of any profile that take more measuring than outputs on the test split.
+
+    Raises:
+        UsageError: `limits` names a limit that does not exist, or gives it a value that cannot be.
+    """
+    limits = [with_limits(profile, settings.limits.get(profile.name, {})).limits for profile in profiles]
+    return tuple(name for name in MEASURED_LIMITS if any(getattr(each, name) is not None for each in limits))
 
 
 def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchmark: Path, options: Options,

@@ -20,6 +20,8 @@ from stages.statistics import ENDS_LEVEL, Interval, clopper_pearson
 
 CHANGED, CLASS, SLICE, CORRUPTED, ERROR, RISE = SAFETY_LIMITS
 DROP = "accuracy_drop_points"
+_ABSENT = {CHANGED: "the task decides nothing that could change; bound accuracy_drop_points instead",
+           CLASS: "the task has no classes; leave the limit out"}
 
 
 def judge_drop(found: EngineEvaluation | None, bound: float, missing: str) -> LimitVerdict:
@@ -61,7 +63,8 @@ def judge_safety(limit: str, safety: Safety | None, bound: float, missing: str) 
         return _judge_changed(safety.changed, bound)
     elif limit in (ERROR, RISE) and safety.calibration:
         return _judge_calibration(limit, safety, bound)
-    return judge(limit, None, bound, _unit(limit), safety.missing.get(limit, "it was not measured: run evaluate again"))
+    missing = safety.missing.get(limit) or _ABSENT.get(limit, "it was not measured: run evaluate again")
+    return judge(limit, None, bound, _unit(limit), missing)
 
 
 def _unit(limit: str) -> str:

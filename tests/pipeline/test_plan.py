@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from device_profiles.errors import ModelError
+from device_profiles.errors import ModelError, UsageError
 from pipeline.calls import Surroundings
 from pipeline.config import RunConfig, from_mapping
 from pipeline.plan import build
@@ -96,3 +96,22 @@ def test_a_calibration_study_is_an_input_of_the_report_and_only_where_it_was_ask
     asked = build(RunConfig(calibration_study=True), AROUND).calls
     assert asked["report"].inputs["calibration"] == "calibrate"
     assert "calibration" not in build(RunConfig(), AROUND).calls["report"].inputs
+
+
+def test_a_limit_that_takes_more_measuring_is_asked_of_evaluate_and_corruptions_of_the_float_model_alone(default):
+    def planned(**limits):
+        return build(from_mapping({"check": {"limits": {"cpu": limits}}}), AROUND)
+
+    over_all = {"check", "report"}
+    assert changed_calls(default, planned(worst_class_drop_points=3)) == over_all
+    sliced = planned(worst_slice_drop_points=3)
+    assert sliced.calls["evaluate:int8"].options.asked == ("worst_slice_drop_points",)
+    assert "baseline" not in changed_calls(default, sliced)
+    stressed = planned(corrupted_changed_share=0.05)
+    assert stressed.calls["baseline"].options.asked == ("corrupted_changed_share",)
+
+
+def test_a_limit_that_does_not_exist_is_refused_before_anything_runs():
+    config = from_mapping({"check": {"limits": {"cpu": {"worst_class_drop_point": 3}}}})
+    with pytest.raises(UsageError, match="did you mean 'worst_class_drop_points'"):
+        build(config, AROUND)

@@ -132,6 +132,7 @@ def test_what_was_not_measured_is_unknown_with_the_reason_and_the_next_step() ->
     found = _judge("worst_slice_drop_points", 2.0, missing={"worst_slice_drop_points": "the data names no slices"})
     assert (found.verdict, found.why) == ("unknown", "the data names no slices")
     assert _judge("calibration_error_points", 2.0).why == "it was not measured: run evaluate again"
+    assert _judge("worst_class_drop_points", 2.0).why == "the task has no classes; leave the limit out"
     assert judge_safety("predictions_changed_share", None, 0.1, "tflm refuses it: see engine").why == (
         "tflm refuses it: see engine")
 
