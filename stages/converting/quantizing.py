@@ -162,7 +162,8 @@ def _found(name: str, layers: Sequence[Layer]) -> Layer:
         if name in (layer.name, layer.label, f"{layer.index}:{layer.operator}", *layer.name.split(";")):
             return layer
     known = [layer.label for layer in layers]
-    hint = near_miss(name, [*known, *(layer.name for layer in layers)])
+    hint = near_miss(name, ["first", "last", *(each.split(" ")[0] for each in known), *known,
+                            *(layer.name for layer in layers)])
     raise StageError(f"the model has no layer '{name}'" + (f"; {hint}" if hint else ""),
                      f"first, last, {', '.join(known)}", "litesmith inspect lists a tflite model's operators")
 

@@ -51,14 +51,13 @@ class Costs:
         profile: for milliseconds; None for bytes.
         engine: whose conversions count.
 
-    Raises:
-        StageError: the profile cannot predict the model.
     """
 
     def __init__(self, content: bytes, layout: Layout, profile: Profile | None, engine: str) -> None:
         self._layout, self._profile, self._engine = layout, profile, engine
         self._work: Workload | None = None if profile is None else read_workload(content)
-        self._known: dict[tuple[object, ...], float] = {}
+        self._known: dict[tuple[object, ...], float | None] = {}
+        self._reason = ""
 
     def choices(self, number: int, formats: tuple[LayerFormat, ...], losses: dict[str, float]) -> list[Choice]:
         """The choices of a node.
@@ -67,8 +66,23 @@ class Costs:
             number: of the node.
             formats: that it may have.
             losses: by format; those that are missing lose nothing.
+
+        Returns:
+            The formats whose cost is known: a profile need not state the speed of every kernel.
+
+        Raises:
+            StageError: none is.
         """
-        return [Choice(each, ACTIVATIONS[each], self._cost(number, each), losses.get(each, 0.0)) for each in formats]
+        found = []
+        for each in formats:
+            cost = self._cost(number, each)
+            if cost is not None:
+                found.append(Choice(each, ACTIVATIONS[each], cost, losses.get(each, 0.0)))
+        if not found:
+            raise StageError(f"quantize.mixed.cost: latency: {self._layout.nodes[number].label}: {self._reason}",
+                             "a profile that predicts a format of every operator",
+                             "set quantize.mixed.cost: bytes, or take another profile")
+        return found
 
     def links(self) -> list[Link]:
         """The tensors between nodes, with what it costs to turn them."""
@@ -76,17 +90,20 @@ class Costs:
         refused = _NEVER.get(self._engine, set())
         pairs = [(made, read) for made in kinds for read in kinds if made != read and (made, read) not in refused]
         return [Link(edge.tensor, edge.maker, edge.reader,
-                     {pair: self._conversion(edge.tensor, pair) for pair in pairs}) for edge in self._layout.edges]
+                     {pair: cost for pair in pairs if (cost := self._conversion(edge.tensor, pair)) is not None})
+                for edge in self._layout.edges]
 
-    def _cost(self, number: int, layer_format: LayerFormat) -> float:
-        """Of one node in one format."""
+    def _cost(self, number: int, layer_format: LayerFormat) -> float | None:
+        """Of one node in one format; None where the profile does not say."""
         node = self._layout.nodes[number]
         if self._work is None:
             return float(weight_bytes(node, layer_format))
-        return sum(self._milliseconds(_in_format(self._work.operators[index], layer_format, node))
-                   for index in node.operators)
+        parts = [self._milliseconds(_in_format(self._work.operators[index], layer_format, node))
+                 for index in node.operators]
+        known = [each for each in parts if each is not None]
+        return sum(known) if len(known) == len(parts) else None
 
-    def _conversion(self, tensor: int, pair: tuple[str, str]) -> float:
+    def _conversion(self, tensor: int, pair: tuple[str, str]) -> float | None:
         """Of one QUANTIZE or DEQUANTIZE."""
         if self._work is None:
             return float(CONVERSION_BYTES)
@@ -101,19 +118,15 @@ class Costs:
             "output_elements": elements, "weight_bytes": 0, "input_bytes": made, "output_bytes": read, "weights": 0,
             "zero_weights": 0, "once": False}))
 
-    def _milliseconds(self, work: OperatorWork) -> float:
-        """Of one operator, the overhead of its call included."""
+    def _milliseconds(self, work: OperatorWork) -> float | None:
+        """Of one operator, the overhead of its call included; None where the profile does not say."""
         key = (work.name, work.kernel, work.arithmetic, work.macs, work.element_ops, work.window_taps,
                work.output_taps, work.output_elements, work.weight_bytes, work.input_bytes, work.output_bytes)
         if key not in self._known and self._work is not None and self._profile is not None:
             found = predict_latency(self._work.model_copy(update={"operators": (work,)}), self._profile)
-            if not found.operators:
-                raise StageError(f"quantize.mixed.cost: latency: {found.reason}",
-                                 "a profile that predicts every format to choose from",
-                                 "set quantize.mixed.cost: bytes, leave the format out of quantize.mixed.formats, or "
-                                 "take another profile")
-            self._known[key] = found.operators[0].latency_ms
-        return self._known[key]
+            self._reason = found.reason or self._reason
+            self._known[key] = found.operators[0].latency_ms if found.operators else None
+        return self._known.get(key)
 
 
 def _in_format(work: OperatorWork, layer_format: LayerFormat, node: Node) -> OperatorWork:

@@ -90,7 +90,8 @@ class Layout:
             if name in known:
                 return number
         labels = [self.nodes[number].label for number in self.layers()]
-        hint = near_miss(name, [*labels, *(layer.name for node in self.nodes for layer in node.layers)])
+        outputs = [layer.name for node in self.nodes for layer in node.layers]
+        hint = near_miss(name, [*(label.split(" ")[0] for label in labels), *labels, *outputs])
         raise StageError(f"the model has no layer '{name}'" + (f"; {hint}" if hint else ""), ", ".join(labels),
                          "litesmith inspect lists a tflite model's operators")
 

@@ -101,7 +101,7 @@ class Search:
             done = self._add(found, None, lambda each: not of_file or each.tflite_bytes <= budget)
             if done.accepted:
                 return len(self.done) - 1
-            bound -= max(1.0, done.tflite_bytes - budget)
+            bound = min(bound, done.predicted_cost) - max(1.0, done.tflite_bytes - budget)
         least = min([each.tflite_bytes for each in self.done] + [self._least_cost()])
         unit = "bytes" if of_file else "ms"
         raise StageError(f"mixed: a budget of {budget:,.10g} {unit} cannot be kept: the least here is {least:,.10g}",
