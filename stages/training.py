@@ -31,6 +31,7 @@ from stages.fitting.settings import FitSettings, make_optimizer, rate_at, steps_
 from stages.models.arrays import as_mapping, tensor_specs
 from stages.models.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
 from stages.models.inference import Predictor, make_predictor
+from stages.models.wrapped import name_outputs_plainly
 from stages.records import History
 from stages.tasks import Task, make_task
 from stages.tasks.base import Truth, read_truth
@@ -88,10 +89,12 @@ class Hooks:
         after_epoch: called after the last step of an epoch, before validation.
         keep_from: the first epoch whose weights may be kept as the best (0-based): a model that is not yet as sparse as
             it must become does not count.
+        after_step: part of the compiled step, after the optimizer's.
     """
 
     after_epoch: Callable[[], None] = lambda: None
     keep_from: int = 0
+    after_step: Callable[[], None] = lambda: None
 
 
 @dataclass
@@ -146,12 +149,13 @@ def fit(model: Any, lesson: Lesson, settings: FitSettings, seed: int, context: S
         StageError: the loss is no longer a number, or a setting that the task or the samples do not know.
     """
     hooks = hooks or Hooks()
+    name_outputs_plainly(model)
     objective = _objective(model, lesson, seed)
     optimizer = make_optimizer([*model.trainable_variables, *objective.variables], settings)
     kept = [*model.variables, *objective.variables]
     fingerprint = _fingerprint(kept, settings, seed, lesson)
     state = _resume(kept, optimizer, context, fingerprint)
-    steps, predict = _compile_steps(model, optimizer, objective, lesson), make_predictor(model)
+    steps, predict = _compile_steps(model, optimizer, objective, lesson, hooks), make_predictor(model)
     weights = sample_weights(lesson.train.y, settings)
     while not state.is_over(settings):
         epoch = state.epochs
@@ -175,7 +179,7 @@ def _objective(model: Any, lesson: Lesson, seed: int) -> Objective:
     return TaughtLoss(model, teacher, lesson.task, dtype, lesson.teacher.settings, seed)
 
 
-def _compile_steps(model: Any, optimizer: Any, objective: Objective, lesson: Lesson) -> Any:
+def _compile_steps(model: Any, optimizer: Any, objective: Objective, lesson: Lesson, hooks: Hooks) -> Any:
     """A compiled function over several batches: the sum of the batches' mean losses."""
     import tensorflow as tf
 
@@ -188,6 +192,7 @@ def _compile_steps(model: Any, optimizer: Any, objective: Objective, lesson: Les
         gradients = tape.gradient(total, variables)
         # cluster-preserving training assigns kernels from centroids: they have no gradient of their own
         optimizer.apply_gradients([pair for pair in zip(gradients, variables, strict=True) if pair[0] is not None])
+        hooks.after_step()
         return loss
 
     def steps(x: Any, y: Any, weight: Any) -> Any:

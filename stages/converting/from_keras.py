@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from device_profiles.errors import StageError
 from stages.converting.rewriting import without_prefix
 from stages.models import qat
+from stages.models.arrays import as_mapping, given_inputs
 from stages.models.files import load_model
 from stages.models.framework import tensorflow_turn
 from stages.models.quiet import native_errors_to
+from stages.quantizing.options import CALIBRATION_FILE
 from stages.variants import QAT_FORMATS
 
+Samples = Callable[[], Iterator[list[Any]]]
 KERAS_FORMATS = ("float32", "float16", *QAT_FORMATS)
 _NAMED_OPERATOR = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _WRAPPER = "quant_"  # TFMOT's, before the name of each layer
@@ -42,14 +47,15 @@ def convert_keras(source: Path, number_format: str, seed: int, log: Path) -> tup
         import tensorflow as tf
 
         model = qat.load_qat(source) if number_format in QAT_FORMATS else load_model(source)
+        samples = _samples_of(source, model) if number_format in QAT_FORMATS else None
         warning = ""
         try:
             try:
-                content = _run(tf.lite.TFLiteConverter.from_keras_model(model), number_format)
+                content = _run(tf.lite.TFLiteConverter.from_keras_model(model), number_format, samples)
             except _converter_errors() as error:
                 if not _OPEN_BATCH.search(str(error)):
                     raise
-                content = _run(_batch_of_one(model), number_format)
+                content = _run(_batch_of_one(model), number_format, samples)
                 warning = "its recurrent layers need a fixed batch: the tflite model takes one sample at a time"
         except _converter_errors() as error:
             raise refusal(number_format, error, log, model) from error
@@ -58,9 +64,32 @@ def convert_keras(source: Path, number_format: str, seed: int, log: Path) -> tup
     return content, f"TFLiteConverter {version('tensorflow')}", warning
 
 
-def _run(converter: Any, number_format: str) -> bytes:
-    """The tflite model of a format."""
+def _samples_of(source: Path, model: Any) -> Samples | None:
+    """The calibration samples of a QAT model with layers that are to be quantized afterwards; None without such."""
+    path = source / CALIBRATION_FILE
+    if not path.exists():
+        return None
+    samples = np.load(path, allow_pickle=False)
+    given = given_inputs(model, samples.dtype)
+
+    def one_by_one() -> Iterator[list[Any]]:
+        """Each sample as the model's inputs in order, (1, *shape) each."""
+        for row in range(len(samples)):
+            inputs = given(as_mapping(samples[row:row + 1]))
+            yield inputs if isinstance(inputs, list) else [inputs]
+
+    return one_by_one
+
+
+def _run(converter: Any, number_format: str, samples: Samples | None = None) -> bytes:
+    """The tflite model of a format.
+
+    A QAT model has its ranges inside; with calibration samples the converter finds those that are missing as well, and
+    quantizes what TFMOT had left in float, as far as it can.
+    """
     _set_format(converter, number_format)
+    if samples is not None:
+        converter.representative_dataset = samples
     return bytes(converter.convert())
 
 

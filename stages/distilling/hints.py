@@ -15,9 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from device_profiles.errors import ModelError, near_miss
+from stages.models.wrapped import plain_name
 
-WRAPPERS = ("prune_low_magnitude_", "cluster_", "quant_")
-"""What TFMOT puts before a layer's name."""
 _LEAST_RANK = 2  # (batch, channels)
 _TINY = 1e-12  # no division by zero where a feature map is dead
 
@@ -103,7 +102,7 @@ def distance(student: Any, teacher: Any) -> Any:
 
 def _features(model: Any, name: str, whose: str) -> Any:
     """The output of a layer on its first call, as a symbolic tensor."""
-    layers = {_plain(layer.name): layer for layer in model.layers}
+    layers = {plain_name(layer): layer for layer in model.layers}
     if name not in layers:
         hint = near_miss(name, layers)
         found = f"distil.hints names '{name}', which the {whose} does not have" + (f"; {hint}" if hint else "")
@@ -113,13 +112,6 @@ def _features(model: Any, name: str, whose: str) -> Any:
         raise ModelError(f"distil.hints names '{name}' of the {whose}, whose output cannot be compared",
                          "layers with one output of shape (batch, ..., channels)", "name another layer")
     return tensor
-
-
-def _plain(name: str) -> str:
-    """A layer's own name without what TFMOT puts before it."""
-    for prefix in WRAPPERS:
-        name = name.removeprefix(prefix)
-    return name
 
 
 def _check_alike(student: str, one: tuple[int | None, ...], teacher: str, other: tuple[int | None, ...]) -> None:

@@ -278,12 +278,21 @@ def _masked_kernels(wrapper: Any) -> dict[tuple[str, int], Any]:
 
 def kernels(model: Any) -> dict[str, NDArray[np.float32]]:
     """Kernels whose zeros and shared values TFMOT preserves, by the float layer's name."""
+    return {name: variable.numpy() for name, variable in _kernels(model, _PRESERVED_KERNELS, "kernel").items()}
+
+
+def depthwise_kernels(model: Any) -> dict[str, Any]:
+    """Variables of the depthwise kernels, by the float layer's name: their zeros TFMOT does not preserve."""
+    return _kernels(model, ("DepthwiseConv2D",), "depthwise_kernel")
+
+
+def _kernels(model: Any, kinds: tuple[str, ...], short: str) -> dict[str, Any]:
+    """Variables of one short name of the wrapped layers of some classes, by the float layer's name."""
     found = {}
     for wrapper in model.layers:
         layer = getattr(wrapper, "layer", None)
-        if layer is not None and type(layer).__name__ in _PRESERVED_KERNELS:
-            found[layer.name] = next(value.numpy() for (name, _), value in _variables(wrapper).items()
-                                     if name == "kernel")
+        if layer is not None and type(layer).__name__ in kinds:
+            found[layer.name] = next(value for (name, _), value in _variables(wrapper).items() if name == short)
     return found
 
 

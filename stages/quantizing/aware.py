@@ -6,7 +6,7 @@ both (PCQAT). What is left is counted in the kernels, not assumed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,17 @@ from stages.models.files import copy_companions, load_model
 from stages.models.folding import fold, largest_difference
 from stages.models.framework import tensorflow_turn
 from stages.models.nested import opened
-from stages.prune import MISSED_SHARE, read_kernels, share_of_zeros
-from stages.quantizing.options import Options, calibration_rows, write_recipe
+from stages.pruning.kernels import (
+    DEPTHWISE,
+    MISSED_SHARE,
+    breaks_pattern,
+    read_kernels,
+    share_of_zeros,
+    verify_pattern,
+)
+from stages.quantizing.options import CALIBRATION_FILE, Options, calibration_rows, write_recipe
 from stages.records import QuantizeResult
-from stages.training import best_text, fit, read_lesson
+from stages.training import Hooks, best_text, fit, read_lesson
 
 _SHOWN = 8
 PROOF_SAMPLES = 16
@@ -40,26 +47,55 @@ def train_quantized(model: Path, data: Path, options: Options, context: StageCon
     train = lesson.train
     with tensorflow_turn(options.seed, context.log):
         source, rewritten = _in_known_layers(opened(load_model(model)), train.x[:PROOF_SAMPLES], options)
-        quantized, floats = qat.quantize_aware(source, options.method, options.unsupported_layers == "float")
+        quantized, floats = qat.quantize_aware(source, options.method, options.unsupported_layers != "refuse")
         rows = calibration_rows(train, options)
         given = given_inputs(quantized, train.x.dtype)
         qat.set_activation_ranges(quantized, given(as_mapping(train.x[rows])))
-        history = fit(quantized, lesson, options, options.seed, context)
+        zeros = _depthwise_zeros(source, options)
+        history = fit(quantized, lesson, options, options.seed, context, Hooks(after_step=_zeroing(quantized, zeros)))
         plain = qat.as_plain(quantized, source, options.method)
         sparsity, shared = _verify_kept(read_kernels(source), qat.kernels(plain), options)
         qat.save_qat(plain, source, context.out)
+    if floats and options.unsupported_layers == "post":
+        np.save(context.out / CALIBRATION_FILE, train.x[rows])
     copy_companions(model, context.out)
     write_recipe([], options, context.out)
     return QuantizeResult(summary=f"{options.method}: validation {best_text(history)}", format=options.format,
                           method=options.method, history=history, not_quantized=floats, rewritten=rewritten,
                           sparsity=sparsity, shared_values=shared,
-                          warnings=(_float_text(floats),) if floats else ())
+                          warnings=(_float_text(floats, options),) if floats else ())
 
 
-def _float_text(floats: Mapping[str, str]) -> str:
-    """What a user should know of layers that were left in float."""
+def _depthwise_zeros(source: Any, options: Options) -> dict[str, NDArray[np.bool_]]:
+    """Where pruning has set depthwise weights to zero, by layer: TFMOT preserves the zeros of other kernels alone."""
+    if options.sparsity is None:
+        return {}
+    found = {layer.name: layer.depthwise_kernel.numpy() == 0 for layer in source.layers
+             if type(layer).__name__ == DEPTHWISE}
+    return {name: zeros for name, zeros in found.items() if zeros.any()}
+
+
+def _zeroing(quantized: Any, zeros: Mapping[str, NDArray[np.bool_]]) -> Callable[[], None]:
+    """What sets these weights to zero again after each step."""
+    variables = qat.depthwise_kernels(quantized)
+    pairs = [(variables[name], (~mask).astype(np.float32)) for name, mask in zeros.items() if name in variables]
+
+    def zero() -> None:
+        """Part of the compiled step."""
+        for variable, kept in pairs:
+            variable.assign(variable * kept)
+
+    return zero
+
+
+def _float_text(floats: Mapping[str, str], options: Options) -> str:
+    """What a user should know of layers that were not trained with quantization."""
     names = ", ".join(list(floats)[:_SHOWN]) + (f" and {len(floats) - _SHOWN} more" if len(floats) > _SHOWN else "")
-    return f"{'1 layer computes' if len(floats) == 1 else f'{len(floats)} layers compute'} in float: {names}"
+    one = len(floats) == 1
+    if options.unsupported_layers == "post":
+        who = "1 layer is" if one else f"{len(floats)} layers are"
+        return f"{who} quantized after training, by calibration: {names}"
+    return f"{'1 layer computes' if one else f'{len(floats)} layers compute'} in float: {names}"
 
 
 def _in_known_layers(model: Any, samples: Array, options: Options) -> tuple[Any, dict[str, str]]:
@@ -92,6 +128,8 @@ def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArra
         if sparsity < wanted - MISSED_SHARE:
             raise StageError(f"quantization-aware training left {100 * sparsity:.1f} % zeros of {100 * wanted:.1f} %",
                              f"at most {100 * MISSED_SHARE:.0f} point lost", "use int8 instead of int8qat")
+        verify_pattern({name: after[name] for name, kernel in before.items() if not breaks_pattern(kernel)},
+                       "quantization-aware training")
     if options.clusters is not None:
         counts = {name: len(np.unique(kernel)) for name, kernel in before.items()}
         most = max(options.clusters, clustering.MOST_VALUES)

@@ -61,8 +61,9 @@ class Settings(FitSettings):
     epochs: int = Field(default=8, ge=1, description="epochs of quantization-aware training")
     learning_rate: float = Field(default=5e-4, gt=0, description="of Adam, at the start of quantization-aware training")
     patience: int = Field(default=0, ge=0, description="epochs without a better validation loss to wait; 0: no end")
-    unsupported_layers: Literal["refuse", "float"] = Field(
-        default="refuse", description="what becomes of layers that TFMOT's 8-bit scheme does not know")
+    unsupported_layers: Literal["refuse", "float", "post"] = Field(
+        default="refuse", description="what becomes of layers that TFMOT's 8-bit scheme does not know: refuse the "
+                                      "model, leave them in float, or quantize them afterwards by calibration (post)")
     calibration_samples: int = Field(default=200, ge=1, description="training samples that set activation ranges")
     calibration: Strategy = Field(
         default="balanced", description="which ones: balanced over the classes, random, all, or outliers-dropped")

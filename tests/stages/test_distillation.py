@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from device_profiles.errors import ModelError, StageError
 from stages import prune, quantize, training
-from stages.datasets.prepared import Preprocessing
+from stages.datasets.prepared import Preprocessing, Split
 from stages.distillation import Distillation, TaughtLoss, Teacher
-from stages.models import build_model
+from stages.models import build_model, qat
 from stages.models.files import load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.records import TensorSpec
@@ -197,3 +197,22 @@ def test_another_teacher_or_other_settings_make_another_training(wise: Path, tra
     prints = {Teacher(folder, given).fingerprint() for folder in (wise, trained)
               for given in (Distillation(), Distillation(temperature=2))}
     assert len(prints) == 4
+
+
+def test_several_outputs_are_taught_inside_tfmots_wrappers_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(48, 4)).astype(np.float32)
+    y = np.empty(48, [("kind", np.int64), ("size", np.float32, (1,))])
+    y["kind"], y["size"] = x[:, 0] > 0, x[:, 1:2]
+    spec = TensorSpec(shape=(4,), dtype="float32")
+    about = Preprocessing(inputs={"input": spec}, targets={"size": TensorSpec(shape=(1,), dtype="float32"),
+                                                           "kind": TensorSpec(shape=(2,), dtype="float32")})
+    task = make_task(TaskSettings.model_validate({"outputs": {"kind": "classification", "size": "regression"}}))
+    with tensorflow_turn(SEED, tmp_path / "log.txt"):
+        save_model(two_outputs(giving(2, 0, activation="softmax", name="kind"), giving(3, name="size")), tmp_path)
+        taught = training.Lesson(Split(x[:32], y[:32]), Split(x[32:], y[32:]), task, about,
+                                 Teacher(tmp_path, Distillation(alpha=1)))
+        student, _ = qat.quantize_aware(two_outputs(giving(0, 0, activation="softmax", name="kind"),
+                                                    giving(0, name="size")))
+        history = training.fit(student, taught, settings(epochs=20, learning_rate=0.05), SEED, make_context(tmp_path))
+    assert history.loss[-1] < 0.6 * history.loss[0]

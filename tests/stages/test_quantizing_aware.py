@@ -16,8 +16,8 @@ from stages.models import folding
 from stages.models.files import load_model, save_model
 from stages.models.float_operators import float_warning
 from stages.models.framework import tensorflow_turn
-from stages.models.qat import kernels, load_qat
-from stages.prune import share_of_zeros
+from stages.models.qat import depthwise_kernels, kernels, load_qat
+from stages.pruning.kernels import breaks_pattern, share_of_zeros
 from stages.quantizing import aware
 from tests.stages.conftest import SEED, make_context
 
@@ -154,5 +154,69 @@ def test_a_fold_that_computes_something_else_is_refused(tmp_path: Path, prepared
 
 
 def test_many_float_layers_are_told_in_short() -> None:
-    text = aware._float_text({f"elu{number}": "why" for number in range(10)})
+    text = aware._float_text({f"elu{number}": "why" for number in range(10)}, options())
     assert text == "10 layers compute in float: elu0, elu1, elu2, elu3, elu4, elu5, elu6, elu7 and 2 more"
+
+
+def test_a_layer_that_the_scheme_does_not_know_is_quantized_afterwards_where_the_config_says_so(
+        tmp_path: Path, prepared: Path) -> None:
+    from stages import convert
+
+    with tensorflow_turn(SEED, tmp_path / "log.txt") as keras:
+        layers = keras.layers
+        save_model(keras.Sequential([
+            layers.Input((6, 6, 1)), layers.Conv2D(8, 3, name="conv", activation="relu"),
+            layers.PReLU(shared_axes=[1, 2], name="odd"), layers.Conv2D(4, 1, name="behind"),
+            layers.GlobalAveragePooling2D(), layers.Dense(3, activation="softmax", name="scores")]), tmp_path)
+    (tmp_path / "preprocessing.json").write_bytes((prepared / "preprocessing.json").read_bytes())
+    islands = {}
+    for way in ("float", "post"):
+        trained, converted = make_context(tmp_path / way), make_context(tmp_path / f"{way}-tflite")
+        result = quantize.run(model=tmp_path, data=prepared, options=options(unsupported_layers=way), context=trained)
+        convert.run(source=trained.out, options=convert.Options(format="int8qat"), context=converted)
+        islands[way] = float_warning((converted.out / "model.tflite").read_bytes())
+    assert islands == {"float": "1 PRELU, 1 CONV_2D compute in float: odd, behind", "post": ""}
+    assert result.warnings == ("1 layer is quantized after training, by calibration: odd",)
+    assert len(np.load(trained.out / "calibration.npy")) == 96  # 32 of each class
+
+
+def test_zeros_of_depthwise_kernels_stay_where_they_were(tmp_path: Path, prepared: Path) -> None:
+    from tests.stages.test_prune import depthwise_model
+
+    depthwise_model(tmp_path, prepared)
+    context = make_context(tmp_path / "pruned")
+    prune.run(model=tmp_path, data=prepared, context=context,
+              options=prune.Options(epochs=1, batch_size=16, sparsity=0.5, depthwise=True, scope="layer", seed=SEED))
+    before = load_model(context.out).get_layer("deep").depthwise_kernel.numpy()
+    trained = make_context(tmp_path / "qat")
+    quantize.run(model=context.out, data=prepared, options=options(sparsity=0.5), context=trained)
+    with tensorflow_turn(0, tmp_path / "log.txt"):
+        after = depthwise_kernels(load_qat(trained.out))["deep"].numpy()
+    assert (before == 0).mean() == 0.5
+    assert (after[before == 0] == 0).all()
+    assert (after[before != 0] != before[before != 0]).any()
+
+
+def test_a_pattern_is_kept_through_training(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    context, result = make_context(tmp_path / "pruned"), make_context(tmp_path / "qat")
+    prune.run(model=trained, data=prepared, context=context,
+              options=prune.Options(epochs=1, batch_size=16, pattern="2of4", seed=SEED))
+    quantize.run(model=context.out, data=prepared, options=options(sparsity=0.5), context=result)
+    after = kernels_of(result.out)
+    assert {name: breaks_pattern(after[name]) for name in ("conv2", "conv3", "scores")} == {
+        "conv2": 0, "conv3": 0, "scores": 0}
+
+
+def test_a_pattern_that_was_lost_is_an_error() -> None:
+    before = {"a": np.float32([[1], [1], [0], [0]] * 100)}
+    after = {"a": before["a"].copy()}
+    after["a"][2] = 1  # one of 200 zeros: within a hundredth, but three weights in a group of four
+    with pytest.raises(StageError, match="after quantization-aware training, 1 groups of four weights in 'a'"):
+        aware._verify_kept(before, after, options(sparsity=0.5))
+
+
+def test_a_kernel_with_more_values_of_its_own_is_held_against_these() -> None:
+    before = {"a": np.float32([1, 1, 2, 2]), "rich": np.float32([1, 2, 3, 3])}
+    assert aware._verify_kept(before, before, options(clusters=2))[1] == {"a": 2, "rich": 3}
+    with pytest.raises(StageError, match="'rich' holds 4 distinct values"):
+        aware._verify_kept(before, before | {"rich": np.float32([1, 2, 3, 4])}, options(clusters=2))

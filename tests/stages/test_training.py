@@ -16,7 +16,6 @@ from stages import prune, quantize, train, training
 from stages.context import Progress, StageContext
 from stages.datasets.prepared import Preprocessing, Split
 from stages.fitting import batches as batching
-from stages.fitting.settings import rate_at
 from stages.models import build_model
 from stages.models.checkpoint import CHECKPOINT_FILE
 from stages.models.framework import tensorflow_turn
@@ -226,12 +225,6 @@ def test_class_weights_raise_the_recall_of_a_rare_class(tmp_path: Path) -> None:
     assert recalls["balanced"] > recalls["none"]
 
 
-def test_cosine_falls_from_the_full_rate_through_half() -> None:
-    given = settings(epochs=4, learning_rate=0.8)
-    assert [rate_at(given, epoch) for epoch in range(4)] == pytest.approx([0.8, 0.6828427, 0.4, 0.1171573])
-    assert rate_at(settings(schedule="constant", learning_rate=0.8), 3) == 0.8
-
-
 def test_every_epoch_shuffles_anew_and_the_same_way_each_time() -> None:
     x = np.arange(10, dtype=np.float32).reshape(10, 1, 1, 1)
     split, given = Split(x, np.arange(10)), settings(batch_size=5)
@@ -276,3 +269,12 @@ def test_an_augmentation_that_the_samples_cannot_have_is_refused() -> None:
     split = Split(np.zeros((8, 4), np.float32), np.arange(8))
     with pytest.raises(StageError):
         list(batching.batches(split, np.ones(8, np.float32), settings(augment={"horizontal_flip": True}), 0, 0))
+
+
+def test_an_epoch_of_fewer_samples_draws_others_each_time() -> None:
+    split, given = Split(np.zeros((100, 2), np.float32), np.arange(100)), settings(batch_size=10, samples_per_epoch=20)
+    def drawn(epoch: int) -> list[int]:
+        return np.concatenate([y.ravel() for _, y, _ in batching.batches(
+            split, np.ones(100, np.float32), given, SEED, epoch)]).tolist()
+    assert len(set(drawn(0))) == 20
+    assert set(drawn(0)) != set(drawn(1))

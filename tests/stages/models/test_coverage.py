@@ -116,3 +116,57 @@ def test_many_layers_of_one_class_are_listed_in_short(turn: Any) -> None:
     model = between(turn, *(turn.layers.ELU(name=f"elu{number}") for number in range(10)))
     assert coverage.listed(model, reasons(model)) == (
         "'elu0', 'elu1', 'elu2', 'elu3', 'elu4', 'elu5', 'elu6', 'elu7' and 2 more (ELU: not in TFMOT's 8-bit scheme)")
+
+
+def after_the_field(keras: Any) -> Any:
+    """What MobileNetV3, EfficientNet and ResNetV2 are made of, once each; inputs in 0..255, three values out."""
+    layers = keras.layers
+    inputs = layers.Input((12, 12, 3))
+    x = layers.ZeroPadding2D(((0, 1), (0, 1)))(layers.Rescaling(1 / 127.5, -1.0)(inputs))
+    x = layers.BatchNormalization()(layers.Conv2D(8, 3, strides=2, use_bias=False, name="stem")(x))
+    gate = layers.Rescaling(1 / 6)(layers.ReLU(6.0)(layers.Rescaling(1.0, 3.0)(x)))
+    x = layers.Multiply(name="hard_swish")([x, gate])
+    squeezed = layers.GlobalAveragePooling2D(keepdims=True)(x)
+    squeezed = layers.Conv2D(8, 1, activation="sigmoid")(layers.Conv2D(4, 1, activation="swish")(squeezed))
+    x = layers.Multiply(name="excited")([x, squeezed])
+    x = layers.Activation("swish")(layers.BatchNormalization()(layers.DepthwiseConv2D(3, padding="same")(x)))
+    x = layers.Add()([x, layers.ReLU()(layers.BatchNormalization(name="alone")(x))])
+    return keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(x)))
+
+
+def test_what_the_field_is_made_of_computes_in_int8_what_training_emulated(turn: Any) -> None:
+    import tensorflow as tf
+
+    model = after_the_field(turn)
+    x = np.random.default_rng(0).uniform(0, 255, (32, 12, 12, 3)).astype(np.float32)
+    x *= np.linspace(0.1, 1, 32, dtype=np.float32)[:, None, None, None]  # images that differ
+    for layer in model.layers:
+        layer.momentum = 0.0  # the statistics of normalizations are then those of one batch
+    model(x, training=True)
+    wrapped, floats = qat.quantize_aware(fold(model).model)
+    qat.set_activation_ranges(wrapped, x)
+    wrapped(x, training=True)
+    converter = tf.lite.TFLiteConverter.from_keras_model(wrapped)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    content = bytes(converter.convert())
+    assert floats == {}
+    assert float_warning(content) == ""
+    emulated, computed = wrapped(x, training=False).numpy(), run_each(content, x)
+    step = np.ptp(emulated) / 255
+    assert np.abs(computed - emulated).max() < 6 * step
+    assert np.ptp(emulated, axis=0).min() > 30 * step  # what is compared differs from image to image
+
+
+def run_each(content: bytes, x: np.ndarray) -> np.ndarray:
+    import tensorflow as tf
+
+    interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    given, found = (details()[0]["index"] for details in (interpreter.get_input_details,
+                                                          interpreter.get_output_details))
+    rows = []
+    for row in x:
+        interpreter.set_tensor(given, row[None])
+        interpreter.invoke()
+        rows.append(interpreter.get_tensor(found)[0])
+    return np.stack(rows)
