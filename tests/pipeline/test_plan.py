@@ -115,3 +115,20 @@ def test_a_limit_that_does_not_exist_is_refused_before_anything_runs():
     config = from_mapping({"check": {"limits": {"cpu": {"worst_class_drop_point": 3}}}})
     with pytest.raises(UsageError, match="did you mean 'worst_class_drop_points'"):
         build(config, AROUND)
+
+
+def test_mixed_rests_on_the_sensitivity_of_its_own_float_model():
+    plan = build(from_mapping({"variants": ["mixed", "pruned75-mixed"]}), AROUND)
+    assert plan.of_stage("sensitivity") == ["sensitivity", "sensitivity:pruned75"]
+    assert plan.calls["quantize:mixed"].inputs == {
+        "data": "prepare", "tflite": "convert:float32", "sensitivity": "sensitivity"}
+    assert plan.calls["quantize:pruned75-mixed"].inputs["tflite"] == "convert:pruned75-float32"
+    assert plan.calls["convert:mixed"].inputs == {"source": "convert:float32", "recipe": "quantize:mixed"}
+    assert "scipy" in plan.calls["quantize:mixed"].versions
+
+
+def test_a_profile_for_mixed_brings_its_formats():
+    mixed = {"profile": "iot"}
+    plan = build(from_mapping({"variants": ["mixed"], "quantize": {"mixed": mixed}}), AROUND)
+    assert plan.calls["sensitivity"].options.formats == ("float32", "int8", "int4", "int16x8")
+    assert plan.calls["quantize:mixed"].options.device.name == "iot"

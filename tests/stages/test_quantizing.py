@@ -9,9 +9,10 @@ import pytest
 
 from device_profiles.errors import StageError
 from device_profiles.tflite import read_tflite
-from stages.converting.quantizing import PostTraining
+from stages.converting.quantizing import PostTraining, resolved
+from stages.converting.weights import read_layers
 from stages.engines.signature import read_names
-from stages.recipes import rules_for
+from stages.recipes import WeightRecipe, rules_for
 from tests.stages import two_by_two
 from tests.stages.test_rewriting import unsigned
 
@@ -100,3 +101,38 @@ def test_float16_and_dynamic_need_no_calibration(tiny_tflites: dict[str, bytes])
 def test_outputs_keep_their_names(tiny_tflites: dict[str, bytes]) -> None:
     content = PostTraining(tiny_tflites["float32"], rules_for("float16")).quantize(None)
     assert read_names(content) == read_names(tiny_tflites["float32"])
+
+
+def test_layers_that_are_kept_have_8_bits_and_connected_ones_in_4_bits_share_a_scale(
+        tiny_tflites: dict[str, bytes]) -> None:
+    layers = read_layers(tiny_tflites["float32"])
+    plain = resolved(WeightRecipe(bits=4), layers)
+    kept = resolved(WeightRecipe(bits=4, keep=("first", layers[2].name)), layers)
+    assert (dict(plain.bits), plain.one_scale) == ({0: 4, 1: 4, 2: 4}, frozenset({2}))
+    assert (dict(kept.bits), kept.one_scale) == ({0: 8, 1: 4, 2: 8}, frozenset())
+    assert resolved(WeightRecipe(connected_share_scale=True), layers).one_scale == frozenset({2})
+
+
+def test_with_bits_by_layer_the_others_are_left_to_the_rules(tiny_tflites: dict[str, bytes]) -> None:
+    layers = read_layers(tiny_tflites["float32"])
+    assert resolved(WeightRecipe(layers={layers[1].name: 4}), layers).bits == {1: 4}
+
+
+def test_a_layer_to_keep_that_is_not_there_is_refused_with_the_near_miss(tiny_tflites: dict[str, bytes]) -> None:
+    with pytest.raises(StageError, match="no layer 'frist'; did you mean 'first'"):
+        PostTraining(tiny_tflites["float32"], rules_for("int4"), WeightRecipe(bits=4, keep=("frist",)))
+
+
+@pytest.mark.parametrize("name", ["dynamic", "int8", "int16x8", "int4"])
+def test_every_format_takes_every_way_to_round(tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray,
+                                               name: str) -> None:
+    plain = PostTraining(tiny_tflites["float32"], rules_for(name))
+    before = plain.quantize(plain.calibrate(tiny_samples) if plain.needs_calibration else None)
+    for algorithm in ("mse", "gptq"):
+        recipe = WeightRecipe(bits=4 if name == "int4" else 8, algorithm=algorithm, bias_correction=True,
+                              connected_share_scale=name == "dynamic")
+        work = PostTraining(tiny_tflites["float32"], rules_for(name), recipe)
+        made = work.quantize(work.calibrate(tiny_samples) if work.needs_calibration else None, work.fit(tiny_samples))
+        assert [each.name for each in read_tflite(made).graphs[0].operators] == [
+            each.name for each in read_tflite(before).graphs[0].operators]
+        assert made != before

@@ -136,3 +136,19 @@ def test_mixed_without_sensitivity_is_refused(tmp_path: Path, prepared: Path) ->
 def test_latency_needs_a_profile() -> None:
     with pytest.raises(ValueError, match=r"give quantize\.mixed\.profile"):
         MixedSettings(cost="latency")
+
+
+@pytest.mark.parametrize(("wish", "first", "found"), [
+    ("auto", "int8", "int8"), ("float32", "int8", "float32"), ("uint8", "int8", "uint8"),
+    ("auto", "float32", "float32"), ("uint8", "float32", "float32")])
+def test_the_device_feeds_what_the_first_layer_takes_or_what_is_wished(
+        mix: Callable[..., QuantizeResult], tmp_path: Path, float_tflite: Path, prepared: Path, wish: Any, first: str,
+        found: str) -> None:
+    mix(fixed={"0:CONV_2D": first}, drop_points=100)
+    context = make_context(tmp_path / wish)
+    result = convert.run(source=float_tflite, recipe=tmp_path / "out", context=context,
+                         options=convert.Options(format="mixed", input_type=wish))
+    assert list(result.input_types.values()) == [found]
+    if found != "uint8":
+        x = read_split(prepared, "test").x
+        assert interpret(context.out, x)[0] == pytest.approx(interpret(float_tflite, x)[0], abs=0.3)
