@@ -118,7 +118,8 @@ def _evaluation(found: EngineEvaluation) -> EngineMetrics:
     """One engine's evaluation as the report holds it."""
     return _engine_metrics(
         found.metrics, found.outputs, engine_version=found.engine_version, status=found.status, message=found.message,
-        drop=_sound(found.drop), changed=found.changed, largest_difference=finite(found.largest_difference))
+        drop=_sound(found.drop), changed=found.changed, largest_difference=finite(found.largest_difference),
+        safety=found.safety)
 
 
 def _training(label: str, result: Training) -> TrainingReport | None:

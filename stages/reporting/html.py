@@ -14,6 +14,7 @@ from stages.reporting.examination import examination_rows, model_rows, sample_pl
 from stages.reporting.figures import Plot, cost_plot, latency_plot
 from stages.reporting.panels import class_plot, confusion_plot, curve_plots, memory_plots, operator_plot
 from stages.reporting.record import ProfileReport, Report, VariantReport, json_text
+from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
 from stages.reporting.style import variant_styles
 from stages.reporting.text import figure_name, figure_text, kib, plain_number, plural, quantity, samples_text
 
@@ -64,6 +65,7 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
         headline=headline(report), styles=variant_styles([variant.name for variant in report.variants]),
         engines=list(dict.fromkeys(engine for variant in report.variants for engine in variant.metrics)),
         deciding=deciding_limit, model_rows=model_rows(report.model), data_rows=examination_rows(report.examination),
+        safety=safety_table(report), safety_parts=safety_parts(report), safety_text=INTRODUCTION,
         thumbnails=thumbnails or {}, css=Markup(_asset("report.css")), script=Markup(_asset("report.js")),  # noqa: S704
         plotly=Markup(_plotly()), figures=Markup(script_json(_figures(plots))))  # noqa: S704
 

@@ -11,6 +11,7 @@ from stages.reporting.calibration import calibration_rows, calibration_text
 from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import capitalized
 from stages.reporting.record import EngineMetrics, Report, VariantReport
+from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
 from stages.reporting.text import MISSING, figure_name, figure_text, kib, printable, quantity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -38,8 +39,8 @@ def markdown_report(report: Report, pictures: Mapping[str, str]) -> str:
         report: the record.
         pictures: by cost, the file name of the Pareto plot.
     """
-    parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _engines, _outputs, _trainings,
-             _verdicts, _open_limits, _model, _data, _suspects, _study, _foot)
+    parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _engines, _outputs, _safety,
+             _trainings, _verdicts, _open_limits, _model, _data, _suspects, _study, _foot)
     return "\n".join(line for part in parts for line in part(report))
 
 
@@ -62,7 +63,8 @@ def _head(report: Report) -> Iterator[str]:
     yield ""
     score = f"{escape(report.score)} {figure_text(report.baseline.headline)}"
     yield (f"{len(report.variants)} variants of a model with {score} in float on "
-           f"{report.baseline.samples:,} test samples of {escape(report.data.source)}. Intervals are 95 %.")
+           f"{report.baseline.samples:,} test samples of {escape(report.data.source)}. Intervals are 95 %; each "
+           "end of a drop's is a one-sided bound.")
     yield ""
 
 
@@ -145,6 +147,24 @@ def _score_cells(report: Report, found: EngineMetrics) -> list[str]:
     changed = MISSING if found.changed is None else f"{found.changed} of {found.samples:,}"
     return [figure_text(found.headline), figure_text(found.drop), *([changed] if report.decides else []),
             *(figure_text(found.figures.get(name)) for name in report.further_figures)]
+
+
+def _safety(report: Report) -> Iterator[str]:
+    """What the mean hides; nothing where nothing was measured."""
+    found = safety_table(report)
+    if not found.rows:
+        return
+    yield "## Safety"
+    yield ""
+    yield INTRODUCTION
+    yield ""
+    yield from table([escape(name) for name in found.head], ([escape(cell) for cell in row] for row in found.rows))
+    parts = [one for one in safety_parts(report) if one.kind != "class"]
+    if parts:
+        head = ["variant", "engine", "slice or corruption", "samples", "drop or share changed", "not judged"]
+        yield from table(head, (
+            [escape(one.variant), escape(one.engine), escape(f"{one.name} ({one.kind})"), f"{one.samples:,}",
+             escape(one.text), escape(one.note)] for one in parts))
 
 
 def _outputs(report: Report) -> Iterator[str]:

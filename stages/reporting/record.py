@@ -25,6 +25,7 @@ from stages.records import (
     LimitVerdict,
     ModelResult,
     PrepareResult,
+    Safety,
     Verdict,
 )
 
@@ -74,10 +75,12 @@ class EngineMetrics(TaskMetrics):
 
     Attributes:
         status: "ok", or what stood in the way; `message` says it in words.
-        drop: score of the float model less this one's, unit "points" (hundredths), paired bootstrap interval.
+        drop: score of the float model less this one's, unit "points" (hundredths), paired; each end of its interval is
+            a one-sided 95 % bound.
         changed: predictions that differ from the float model's; null for tasks that decide nothing.
         largest_difference: of any output from the float model's.
         outputs: by output name, for a model with several; else empty.
+        safety: what the mean hides: see `stages.records.Safety`; null where nothing ran.
     """
 
     engine_version: str = ""
@@ -87,6 +90,7 @@ class EngineMetrics(TaskMetrics):
     changed: int | None = None
     largest_difference: float | None = None
     outputs: dict[str, TaskMetrics] = Field(default_factory=dict)
+    safety: Safety | None = None
 
 
 class VariantReport(Record):
