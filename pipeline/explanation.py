@@ -10,7 +10,8 @@ from stages.records import Cause, ExplainResult, LayerNoise, Slowness, Trial
 if TYPE_CHECKING:
     from device_profiles.records import Figure
 
-_BAR, _MOST_LAYERS, _MOST_CHANGES = 10, 12, 3
+_BAR, _MOST_LAYERS, _MOST_CHANGES = 8, 12, 3
+_NUMBERS = 52  # columns that the numbers and the bar take
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
@@ -26,7 +27,7 @@ def render(result: ExplainResult, width: int) -> Iterator[Any]:
     yield Text(result.summary, style="bold")
     yield Text(_context(result), style="dim")
     yield ""
-    yield _layers(result)
+    yield _layers(result, width)
     yield from (Text(f"! {label} has no counterpart in {result.reference}") for label in result.unmatched)
     yield ""
     yield Text("Why it fell", style="bold")
@@ -52,19 +53,25 @@ def _context(result: ExplainResult) -> str:
 
 def _points(figure: Figure) -> str:
     """As in "-0.5 points (-1.2 to +0.1)": what it does to the score."""
-    ends = "" if figure.interval is None else f" ({-figure.interval[1]:+.1f} to {-figure.interval[0]:+.1f})"
-    return f"{-figure.value:+.1f} points{ends}"
+    ends = "" if figure.interval is None else f" ({_signed(-figure.interval[1])} to {_signed(-figure.interval[0])})"
+    return f"{_signed(-figure.value)} points{ends}"
 
 
-def _layers(result: ExplainResult) -> Any:
+def _signed(value: float) -> str:
+    """With its sign; zero without one."""
+    shown = f"{value:+.1f}"
+    return "0.0" if shown in ("-0.0", "+0.0") else shown
+
+
+def _layers(result: ExplainResult, width: int) -> Any:
     """The layers that make the most noise, in the model's order."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("layer", overflow="ellipsis", no_wrap=True)
+    table.add_column("layer", overflow="ellipsis", no_wrap=True, max_width=max(8, width - _NUMBERS))
     for name in ("seen", "made", "weights", "clipped", "range"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("share of the noise made", no_wrap=True)
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    table.add_column("share of noise", no_wrap=True)
     loudest = sorted(result.layers, key=lambda each: -each.share)[:_MOST_LAYERS]
     for layer in (each for each in result.layers if each in loudest):
         table.add_row(*_cells(layer))
@@ -78,11 +85,11 @@ def _cells(layer: LayerNoise) -> list[str]:
     ratios = ["-" if value is None else f"{value:.1f}" for value in (layer.snr_db, layer.local_db, layer.weight_snr_db)]
     clipped = "-" if not layer.clipped_values else f"{100 * layer.clipped_values:.1f} %"
     used = "-" if layer.range_used is None else f"{100 * layer.range_used:.0f} %"
-    return [layer.label, *ratios, clipped, used, f"{_bar(layer.share)} {100 * layer.share:.0f} %"]
+    return [layer.label, *ratios, clipped, used, f"{100 * layer.share:3.0f} % {_bar(layer.share)}"]
 
 
 def _bar(share: float) -> str:
-    """Ten blocks for all of it, in eighths."""
+    """Eight blocks for all of it, in eighths."""
     eighths = round(share * _BAR * 8)
     return (_EIGHTHS[8] * (eighths // 8) + _EIGHTHS[eighths % 8]).strip().ljust(_BAR)
 
@@ -126,7 +133,7 @@ def _trials(result: ExplainResult) -> Iterator[Any]:
     for name in ("score", "won over it", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
     if result.drop:
-        table.add_row("as it is", f"{-result.drop.value:+.1f}", "", f"{result.tflite_bytes:,}")
+        table.add_row("as it is", _signed(-result.drop.value), "", f"{result.tflite_bytes:,}")
     for trial in result.trials:
         table.add_row(*_trial_cells(trial))
     yield table
@@ -148,7 +155,7 @@ def _trial_cells(trial: Trial) -> list[str]:
     if trial.drop is None or trial.gain is None:
         return [f"{trial.change}: {trial.message}", "failed", "", ""]
     low, high = trial.gain.interval or (trial.gain.value, trial.gain.value)
-    return [trial.change, f"{-trial.drop.value:+.1f}", f"{trial.gain.value:+.1f} ({low:+.1f} to {high:+.1f})",
+    return [trial.change, _signed(-trial.drop.value), f"{_signed(trial.gain.value)} ({_signed(low)} to {_signed(high)})",
             f"{trial.tflite_bytes or 0:,}"]
 
 

@@ -126,10 +126,9 @@ def verdict(result: ExplainResult) -> str:
     lost = _lost(result)
     quantized = [cause for cause in result.causes if cause.part == "quantization" and cause.share > 0]
     trained = [cause for cause in result.causes if cause.part == "training"]
-    in_training = sum(step.drop.value for step in result.steps if step.part == "training")
-    in_format = sum(step.drop.value for step in result.steps if step.part == "quantization")
-    if trained and in_training > max(in_format, 0.0):
-        return f"{lost}; {in_training:.1f} of them before the number format: {trained[0].short}"
+    in_part = _points_by_part(result)
+    if trained and in_part["training"] > in_part["quantization"]:
+        return f"{lost}; {in_part['training']:.1f} of them before the number format: {trained[0].short}"
     loudest = max(result.layers, key=lambda each: each.share, default=None)
     if loudest is None or loudest.share == 0:
         return f"{lost}; it makes no noise: every layer gives what the float model gives"
@@ -140,6 +139,12 @@ def verdict(result: ExplainResult) -> str:
         return f"{lost}; {result.causes[0].layer}: {result.causes[0].short}"
     return (f"{lost}; nothing is wrong in any one place: {len(result.layers)} tensors share the noise, most of it "
             f"({100 * loudest.share:.0f} %, at {loudest.local_db:.0f} dB) made in {loudest.label}")
+
+
+def _points_by_part(result: ExplainResult) -> dict[str, float]:
+    """Points lost in the trainings and in the number format; what was won counts as none."""
+    return {part: max(0.0, sum(step.drop.value for step in result.steps if step.part == part))
+            for part in ("training", "quantization")}
 
 
 def _lost(result: ExplainResult) -> str:
@@ -155,8 +160,7 @@ def _lost(result: ExplainResult) -> str:
 
 def completed(result: ExplainResult, *, causes: Iterable[Cause] = (), slow: Iterable[Slowness] = ()) -> ExplainResult:
     """The result with further causes in their place, reasons why it is slow, and its verdict anew."""
-    lost = {part: max(0.0, sum(step.drop.value for step in result.steps if step.part == part))
-            for part in ("training", "quantization")}
+    lost = _points_by_part(result)
     total = sum(lost.values())
     weight = {part: points / total if total else float(part == "quantization") for part, points in lost.items()}
     ranked = sorted([*result.causes, *causes], key=lambda each: -each.share * weight[each.part])

@@ -2,10 +2,13 @@
 
 For an operator with float output x and dequantized output y, over all samples:
 
-    seen   = sum((y - x)^2) / sum(x^2),  x: the float model's own
-    local  = sum((y - z)^2) / sum(z^2),  z: the float operator on the inputs that the variant's operator had
+    seen  = sum((y - x)^2) / sum(x^2),  x: the float model's own
+    n_c   = sum((y - z)^2),  s_c = sum(z^2) of channel c,  z: the float operator on what the variant's operator had
+    local = sum(min(n_c, s_c) / sqrt(s_c)) / sum(sqrt(s_c))
 
-`seen` carries what the operators before have done; `local` is what this one does alone. A layer's share is its `local`
+`seen` carries what the operators before have done; `local` is what this one does alone. In `local` a channel counts by
+its amplitude and not by its energy: else one large channel would hide that rounding has drowned all others. Where all
+channels are alike it is `sum(n) / sum(s)`. A layer's share is its `local`
 over the sum of all. The local noise has three parts: values beyond the range, `sum((z - clip(z))^2)`; rounding of the
 output, `scale^2 / 12` an element that is not exactly zero (Widrow and Kollar, Quantization Noise, 2008, ch. 1); the
 rest comes from weights and bias.
@@ -86,7 +89,7 @@ class Tally:
         pair: None for inputs, QUANTIZE and DEQUANTIZE.
         low, high: of the range, in real values; infinite for float.
         lows, highs: of the float output by channel (last axis); `made_lows`, `made_highs` of the variant's.
-        distance: of the local noise by channel, `sum((y - z)^2)`; `shift` is `sum(y - z)`.
+        distance, energy: by channel, `sum((y - z)^2)` and `sum(z^2)`; `shift` is `sum(y - z)`.
         changed: rows whose largest value is another one than in the float model.
         ties: rows whose two largest values are equal in the variant and not in the float model; `rows` are all.
     """
@@ -101,7 +104,6 @@ class Tally:
     high: float = math.inf
     signal: float = 0.0
     error: float = 0.0
-    local_signal: float = 0.0
     local_error: float = 0.0
     clip_error: float = 0.0
     beyond: int = 0
@@ -112,6 +114,7 @@ class Tally:
     made_lows: Array = field(default_factory=lambda: np.empty(0))
     made_highs: Array = field(default_factory=lambda: np.empty(0))
     distance: Array = field(default_factory=lambda: np.zeros(1))
+    energy: Array = field(default_factory=lambda: np.zeros(1))
     shift: Array = field(default_factory=lambda: np.zeros(1))
     changed: int = 0
     ties: int = 0
@@ -130,8 +133,10 @@ class Tally:
 
     @property
     def local(self) -> float:
-        """Noise that is made here, over the signal."""
-        ratio = self.local_error / self.local_signal if self.local_signal else 0.0
+        """Noise that is made here, over the signal; channels count by their amplitude."""
+        amplitude = np.sqrt(self.energy[self.energy > 0])
+        noise = np.minimum(self.distance, self.energy)[self.energy > 0]
+        ratio = float((noise / amplitude).sum() / amplitude.sum()) if len(amplitude) else 0.0
         return ratio if ratio > FLOOR else 0.0
 
     @property
@@ -184,7 +189,7 @@ class Tally:
         """Count what the float operator gives on the variant's inputs, and what the variant's does."""
         wanted, made = z.astype(np.float64), y.astype(np.float64)
         apart = (made - wanted)**2
-        self.local_signal += float((wanted**2).sum())
+        self.energy = self.energy + (wanted**2).reshape(-1, apart.shape[-1]).sum(axis=0)
         self.local_error += float(apart.sum())
         self.distance = self.distance + apart.reshape(-1, apart.shape[-1]).sum(axis=0)
         self.shift = self.shift + (made - wanted).reshape(-1, apart.shape[-1]).sum(axis=0)

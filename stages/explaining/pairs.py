@@ -8,6 +8,7 @@ has no namesake is paired by order: the longest common runs of operators of one 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -58,7 +59,7 @@ def label(graph: Graph, operator: Operator) -> str:
 
 def short_name(name: str) -> str:
     """The layer's part of a tensor's name: "relu1" of "net/relu1/Relu;net/norm1/..."."""
-    first = name.partition(";")[0].removeprefix("StatefulPartitionedCall").strip(":0123456789") or "output"
+    first = re.sub(r":\d+$", "", name.partition(";")[0]).removeprefix("StatefulPartitionedCall") or "output"
     parts = [part for part in first.split("/") if part]
     return parts[-2] if len(parts) > 1 else first
 

@@ -18,7 +18,7 @@ _USUAL = 200  # what quantize.calibration_samples is where nobody says
 _OUTSIDE = 0.01
 _OUTLIER = 8.0  # times the median channel's peak: three bits lost for that channel
 _PER_RANGE = 0.25  # at most so many channels can be outliers; more are the rule
-_APART = 16.0  # ratio of two branches' ranges: four bits lost for the smaller one
+_APART = 8.0  # steps of the sum that the smaller branch must reach: three bits
 _TIES = 0.01
 _FIXED = ("SOFTMAX", "LOGISTIC", "TANH", "LOG_SOFTMAX", "L2_NORMALIZATION")
 _KEEPS = ("RESHAPE", "MAX_POOL_2D", "PAD", "SQUEEZE", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "GATHER")
@@ -126,9 +126,13 @@ def outlier_activations(evidence: Evidence) -> Iterator[Cause]:
 
 def pooled_ranges(evidence: Evidence) -> Iterator[Cause]:
     """An integer pooling whose output must keep the range of its input and uses little of it."""
+    by_output = {each.tensor.index: each for each in evidence.noise.tallies}
     for tally, share in evidence.loud():
         used = tally.range_used
-        if tally.operator not in _POOLS or used is None or used >= _USED or tally.pair is None:
+        if tally.operator not in _POOLS or used is None or tally.pair is None:
+            continue
+        before = by_output.get(tally.pair.made.inputs[0])
+        if used >= _USED * min(1.0, (before.range_used if before else None) or 1.0):
             continue
         yield Cause(
             kind="pooled_range", layer=tally.label, share=share, short="its mean uses little of its input's range",
@@ -139,16 +143,16 @@ def pooled_ranges(evidence: Evidence) -> Iterator[Cause]:
 def unequal_branches(evidence: Evidence) -> Iterator[Cause]:
     """An ADD or CONCATENATION of branches whose ranges are very different."""
     by_output = {each.tensor.index: each for each in evidence.noise.tallies}
-    for tally, share in evidence.loud():
-        if tally.pair is None or tally.operator not in ("ADD", "SUB", "CONCATENATION"):
+    for tally in evidence.noise.tallies:
+        if tally.pair is None or not tally.scale or tally.operator not in ("ADD", "SUB", "CONCATENATION"):
             continue
         sources = [by_output[index] for index in tally.pair.made.inputs if index in by_output]
         peaks = [float(np.maximum(np.abs(each.lows), np.abs(each.highs)).max()) for each in sources if len(each.lows)]
-        if len(peaks) < 2 or min(peaks) <= 0 or max(peaks) < _APART * min(peaks):
+        if len(peaks) < 2 or min(peaks) <= 0 or min(peaks) >= _APART * tally.scale:
             continue
         small = sources[int(np.argmin(peaks))]
         yield Cause(
-            kind="unequal_branches", layer=tally.label, share=share,
+            kind="unequal_branches", layer=tally.label, share=evidence.noise.share(tally),
             short=f"its branches' ranges are {max(peaks) / min(peaks):.0f} to 1",
             found=f"{tally.label}: {small.label} reaches {min(peaks):.3g} and the other branch {max(peaks):.3g}; in "
                   f"steps of {tally.scale:.3g} the smaller one has {min(peaks) / max(tally.scale, 1e-30):.1f}",

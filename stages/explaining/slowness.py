@@ -101,21 +101,26 @@ def _outside_delegate(facts: Facts) -> Iterator[Slowness]:
     """Operators that no delegate takes over."""
     by_index = {op.index: op for op in facts.workload.operators}
     for engine, found in facts.delegations.items():
-        alone = [by_index[index] for index in found.alone if index in by_index and by_index[index].name not in VIEWS
-                 and not by_index[index].once]
+        alone = [by_index[index] for index in found.alone if index in by_index]
+        alone = [op for op in alone if op.name not in VIEWS and not op.once]
         if not alone:
             continue
         macs = sum(op.macs for op in alone) / max(1, facts.workload.macs)
         kinds = Counter(op.label for op in alone)
-        advice = [_INSTEAD[name] for name in kinds if name in _INSTEAD and found.delegates]
         yield Slowness(
             kind="outside_delegate", layers=tuple(f"{op.index}:{op.label}" for op in alone), provenance="measured",
             found=f"{engine}: {len(alone)} of {found.operators} operators ({100 * macs:.0f} % of the MACs) run outside "
-                  f"its delegate, which has {found.delegates} parts: "
+                  f"its delegate{'' if found.delegates else ', which takes nothing'}: "
                   + ", ".join(f"{count} {name}" for name, count in kinds.most_common()),
-            change="; ".join(advice) or (f"{engine} takes over none of this format's operators: run it in another "
-                                         "engine, or in float32" if not found.delegates else
-                                         "choose operators and types that the delegate takes"))
+            change=_instead(engine, found.delegates, list(kinds)))
+
+
+def _instead(engine: str, delegates: int, kinds: list[str]) -> str:
+    """What to do about operators outside a delegate."""
+    if not delegates:
+        return f"{engine} takes over none of this format's operators: run it in another engine, or in float32"
+    known = [_INSTEAD[name] for name in kinds if name in _INSTEAD]
+    return "; ".join(known) or "choose operators and types that the delegate takes"
 
 
 def _boundaries(facts: Facts) -> Iterator[Slowness]:

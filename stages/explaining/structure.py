@@ -55,9 +55,7 @@ def unfolded(graph: Graph) -> list[Unfolded]:
 
 def _describe(graph: Graph, made_by: dict[int, Operator], mul: Operator, before: Operator) -> Unfolded:
     """What stands before a MUL and after it."""
-    readers = [each for each in graph.operators if mul.outputs[0] in each.inputs]
-    shift = next((each for each in readers if each.name in ("ADD", "SUB")
-                  and _channel_constant(graph, made_by, each) is not None), None)
+    shift = _shift_after(graph, made_by, mul)
     activation = _fused(before) or (before.name if before.name in _ACTIVATIONS else "")
     source = made_by.get(before.inputs[0]) if before.name in _ACTIVATIONS else before
     conv = source if source is not None and source.name in _CONVOLUTIONS else None
@@ -66,6 +64,12 @@ def _describe(graph: Graph, made_by: dict[int, Operator], mul: Operator, before:
         kind = "activation_before_norm" if activation else "read_twice"
     return Unfolded(kind, (mul.index, *([shift.index] if shift else [])), label(graph, conv or before), activation,
                     _channel_constant(graph, made_by, mul) or 0)
+
+
+def _shift_after(graph: Graph, made_by: dict[int, Operator], mul: Operator) -> Operator | None:
+    """The ADD or SUB of a value for each channel that reads a MUL."""
+    readers = [each for each in graph.operators if mul.outputs[0] in each.inputs and each.name in ("ADD", "SUB")]
+    return next((each for each in readers if _channel_constant(graph, made_by, each) is not None), None)
 
 
 def _fused(operator: Operator) -> str:

@@ -11,18 +11,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from stages.records import PruneResult, SlimResult, StageResult
 from stages.records.explaining import Cause, Change, Step
 
-_LEAST_POINTS = 0.05
-
 
 def training_causes(results: Iterable[StageResult], steps: Sequence[Step]) -> list[Cause]:
-    """The causes that lie before the number format.
+    """The causes that lie before the number format, where it is sure that points were lost there.
 
     Args:
         results: of the slim and prune calls of the variant.
         steps: with the points that each part cost.
     """
-    lost = sum(step.drop.value for step in steps if step.part == "training")
-    if lost < _LEAST_POINTS:
+    taken = [step.drop for step in steps if step.part == "training"]
+    lost = sum(drop.value for drop in taken)
+    if lost <= 0 or not any(drop.interval is None or drop.interval[0] > 0 for drop in taken):
         return []
     found: list[Cause] = []
     known = list(results)

@@ -121,7 +121,8 @@ def real_values(tensor: Tensor) -> Array:
         shape[tensor.axis] = -1
     zeros = np.array(tensor.zero_points or [0], np.float64)
     zero = zeros.reshape(shape) if len(zeros) > 1 else zeros[0]
-    return (values - zero) * np.array(tensor.scales, np.float64).reshape(shape if len(tensor.scales) > 1 else ())
+    real: Array = (values - zero) * np.array(tensor.scales, np.float64).reshape(shape if len(tensor.scales) > 1 else ())
+    return real
 
 
 def _rows(values: Array, axis: int) -> Array:

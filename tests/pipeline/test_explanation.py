@@ -1,0 +1,101 @@
+"""What a human reads: verdict first, no wider than the terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from device_profiles.records import Figure
+from pipeline.explanation import render
+from stages.records import Cause, Change, ExplainResult, LayerNoise, Slowness, Step, Trial
+
+
+def points(value: float, low: float, high: float) -> Figure:
+    return Figure(value=value, unit="points", provenance="measured", samples=269, interval=(low, high))
+
+
+def layer(index: int, share: float) -> LayerNoise:
+    return LayerNoise(label=f"{index}:DEPTHWISE_CONV_2D a_layer_with_a_long_name_{index}", original="x",
+                      matching="order", snr_db=20.0, local_db=31.25, share=share, weight_snr_db=44.0,
+                      clipped_values=0.004, range_used=0.5)
+
+
+def trial(change: str, gain: float, low: float) -> Trial:
+    return Trial(change=change, kind="k", layer="l", lines=("- name: int8", '  quantize: {"algorithm": "mse"}'),
+                 status="measured", drop=points(1, 0, 2), gain=points(gain, low, gain + 1), tflite_bytes=95_568)
+
+
+CAUSE = Cause(kind="outlier_weights", layer="0:CONV_2D a", share=0.6, found="channel 3 is far out", short="3 of 16",
+              changes=(Change(text="another algorithm", settings={"quantize": {"algorithm": "mse"}}),))
+
+
+def shown(width: int = 80, **given: Any) -> str:
+    usual = {"summary": "int8 loses 0.5 points; 60 % of the noise is made in 0:CONV_2D a: 3 of 16", "variant": "int8",
+             "reference": "float32", "engine": "litert 2", "samples": 256, "tflite_bytes": 96_000, "looked_at": ("Holes",),
+             "layers": (layer(0, 0.6), layer(1, 0.4)), "causes": (CAUSE,)}
+    result = ExplainResult(**(usual | given))
+    console = Console(file=io.StringIO(), width=width)
+    for part in render(result, width):
+        console.print(part)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    text = shown(width, trials=(trial("a change with rather a long text that must be folded somewhere", 1, 0.5),),
+                 slow=(Slowness(kind="zeros", found="many zeros " * 20, change="slim", provenance="measured"),))
+    assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_the_verdict_stands_first_and_every_cause_with_its_share_and_change() -> None:
+    text = shown()
+    assert text.startswith("int8 loses 0.5 points; 60 % of the noise is made in")
+    assert "1. 60 % of the noise: channel 3 is far out" in text
+    assert "→ another algorithm" in text
+
+
+def test_a_layer_s_row_has_its_ratios_and_a_bar() -> None:
+    row = next(line for line in shown().splitlines() if line.startswith("0:DEPTHWISE"))
+    assert row.split()[-10:] == ["20.0", "31.2", "44.0", "0.4", "%", "50", "%", "60", "%", "████▊"]  # 4.8 of 8 blocks
+
+
+def test_steps_are_shown_as_what_they_do_to_the_score() -> None:
+    steps = (Step(name="pruned75", part="training", drop=points(1.5, 0.5, 2.5)),)
+    text = " ".join(shown(steps=steps, score_name="accuracy", score_samples=269).split())
+    assert "accuracy on 269 validation samples: pruned75 -1.5 points (-2.5 to -0.5)" in text
+
+
+def test_pairs_by_order_and_operators_without_counterpart_are_said() -> None:
+    text = " ".join(shown(unmatched=("5:TANH z",)).split())
+    assert "2 operators paired by order, as their names differ" in text
+    assert "! 5:TANH z has no counterpart in float32" in text
+
+
+def test_where_nothing_was_found_it_says_what_was_looked_at() -> None:
+    text = shown(causes=())
+    assert "nothing found that one change would mend" in text
+    assert "looked at: holes" in text
+
+
+def test_the_trial_that_surely_wins_most_is_written_out_for_the_run_file() -> None:
+    text = shown(trials=(trial("more", 3.0, -0.1), trial("better", 1.0, 0.5), trial("good", 0.9, 0.6)))
+    assert "the most is won by: better" in text
+    assert '  quantize: {"algorithm": "mse"}' in text
+    assert "+3.0 (-0.1 to +4.0)" in text
+
+
+def test_trials_that_may_be_chance_win_nothing_and_one_that_failed_says_why() -> None:
+    failed = trial("x", 1, 0).model_copy(update={"status": "failed", "drop": None, "gain": None, "message": "no room"})
+    text = " ".join(shown(trials=(trial("more", 3.0, -0.1), failed)).split())
+    assert "none of them wins anything that the samples can show" in text
+    assert "x: no room" in text
+
+
+def test_only_the_twelve_loudest_layers_are_shown() -> None:
+    text = shown(layers=tuple(layer(index, index / 120) for index in range(16)))
+    assert "and 4 that make less" in text
+    assert "15:DEPTHWISE" in text
+    assert "\n3:DEPTHWISE" not in text
