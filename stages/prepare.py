@@ -239,9 +239,8 @@ def _write(rows: Rows, y: Array, kept: _Kept, indices: Indices, context: StageCo
                 context.progress(done, total, "writing")
         np.save(context.out / f"y_{name}.npy", y[members])
         names, groups = (tuple(values[i] for i in members) if values else () for values in (found.names, kept.groups))
-        if name == TEST:
-            write_slices(context.out, {column: [values[i] for i in members] for column, values in found.slices.items()})
         write_about(context.out, name, names, groups, None if kept.clips is None else kept.clips[members])
+    write_slices(context.out, {column: [values[i] for i in indices[TEST]] for column, values in found.slices.items()})
     if found.skipped:
         with context.log.open("a", encoding="utf-8") as log:
             log.writelines(f"skipped {one.name}: {one.reason}\n" for one in found.skipped)

@@ -111,19 +111,27 @@ def _named(names: list[str], most: int = 5) -> str:
 
 def _needed(limit: str, found: Worst, bound: float) -> Needed:
     """What would decide a worst member: all that span the bound must fall below it, or one of them rise above it."""
-    judged = [one for one in found.members if one.judged and one.interval is not None]
+    what = {CLASS: "class", SLICE: "slice", CORRUPTED: "corruption"}[limit]
+    ways = _ways(found, bound)
+    known = [(samples, one) for samples, one in ways if samples is not None]
     passing = found.figure.value <= bound
-    level = ENDS_LEVEL if passing else family_level(len(judged))
-    open_ones = [one for one in judged if (one.interval or (0, 0))[1] > bound] if passing else [
-        one for one in judged if (one.value or 0) > bound]
-    each = [(samples_to_clear(one.samples, _member_ends(one, found.figure.unit, level), bound, below=passing), one)
-            for one in open_ones]
-    known = [(samples, one) for samples, one in each if samples is not None]
-    if not known or (passing and len(known) < len(each)):
+    if not known or (passing and len(known) < len(ways)):
         return Needed(samples=None, now=found.figure.samples)
     samples, one = (max if passing else min)(known, key=lambda pair: pair[0])
-    what = {CLASS: "class", SLICE: "slice", CORRUPTED: "corruption"}[limit]
     return Needed(samples=samples, now=one.samples, of=f"test samples of {what} '{one.name}'")
+
+
+def _ways(found: Worst, bound: float) -> list[tuple[int | None, Member]]:
+    """For each member that keeps the verdict open, how many of its samples would close it."""
+    judged = [(one, one.interval) for one in found.members if one.judged and one.interval is not None]
+    if found.figure.value <= bound:
+        level, below = ENDS_LEVEL, True
+        open_ones = [one for one, ends in judged if ends[1] > bound]
+    else:
+        level, below = family_level(len(judged)), False
+        open_ones = [one for one, _ in judged if one.value is not None and one.value > bound]
+    return [(samples_to_clear(one.samples, _member_ends(one, found.figure.unit, level), bound, below=below), one)
+            for one in open_ones]
 
 
 def _asked(samples: int, ends: Callable[[float], Interval], bound: float, value: float) -> Callable[[], Needed]:

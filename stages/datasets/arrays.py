@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -97,10 +97,15 @@ class ArraysReader(Reader):
                 yield Chunk(x=x[""] if set(x) == {""} else join(x), y=labels.take(y[""] if set(y) == {""} else y),
                             groups=as_text(part.groups[rows]) if part.groups is not None else (),
                             splits=[part.split] * count if part.split else (),
-                            slices={name: as_text(part.slices[name][rows]) if name in part.slices else [""] * count
-                                    for name in columns})
+                            slices=_slices(part, columns, rows))
             classes = labels.classes
             self.class_names = labels.names()
+
+
+def _slices(part: Part, columns: Iterable[str], rows: slice) -> dict[str, list[str]]:
+    """By column, the slice of each row; "" in a part without the column."""
+    return {name: list(as_text(part.slices[name][rows])) if name in part.slices else [""] * (rows.stop - rows.start)
+            for name in columns}
 
 
 def prepared_input(x: Array, add_channel: bool = True) -> Array:
