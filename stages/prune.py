@@ -135,23 +135,25 @@ def _prune(source: Any, lesson: Lesson, options: Options, context: StageContext)
     _check_any(names, "prune")
     kernels = read_kernels(source, names)
     shares, costs = _shares(source, kernels, lesson, options)
-    dense = [name for name in names if not shares[name]]
+    pruned = [name for name in names if shares[name]]
     skipped |= {name: f"sensitive: alone it costs {costs[name]:.1f} points" if name in costs else
-                "none of its weights is among the smallest" for name in dense}
-    _check_any([name for name in names if shares[name]], "prune")
+                "none of its weights is among the smallest" for name in names if name not in pruned}
+    _check_any(pruned, "prune")
     finished, history = _fine_tuned(source, shares, lesson, options, context)
-    after = read_kernels(finished, names)
-    if options.pattern:
-        verify_pattern({name: after[name] for name in names if shares[name]}, "pruning")
-        overall, by_layer = share_of_zeros(after)
-    else:
-        overall, by_layer = verify_sparsity(after, options.sparsity or 0.0)
-    count = len(names) - len(dense)
+    overall, by_layer = _counted(read_kernels(finished, names), pruned, options)
     what = "two zeros in every four weights" if options.pattern else f"{100 * overall:.1f} % zeros"
     return finished, PruneResult(
-        summary=f"{what} in {count} kernels, {_score(history)}", history=history, sparsity=overall,
-        layer_sparsity={name: by_layer[name] for name in names if shares[name]}, shared_values={},
-        skipped_layers=skipped, pattern=options.pattern, sensitivity=costs)
+        summary=f"{what} in {len(pruned)} kernels, {_score(history)}", history=history, sparsity=overall,
+        layer_sparsity={name: by_layer[name] for name in pruned}, shared_values={}, skipped_layers=skipped,
+        pattern=options.pattern, sensitivity=costs)
+
+
+def _counted(kernels: Kernels, pruned: list[str], options: Options) -> tuple[float, dict[str, float]]:
+    """Share of zeros over all kernels, and by layer, held against what was asked for."""
+    if not options.pattern:
+        return verify_sparsity(kernels, options.sparsity or 0.0)
+    verify_pattern({name: kernels[name] for name in pruned}, "pruning")
+    return share_of_zeros(kernels)
 
 
 def _fine_tuned(source: Any, shares: Mapping[str, float], lesson: Lesson, options: Options,
