@@ -46,8 +46,8 @@ VERSION = 1
 LIBRARIES = ("litert-quantizer", "ai-edge-litert", "numpy")
 
 SENSITIVITY_FILE = "sensitivity.json"
-LOW_BITS = WeightRecipe(algorithm="gptq", bias_correction=True)
-"""How weights become 4-bit integers here and in `mixed`."""
+LOW_BITS = WeightRecipe(algorithm="gptq")
+"""How weights become 4-bit integers here, and in `mixed` where nothing else is asked for."""
 
 
 class Settings(Record):

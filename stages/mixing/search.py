@@ -63,22 +63,17 @@ class Search:
         Raises:
             StageError: no choice keeps the drop; says the least that was found.
         """
-        safe, unsafe = None, None
-        bound = allowed / slope if slope > 0 and allowed > 0 else self._largest_loss() if slope == 0 else 0.0
+        safe, unsafe, most = None, None, self._cheapest_loss()
+        bound = allowed / slope if slope > 0 else most
         while len(self.done) < self.rounds:
             found = solve(self.nodes, self.links, "cost", bound)
             if found is None or found.formats in self.formats:
                 break
             built = self._add(found, bound, lambda each: each.drop_points <= allowed)
-            if built.accepted:
-                safe = found.loss
-                if found.loss >= self._cheapest_loss():
-                    break
-                bound = 2 * max(found.loss, bound) if unsafe is None else math.sqrt(max(safe, 1e-12) * unsafe)
-            else:
-                unsafe = found.loss
-                bound = unsafe * min(0.7, max(0.2, allowed / built.drop_points)) if safe is None else \
-                    math.sqrt(max(safe, 1e-12) * unsafe)
+            safe, unsafe = (found.loss, unsafe) if built.accepted else (safe, found.loss)
+            if built.accepted and found.loss >= most:
+                break
+            bound = _next_bound(safe, unsafe, bound, allowed / built.drop_points if built.drop_points > 0 else 1.0)
         if safe is None:
             self._try_safest(allowed)
         return self._cheapest(f"a drop of at most {allowed:g} points", allowed)
@@ -135,10 +130,6 @@ class Search:
                              "allow int8, int16x8 or float32 in quantize.mixed.formats, or more calibration samples")
         return min(kept, key=lambda number: (self.done[number].predicted_cost, self.done[number].drop_points))
 
-    def _largest_loss(self) -> float:
-        """The sum of each node's largest loss."""
-        return sum(max(choice.loss for choice in choices) for choices in self.nodes)
-
     def _cheapest_loss(self) -> float:
         """Divergence of the cheapest choice there is: allowing more changes nothing."""
         found = solve(self.nodes, self.links, "cost", math.inf)
@@ -148,3 +139,19 @@ class Search:
         """Cost of the cheapest choice there is."""
         found = solve(self.nodes, self.links, "cost", math.inf)
         return math.inf if found is None else found.cost + self.base
+
+
+def _next_bound(safe: float | None, unsafe: float | None, bound: float, share: float) -> float:
+    """The next bound of the divergence.
+
+    Args:
+        safe: the largest divergence whose drop was kept, or None.
+        unsafe: the last one whose drop was not, or None.
+        bound: the last one.
+        share: allowed drop over measured drop.
+    """
+    if unsafe is None:
+        return 2 * max(safe or 0.0, bound)
+    if safe is None:
+        return unsafe * min(0.7, max(0.2, share))
+    return math.sqrt(max(safe, 1e-12) * unsafe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from stages.mixing.cost import Costs, weight_bytes
 from stages.mixing.layout import (
     ACTIVATIONS,
     Layout,
+    Node,
     candidates_of,
     read_layout,
     recipe_parts,
@@ -146,17 +148,23 @@ def _choices(layout: Layout, measured: SensitivityResult, candidates: tuple[Laye
     fixed = {layout.find(name): each for name, each in options.mixed.fixed.items()}
     tried: dict[str, dict[str, float]] = {
         layer.label: {trial.format: trial.divergence for trial in layer.trials} for layer in measured.layers}
-    kinds = {ACTIVATIONS[each] for each in candidates}
     found = []
     for number, node in enumerate(layout.nodes):
         losses: dict[str, float] = {**tried.get(node.label, {}), "float32": 0.0}
-        wanted = tuple(each for each in node.formats if (each in candidates and each in losses if node.layers
-                                                         else ACTIVATIONS[each] in kinds))
-        found.append(costs.choices(number, _allowed(node.label, wanted or ("float32",), fixed.get(number)), losses))
+        formats = _allowed(node.label, _offered(node, candidates, losses), fixed.get(number))
+        found.append(costs.choices(number, formats, losses))
     if layout.layers() and not any(node.label in tried for node in layout.nodes):
         raise StageError("the sensitivity is of another model: it has none of its layers", "the same tflite model",
                          "litesmith sensitivity")
     return found
+
+
+def _offered(node: Node, candidates: tuple[LayerFormat, ...], losses: Mapping[str, float]) -> tuple[LayerFormat, ...]:
+    """Formats to choose from: of a layer those that were tried, of the rest those with the same types; else float."""
+    kinds = {ACTIVATIONS[each] for each in candidates}
+    found = [each for each in node.formats if (each in candidates and each in losses) or
+             (not node.layers and ACTIVATIONS[each] in kinds)]
+    return tuple(found) or ("float32",)
 
 
 def _allowed(label: str, formats: tuple[LayerFormat, ...], fixed: LayerFormat | None) -> tuple[LayerFormat, ...]:

@@ -72,7 +72,7 @@ class Settings(FitSettings):
                                     "mixed, minmax for the others")
     bias_correction: Literal["auto"] | bool = Field(
         default="auto", description="let biases take up the mean shift of each layer's output; auto: for "
-                                    "int4 and mixed")
+                                    "int4 and mixed, where the algorithm is not gptq")
     int4_keep: tuple[str, ...] = Field(
         default=(), description="layers that have 8 bits in int4: first, last, or the name of an operator's output")
     mixed: MixedSettings = Field(default=MixedSettings(), description="the choice of a format for each layer")
@@ -111,7 +111,7 @@ class Options(Settings):
         """How weights become integers; None where litert-quantizer's own way is asked for."""
         low = self.format in ("int4", "mixed")
         algorithm = ("gptq" if low else "minmax") if self.algorithm == "auto" else self.algorithm
-        corrected = low if self.bias_correction == "auto" else self.bias_correction
+        corrected = low and algorithm != "gptq" if self.bias_correction == "auto" else self.bias_correction
         if self.format == "float16" or (not low and algorithm == "minmax" and not corrected):
             return None
         return WeightRecipe(bits=4 if self.format == "int4" else 8, algorithm=algorithm, bias_correction=corrected,

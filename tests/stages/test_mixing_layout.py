@@ -6,7 +6,6 @@ import pytest
 
 from device_profiles.errors import StageError
 from device_profiles.loader import load_profile
-from stages.mixing.cost import CONVERSION_BYTES, Costs, weight_bytes
 from stages.mixing.layout import candidates_of, read_layout, recipe_parts, weight_recipe
 from stages.recipes import WeightRecipe, mixed_rules
 
@@ -67,51 +66,3 @@ def test_a_choice_becomes_rules_by_scope_and_bits_by_layer(tiny_tflites: dict[st
 def test_rules_match_a_name_with_special_signs_and_no_other() -> None:
     (rule,) = mixed_rules({"a+b/(c);": "int8"})
     assert rule["regex"] == r"^(?:a\+b/\(c\);)$"
-
-
-def test_bytes_are_counted_as_they_are_stored(tiny_tflites: dict[str, bytes]) -> None:
-    """4 channels of 3x3x2 weights: 72 weights and 4 biases; a scale with its zero point has 12 bytes."""
-    node = read_layout(tiny_tflites["float32"], ALL).nodes[1]
-    assert weight_bytes(node, "float32") == 4 * 72 + 4 * 4
-    assert weight_bytes(node, "int8") == 72 + 4 * 4 + 12 * 4 * 2
-    assert weight_bytes(node, "int4") == 36 + 4 * 4 + 12 * 4 * 2
-    assert weight_bytes(node, "int16x8") == 72 + 8 * 4 + 12 * 4 * 2
-    assert weight_bytes(node, "dynamic") == 72 + 4 * 4 + 12 * 4
-
-
-def test_a_conversion_costs_bytes_or_time_and_tflite_runtime_lacks_one(tiny_tflites: dict[str, bytes]) -> None:
-    content = tiny_tflites["float32"]
-    layout = read_layout(content, ALL)
-    by_bytes = Costs(content, layout, None, "litert").links()[0].costs
-    assert set(by_bytes.values()) == {float(CONVERSION_BYTES)}
-    assert ("int8", "int16") in by_bytes
-    assert ("int8", "int16") not in Costs(content, layout, None, "tflite-runtime").links()[0].costs
-    iot = load_profile("iot")
-    in_time = Costs(content, layout, iot, "tflm").links()[0].costs
-    assert in_time["float32", "int8"] > 0
-
-
-def test_milliseconds_of_a_layer_follow_its_arithmetic(tiny_tflites: dict[str, bytes]) -> None:
-    content = tiny_tflites["float32"]
-    layout = read_layout(content, ALL)
-    costs = {choice.format: choice.cost for choice in
-             Costs(content, layout, load_profile("iot"), "tflm").choices(1, ("float32", "int8", "int4"), {})}
-    assert costs["int8"] < costs["float32"]
-    assert costs["int4"] == pytest.approx(costs["int8"], rel=0.05)
-
-
-def test_a_profile_that_is_measured_cannot_say_milliseconds(tiny_tflites: dict[str, bytes]) -> None:
-    content = tiny_tflites["float32"]
-    costs = Costs(content, read_layout(content, ALL), load_profile("cpu"), "litert")
-    with pytest.raises(StageError, match=r"0:CONV_2D .*profile 'cpu' is measured, not predicted") as caught:
-        costs.choices(1, ("int8",), {})
-    assert "quantize.mixed.cost: bytes" in caught.value.next_step
-
-
-def test_a_format_whose_speed_the_profile_does_not_state_is_not_offered(tiny_tflites: dict[str, bytes]) -> None:
-    """The board's profile knows no depthwise convolution in int16x8."""
-    content = tiny_tflites["float32"]
-    layout = read_layout(content, ALL)
-    costs = Costs(content, layout, load_profile("iot"), "tflm")
-    offered = [[each.format for each in costs.choices(number, ("int8", "int16x8"), {})] for number in (1, 2)]
-    assert offered == [["int8", "int16x8"], ["int8"]]

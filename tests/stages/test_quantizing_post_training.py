@@ -42,7 +42,8 @@ def test_a_calibration_set_that_stretches_the_ranges_is_warned_of() -> None:
 
 
 @pytest.mark.parametrize(("given", "algorithm", "corrected"), [
-    ({"format": "int8"}, None, False), ({"format": "int4"}, "gptq", True), ({"format": "mixed"}, "gptq", True),
+    ({"format": "int8"}, None, False), ({"format": "int4"}, "gptq", False), ({"format": "mixed"}, "gptq", False),
+    ({"format": "int4", "algorithm": "mse"}, "mse", True), ({"format": "int4", "bias_correction": True}, "gptq", True),
     ({"format": "int8", "algorithm": "gptq"}, "gptq", False),
     ({"format": "int8", "bias_correction": True}, "minmax", True),
     ({"format": "int4", "algorithm": "minmax", "bias_correction": False}, "minmax", False),
@@ -60,7 +61,7 @@ def test_4_bit_weights_are_written_into_the_recipe_with_their_samples(tmp_path: 
         format="int4", int4_keep=("last",), calibration_samples=12, seed=SEED))
     weights = json.loads((context.out / "recipe.json").read_text("utf-8"))["weights"]
     assert (weights["bits"], weights["keep"], weights["algorithm"]) == (4, ["last"], "gptq")
-    assert (result.algorithm, result.bias_correction, result.calibration_samples) == ("gptq", True, 12)
+    assert (result.algorithm, result.bias_correction, result.calibration_samples) == ("gptq", False, 12)
 
 
 def test_dynamic_with_corrected_biases_has_samples_to_correct_them_by(tmp_path: Path, prepared: Path) -> None:
