@@ -34,8 +34,8 @@ CAUSE = Cause(kind="outlier_weights", layer="0:CONV_2D a", share=0.6, found="cha
 
 def shown(width: int = 80, **given: Any) -> str:
     usual = {"summary": "int8 loses 0.5 points; 60 % of the noise is made in 0:CONV_2D a: 3 of 16", "variant": "int8",
-             "reference": "float32", "engine": "litert 2", "samples": 256, "tflite_bytes": 96_000, "looked_at": ("Holes",),
-             "layers": (layer(0, 0.6), layer(1, 0.4)), "causes": (CAUSE,)}
+             "reference": "float32", "engine": "litert 2", "samples": 256, "tflite_bytes": 96_000,
+             "looked_at": ("Holes",), "layers": (layer(0, 0.6), layer(1, 0.4)), "causes": (CAUSE,)}
     result = ExplainResult(**(usual | given))
     console = Console(file=io.StringIO(), width=width)
     for part in render(result, width):

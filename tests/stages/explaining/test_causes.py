@@ -1,0 +1,49 @@
+"""Which operators are worth a rule, and how causes are ranked and worded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from stages.explaining.causes import Evidence, channel_list, find, finer, question
+from stages.records import Cause
+from tests.stages.explaining.evidence import evidence, tally
+
+
+def test_quiet_operators_and_small_shares_are_left_alone() -> None:
+    quiet = tally(distance=np.full(4, 0.01), local_error=0.04)  # 40 dB
+    small = tally(index=1, distance=np.full(4, 0.1), local_error=0.4)  # 30 dB
+    found = evidence(tally(index=2), quiet, small)
+    assert [(one.label, round(share, 3)) for one, share in found.loud()] == [
+        ("2:CONV_2D t", round(0.01 / 0.0111, 3)), ("1:CONV_2D t", round(0.001 / 0.0111, 3))]
+
+
+def cause(share: float) -> Cause:
+    return Cause(kind=str(share), layer="", share=share, found="", short="", changes=())
+
+
+def test_causes_are_ranked_by_what_they_explain() -> None:
+    def rule(_: Evidence) -> Iterator[Cause]:
+        """Something that is looked for.
+
+        And more of it.
+        """
+        yield from (cause(0.1), cause(0.7), cause(0.3))
+
+    assert [each.kind for each in find([rule], evidence(tally()))] == ["0.7", "0.3", "0.1"]
+    assert question(rule) == "Something that is looked for"
+
+
+def test_a_finer_format_is_offered_for_the_operator_by_its_number_in_the_float_model() -> None:
+    first, second, third = finer(evidence(tally(index=3)), tally(index=3))
+    assert first.settings["quantize"]["mixed"]["fixed"] == {"3:CONV_2D": "float32"}
+    assert (first.format, second.format, third.format, third.costly) == ("mixed", "int16x8", "int8qat", True)
+    assert finer(evidence(tally(), number_format="int16x8"), tally()) == ()
+
+
+@pytest.mark.parametrize(("channels", "text"), [([3], "3"), ([3, 7], "3 and 7"), ([1, 2, 3], "1, 2 and 3"),
+                                                (list(range(9)), "0, 1, 2, 3, 4, 5 and 3 more")])
+def test_channels_are_listed_as_people_do(channels: list[int], text: str) -> None:
+    assert channel_list(channels) == text

@@ -1,0 +1,62 @@
+"""Rules on activations, each on an operator whose numbers are given."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stages.explaining import range_rules
+from tests.stages.explaining.evidence import evidence, tally
+
+
+def test_clipping_that_makes_half_of_the_noise_is_named_with_the_range() -> None:
+    (one,) = range_rules.saturated_ranges(evidence(tally(clip_error=2.0, beyond=4)))
+    assert (one.kind, one.share) == ("saturated_range", 0.5)
+    assert "10 % of the values lie beyond -12.8 to 12.7" in one.found
+
+
+def test_a_little_clipping_is_not_named() -> None:
+    assert list(range_rules.saturated_ranges(evidence(tally(clip_error=0.5, beyond=1)))) == []
+
+
+def test_a_quarter_of_the_range_in_use_is_two_bits_lost() -> None:
+    # rounding makes 40 * 0.1^2 / 12 = 0.0333: all of this noise
+    given = {"lows": np.full(4, -3.2), "highs": np.full(4, 3.175), "local_error": 0.04, "energy": np.full(4, 1.0),
+             "distance": np.full(4, 0.01)}
+    (one,) = range_rules.unused_ranges(evidence(tally(**given)))
+    assert "the values use 25 % of it: 2.0 bits are lost" in one.found
+    assert list(range_rules.unused_ranges(evidence(tally("SOFTMAX", **given)))) == []
+
+
+def test_one_channel_that_sets_the_range_is_named_with_the_steps_that_are_left() -> None:
+    given = {"lows": np.zeros(4), "highs": np.array([1.0, 1.0, 12.0, 1.0]), "local_error": 0.04,
+             "energy": np.full(4, 1.0), "distance": np.full(4, 0.01)}
+    (one,) = range_rules.outlier_activations(evidence(tally(**given)))
+    assert one.short == "1 of 4 channels set the range"
+    assert "channel 2 reaches 12, the median channel 1, which has 10 steps left" in one.found
+    assert list(range_rules.outlier_activations(evidence(tally(**given | {"highs": np.full(4, 12.0)})))) == []
+
+
+def test_a_mean_that_uses_far_less_than_its_input_is_named() -> None:
+    before = tally(index=0)
+    pool = tally("MEAN", index=1, inputs=(1,), lows=np.zeros(4), highs=np.full(4, 2.0))
+    (one,) = range_rules.pooled_ranges(evidence(before, pool))
+    assert one.layer == "1:MEAN t"
+    unused = tally(index=0, lows=np.zeros(4), highs=np.full(4, 2.5))
+    assert list(range_rules.pooled_ranges(evidence(unused, pool))) == []  # the input's range is the fault
+
+
+def test_a_branch_of_four_steps_beside_a_large_one_is_named() -> None:
+    small = tally(index=0, lows=np.zeros(4), highs=np.full(4, 0.4))
+    large = tally(index=1)
+    total = tally("ADD", index=2, inputs=(1, 2))
+    (one,) = range_rules.unequal_branches(evidence(small, large, total))
+    assert "0:CONV_2D t reaches 0.4" in one.found
+    assert "the smaller one has 4.0" in one.found
+    assert list(range_rules.unequal_branches(evidence(large, tally(index=0), total))) == []
+
+
+def test_two_equal_best_outputs_on_one_sample_of_ten_are_named() -> None:
+    one = tally(ties=1)
+    (found,) = range_rules.tied_outputs(evidence(one, outputs=(1,)))
+    assert found.share == 0.1
+    assert list(range_rules.tied_outputs(evidence(one, outputs=()))) == []

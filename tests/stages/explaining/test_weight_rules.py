@@ -1,0 +1,50 @@
+"""Rules on weights and biases, each on an operator whose numbers are given."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stages.explaining import weight_rules
+from tests.stages.explaining.evidence import evidence, facts, tally
+
+
+def test_one_scale_for_channels_that_differ_is_named_with_the_channel() -> None:
+    weights = facts(per_channel=False, peaks=np.array([1.0, 1.0, 20.0, 1.0]))
+    (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}))
+    assert "channel 2 reaches 20 where the median one reaches 1" in one.found
+    assert one.short == "1 of 4 channels set the range of all weights"
+    assert [change.settings["quantize"]["algorithm"] for change in one.changes[:2]] == ["gptq", "mse"]
+
+
+def test_single_large_weights_within_a_channel_are_named() -> None:
+    weights = facts(crests=np.array([3.0, 12.0, 3.0, 3.0]))
+    (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}))
+    assert "in channel 1 the largest weight is 12.0 times" in one.found
+
+
+def test_large_weights_are_not_blamed_for_noise_that_rounding_the_output_makes() -> None:
+    rounded = tally(local_error=40 * 0.01 / 12, energy=np.full(4, 1.0), distance=np.full(4, 0.01))
+    weights = facts(crests=np.full(4, 12.0))
+    assert list(weight_rules.outlier_weights(evidence(rounded, weights={0: weights}))) == []
+
+
+def test_four_bits_are_named_and_eight_are_offered_for_the_layer() -> None:
+    (one,) = weight_rules.coarse_weights(evidence(tally(), weights={0: facts(bits=4)}, number_format="int4"))
+    assert one.changes[0].settings == {"quantize": {"int4_keep": ["0:CONV_2D"]}}
+    assert list(weight_rules.coarse_weights(evidence(tally(), weights={0: facts()}))) == []
+
+
+def test_an_output_that_is_shifted_as_a_whole_wants_its_bias_corrected() -> None:
+    shifted = tally(shift=np.full(4, 3.0))  # 4 * 9 / 10 values a channel = 3.6 of 4.0
+    (one,) = weight_rules.shifted_outputs(evidence(shifted, weights={0: facts()}))
+    assert "90 % of its noise is one shift for each channel" in one.found
+    assert one.changes[0].settings == {"quantize": {"bias_correction": True}}
+    assert list(weight_rules.shifted_outputs(evidence(tally(), weights={0: facts()}))) == []
+
+
+def test_a_bias_that_does_not_fit_its_integers_is_named() -> None:
+    weights = facts(bias_error=np.array([0.0, 0.6, 0.0, 0.0]), bias_clipped=(1,))  # 0.36 * 10 of 4.0
+    (one,) = weight_rules.coarse_biases(evidence(tally(), weights={0: weights}))
+    assert "the bias of channel 1 does not fit 32 bits: 90 % of its noise" in one.found
+    small = facts(bias_error=np.full(4, 0.01))
+    assert list(weight_rules.coarse_biases(evidence(tally(), weights={0: small}))) == []
