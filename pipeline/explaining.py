@@ -169,13 +169,13 @@ class _Explainer:
         return _Made(plan, runner)
 
     def _source(self, made: _Made, label: str, name: str) -> Source:
-        """A convert artifact's tflite model."""
-        from stages.artifacts import TFLITE_FILE
+        """A convert artifact's tflite model, whose layers have names."""
+        from stages.converting.source import read_named
         from stages.engines.inputs import normalization_of
         from stages.explaining.noise import Source
 
         folder = made.folder(label)
-        return Source((folder / TFLITE_FILE).read_bytes(), normalization_of(folder, self._data(made)), name)
+        return Source(read_named(folder), normalization_of(folder, self._data(made)), name)
 
     def _reference(self, made: _Made, entry: VariantEntry, variant: Source) -> Source:
         """The float model that a variant's own format is held against, without folded preprocessing."""

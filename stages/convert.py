@@ -22,18 +22,19 @@ from stages.converting.from_keras import KERAS_FORMATS, convert_keras, refusal
 from stages.converting.interface import Input, Wish
 from stages.converting.quantizing import FAULTS, PostTraining
 from stages.converting.rewriting import scaled_in_front
-from stages.converting.source import UNFOLDED_FILE, has_tflite, read_float
+from stages.converting.source import NAMED_FILE, UNFOLDED_FILE, has_tflite, read_float
 from stages.datasets.prepared import PREPROCESSING_FILE, Preprocessing, read_preprocessing
 from stages.models.files import MODEL_FILE
 from stages.models.float_operators import float_warning
 from stages.models.quiet import native_errors_to
+from stages.packing.shrinking import shrink
 from stages.quantize import CALIBRATION_FILE, RECIPE_FILE
 from stages.recipes import Rules, WeightRecipe, rules_for
 from stages.records import ConvertResult, Normalization
 from stages.variants import CALIBRATED_FORMATS, FORMATS, QAT_FORMATS
 
 NAME = "convert"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "ai-edge-litert", "numpy")
 
 SOURCE: dict[str, Literal["keras", "tflite"]] = {
@@ -51,6 +52,9 @@ SOURCE: dict[str, Literal["keras", "tflite"]] = {
 Where the model came as a tflite model, every format is made from that.
 """
 
+AS_GIVEN = "as given"
+"""What made a float32 tflite model that came as one."""
+
 Array = NDArray[Any]
 
 
@@ -63,6 +67,8 @@ class Settings(Record):
                               "int8, uint8")
     fold_preprocessing: bool = Field(default=False, description="put the normalization into the tflite model, so that "
                                      "the device feeds stored values, such as a camera's bytes")
+    shrink: bool = Field(default=True, description="leave out of the file what no runtime needs (names of inner "
+                         "tensors, ranges, metadata); what it computes stays the same, to the last bit")
 
 
 class Options(Settings):
@@ -78,7 +84,7 @@ class Options(Settings):
 
 
 def run(*, source: Path, options: Options, context: StageContext, recipe: Path | None = None) -> ConvertResult:
-    """Write `model.tflite`; with folded preprocessing, for float32 also `unfolded.tflite`.
+    """Write `model.tflite`; beside it `named.tflite` where it was shrunk, and for float32 `unfolded.tflite` if folded.
 
     Args:
         source: an artifact with `model.keras`, or with a float32 `model.tflite`; for `int8qat` a quantize artifact. Its
@@ -99,13 +105,16 @@ def run(*, source: Path, options: Options, context: StageContext, recipe: Path |
     preprocessing = _preprocessing(source, options)
     made = _from_keras if _is_keras(source, options.format) else _from_tflite
     plain, content, inputs, tool, warnings = made(source, recipe, preprocessing, options, context.log)
-    (context.out / TFLITE_FILE).write_bytes(content)
+    finished = shrink(content) if options.shrink and tool != AS_GIVEN else content
+    (context.out / TFLITE_FILE).write_bytes(finished)
+    if finished != content:
+        (context.out / NAMED_FILE).write_bytes(content)
     if options.format == "float32" and content != plain:
         (context.out / UNFOLDED_FILE).write_bytes(plain)
     if (source / PREPROCESSING_FILE).exists():
         shutil.copyfile(source / PREPROCESSING_FILE, context.out / PREPROCESSING_FILE)
     context.progress(1, 1, "done")
-    return _result(content, inputs, tool, warnings, options)
+    return _result(finished, inputs, tool, warnings, options)
 
 
 Made = tuple[bytes, bytes, list[Input], str, tuple[str, ...]]
@@ -129,7 +138,7 @@ def _from_tflite(source: Path, recipe: Path | None, preprocessing: Preprocessing
     plain = read_float(source)
     inputs = interface.plan_inputs(plain, preprocessing, options.format, options.input_type, options.fold_preprocessing)
     steps = interface.operators_in_front(inputs, options.format)
-    content, tool = scaled_in_front(plain, steps), "as given"
+    content, tool = scaled_in_front(plain, steps), AS_GIVEN
     if options.format != "float32":
         rules, weights, samples = _read_recipe(recipe, options.format)
         with native_errors_to(log):

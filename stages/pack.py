@@ -13,12 +13,13 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from device_profiles.errors import EngineRefusal, StageError, StoreError
+from device_profiles.errors import EngineRefusal, StageError
 from device_profiles.records import Record
 from device_profiles.workload import read_workload
 from stages.artifacts import TFLITE_FILE, read_result
 from stages.context import StageContext
 from stages.converting.interface import surface_of
+from stages.converting.source import read_named
 from stages.datasets.prepared import PREPROCESSING_FILE
 from stages.datasets.records import TEST
 from stages.engines import host, registry
@@ -91,7 +92,7 @@ def run(*, tflite: Path, data: Path, options: Options, context: StageContext) ->
         StoreError: an artifact without its files.
         EngineError: TFLM crashed or did not answer.
     """
-    content = _read(tflite / TFLITE_FILE)
+    content = read_named(tflite)
     converted = read_result(tflite, ConvertResult)
     _check_weights(content)
     packer = Packer(content)
@@ -112,14 +113,6 @@ def run(*, tflite: Path, data: Path, options: Options, context: StageContext) ->
 
 
 # -- what cannot be packed -----------------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}", "an artifact with its tflite model",
-                         "run again: what is missing is built anew") from error
 
 
 def _check_weights(content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The float32 tflite model of an artifact, which the post-training formats start from."""
+"""The tflite model of an artifact as it was before it lost names: what later stages start from and speak of."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from stages.artifacts import TFLITE_FILE
 
 UNFOLDED_FILE = "unfolded.tflite"
 """The float32 tflite model before preprocessing was folded in: the other formats start from it."""
+NAMED_FILE = "named.tflite"
+"""The tflite model before it was shrunk: its inner tensors have names. It computes the same, to the last bit."""
 
 
 def has_tflite(folder: Path) -> bool:
@@ -24,10 +26,25 @@ def read_float(folder: Path) -> bytes:
         StoreError: the file cannot be read.
         TfliteError: it is not a whole tflite model.
     """
-    path = folder / UNFOLDED_FILE if (folder / UNFOLDED_FILE).exists() else folder / TFLITE_FILE
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}", "", "litesmith convert") from error
+    content = _first(folder, UNFOLDED_FILE, NAMED_FILE)
     read_tflite(content)
     return content
+
+
+def read_named(folder: Path) -> bytes:
+    """The tflite model of an artifact with the names of its inner tensors, where it ever had any.
+
+    Raises:
+        StoreError: the file cannot be read.
+    """
+    return _first(folder, NAMED_FILE)
+
+
+def _first(folder: Path, *names: str) -> bytes:
+    """The first of these files that is there, else `model.tflite`."""
+    path = next((folder / name for name in names if (folder / name).exists()), folder / TFLITE_FILE)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}", "an artifact with its tflite model",
+                         "run again: what is missing is built anew") from error

@@ -189,3 +189,24 @@ def test_the_result_says_what_was_made(tmp_path: Path, trained: Path) -> None:
     result = convert.run(source=trained, options=convert.Options(format="float16"), context=make_context(tmp_path))
     assert isinstance(result, ConvertResult)
     assert result.summary == f"{result.tflite_bytes:,} bytes, weights kept as 16-bit floats"
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_names_that_no_runtime_needs_stay_out_of_the_file_but_beside_it(name: str, converted: Any,
+                                                                        prepared: Path) -> None:
+    artifact = converted[name][2]
+    small, named = (artifact / "model.tflite").read_bytes(), (artifact / "named.tflite").read_bytes()
+    assert len(small) < len(named)
+    x = read_split(prepared, "test").x[:8]
+    beside = artifact.parent / f"named-{name}"
+    beside.mkdir(exist_ok=True)
+    (beside / "model.tflite").write_bytes(named)
+    np.testing.assert_array_equal(interpret(artifact, x)[0], interpret(beside, x)[0])
+
+
+def test_a_file_that_is_not_to_be_shrunk_has_nothing_beside_it(tmp_path: Path, converted: Any) -> None:
+    source, _, artifact = converted["float32"]
+    context = make_context(tmp_path)
+    convert.run(source=source, options=convert.Options(format="float32", shrink=False), context=context)
+    assert (context.out / "model.tflite").read_bytes() == (artifact / "named.tflite").read_bytes()
+    assert not (context.out / "named.tflite").exists()
