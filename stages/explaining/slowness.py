@@ -99,10 +99,9 @@ def reasons(facts: Facts) -> list[Slowness]:
 
 def _outside_delegate(facts: Facts) -> Iterator[Slowness]:
     """Operators that no delegate takes over."""
-    by_index = {op.index: op for op in facts.workload.operators}
+    working = [op for op in facts.workload.operators if op.name not in VIEWS and not op.once]
     for engine, found in facts.delegations.items():
-        alone = [by_index[index] for index in found.alone if index in by_index]
-        alone = [op for op in alone if op.name not in VIEWS and not op.once]
+        alone = [op for op in working if op.index in found.alone]
         if not alone:
             continue
         macs = sum(op.macs for op in alone) / max(1, facts.workload.macs)
