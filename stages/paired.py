@@ -134,6 +134,7 @@ def samples_to_clear(now: int, ends: Callable[[float], Interval], bound: float, 
         At least `now` + 1; None where more than `MOST_SAMPLES` would be needed.
     """
     def clears(samples: int) -> bool:
+        """Whether so many would do."""
         low, high = ends(samples / now)
         return high <= bound if below else low > bound
 

@@ -143,6 +143,7 @@ def _asked(samples: int, ends: Callable[[float], Interval], bound: float, value:
 def _paired_ends(lost: int, gained: int, samples: int, level: float = ENDS_LEVEL) -> Callable[[float], Interval]:
     """The score interval, in points, with all counts multiplied."""
     def ends(factor: float) -> Interval:
+        """With `factor` times the samples."""
         low, high = score_interval(lost * factor, gained * factor, samples * factor, level)
         return POINTS * low, POINTS * high
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,7 +88,7 @@ class ArraysReader(Reader):
 
     def chunks(self) -> Iterator[Chunk]:
         """See `Reader.chunks`."""
-        classes, columns = 0, dict.fromkeys(name for part in self.parts for name in part.slices)
+        classes, columns = 0, dict.fromkeys(chain.from_iterable(part.slices for part in self.parts))
         for part in self.parts:
             labels = Labels(self.labels, part.where or "the source", self._named, classes)
             for rows in part_slices(part):
