@@ -73,7 +73,7 @@ def _variant(name: str, sources: Sources, tflite_path: str) -> VariantReport:
         sha256=converted.sha256, converter=converted.converter,
         tokens=tuple(Token(token=token, meaning=meaning) for token, meaning in parse_variant(name).describe()),
         metrics={engine: _evaluation(found) for engine, found in (evaluated.engines if evaluated else {}).items()},
-        latency=latency, arena_bytes=arena, arena_message=arena_message,
+        latency=latency, arena_bytes=arena, arena_message=arena_message, packing=converted.packing,
         agreements=evaluated.agreements if evaluated else (),
         verdicts={profile: {limit.limit: limit for limit in check.limits} for profile, check in checks.items()},
         verdict={profile: check.verdict for profile, check in checks.items()}, warnings=converted.warnings)

@@ -10,6 +10,8 @@ from stages.reporting.calibration import HEAD as STUDY_HEAD
 from stages.reporting.calibration import calibration_rows, calibration_text
 from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import capitalized
+from stages.reporting.packed import HEAD as PACKED_HEAD
+from stages.reporting.packed import packed_rows
 from stages.reporting.record import EngineMetrics, Report, VariantReport
 from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
 from stages.reporting.text import MISSING, figure_name, figure_text, kib, printable, quantity
@@ -107,6 +109,10 @@ def _sizes(report: Report) -> Iterator[str]:
                      kib(variant.tflite_bytes), arena, escape(meaning), f"`{variant.sha256[:12]}`"])
     head = ["variant", "tflite model", "KiB = 1024 bytes", "arena in TFLM (measured)", "what it is", "SHA-256"]
     yield from table(head, rows)
+    if packed := packed_rows(report):
+        yield "### Packed files"
+        yield ""
+        yield from table(PACKED_HEAD, (list(map(escape, row)) for row in packed))
 
 
 def _engines(report: Report) -> Iterator[str]:

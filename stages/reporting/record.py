@@ -24,6 +24,7 @@ from stages.records import (
     Host,
     LimitVerdict,
     ModelResult,
+    Packing,
     PrepareResult,
     Safety,
     Verdict,
@@ -104,6 +105,7 @@ class VariantReport(Record):
         latency: by engine, measured on the host named in `host`; status and message where there are no figures.
         arena_bytes: the tensor arena as TFLM reports it, exact; null where TFLM did not run the model.
         arena_message: why `arena_bytes` is null.
+        packing: what packing made of the file; null where it is not packed.
         agreements: how far the engines agree with each other.
         verdicts: by profile, then by limit.
         verdict: by profile, the worst of its limits.
@@ -120,6 +122,7 @@ class VariantReport(Record):
     latency: dict[str, EngineBenchmark]
     arena_bytes: int | None
     arena_message: str = ""
+    packing: Packing | None = None
     agreements: tuple[Agreement, ...] = ()
     verdicts: dict[str, dict[str, LimitVerdict]]
     verdict: dict[str, Verdict]
