@@ -30,7 +30,7 @@ from stages.tasks import TaskSettings, make_task, read_truth
 from stages.tasks.settings import score_text
 
 NAME = "calibrate"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("litert-quantizer", "ai-edge-litert", "numpy", "matplotlib")
 
 

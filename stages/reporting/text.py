@@ -48,9 +48,9 @@ def plain_number(value: float, unit: str) -> str:
     if unit == "fraction":
         return f"{100 * value:.1f}"
     if not unit:
-        return f"{value + 0.0:.3f}"
+        return f"{value:z.3f}"
     if unit == "points":
-        return f"{value + 0.0:.2f}"
+        return f"{value:z.2f}"
     return significant(value)
 
 
