@@ -155,8 +155,8 @@ def _trial_cells(trial: Trial) -> list[str]:
     if trial.drop is None or trial.gain is None:
         return [f"{trial.change}: {trial.message}", "failed", "", ""]
     low, high = trial.gain.interval or (trial.gain.value, trial.gain.value)
-    return [trial.change, _signed(-trial.drop.value), f"{_signed(trial.gain.value)} ({_signed(low)} to {_signed(high)})",
-            f"{trial.tflite_bytes or 0:,}"]
+    won = f"{_signed(trial.gain.value)} ({_signed(low)} to {_signed(high)})"
+    return [trial.change, _signed(-trial.drop.value), won, f"{trial.tflite_bytes or 0:,}"]
 
 
 def _lower(text: str) -> str:
