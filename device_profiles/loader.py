@@ -66,5 +66,6 @@ def with_limits(profile: Profile, limits: Mapping[str, float | None]) -> Profile
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "limits"
-        raise UsageError(f"profile '{profile.name}': {where}: {first['msg']}", "a positive number") from error
+        raise UsageError(f"profile '{profile.name}': {where}: {first['msg']}",
+                         "a positive number; ..._share from 0 to 1, ..._points from 0 to 100") from error
     return profile.model_copy(update={"limits": merged})
