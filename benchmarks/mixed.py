@@ -79,7 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("tflite", type=Path)
     parser.add_argument("prepared", type=Path)
-    parser.add_argument("--budgets", type=int, nargs="+", default=[57_000, 60_000, 66_000, 76_000, 86_000])
+    parser.add_argument("--budgets", type=int, nargs="+", default=[48_000, 52_000, 58_000, 66_000, 76_000])
     parser.add_argument("--formats", nargs="+", default=["int4", "int8"])
     parser.add_argument("--test", type=int, default=2000, help="test samples at most")
     parser.add_argument("--seed", type=int, default=1)

@@ -118,10 +118,8 @@ class PostTraining:
         work = quantizer.Quantizer(bytearray(self._content))
         work.load_quantization_recipe(self._rules)
         done = work.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
-        if not fitted:
-            return bytes(done.quantized_model)
-        editor = Editor(bytes(done.quantized_model))
-        for ordinal, each in fitted.items():
+        editor = Editor(bytes(done.quantized_model))  # which puts weights that lie behind the FlatBuffer into it
+        for ordinal, each in (fitted or {}).items():
             editor.set_integers(ordinal, each.weights, each.bias)
         return editor.content()
 

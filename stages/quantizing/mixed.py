@@ -16,6 +16,7 @@ from stages import calibration
 from stages.context import StageContext
 from stages.converting.quantizing import FAULTS, PostTraining, Ranges
 from stages.converting.source import read_float
+from stages.converting.weights import Editor
 from stages.datasets.prepared import read_preprocessing, read_split
 from stages.datasets.records import TRAIN
 from stages.engines import host
@@ -33,6 +34,7 @@ from stages.mixing.search import Built, Formats, Search
 from stages.mixing.solver import Choice
 from stages.mixing.trials import Array, Runner, make_bench
 from stages.models.quiet import native_errors_to
+from stages.packing.shrinking import shrink
 from stages.quantizing.options import CALIBRATION_FILE, Options, calibration_rows, write_recipe
 from stages.quantizing.post_training import calibration_text, calibration_warnings, weights_fields
 from stages.recipes import Rules, WeightRecipe, mixed_rules, rules_for
@@ -108,7 +110,6 @@ class _Assembly:
     samples: Array
     options: Options
     _ranges: Ranges = field(default_factory=dict)
-    last: bytes = b""
 
     def recipe(self, formats: Formats) -> tuple[Rules, WeightRecipe | None]:
         """Rules and weights' recipe of a choice."""
@@ -121,9 +122,8 @@ class _Assembly:
         if not self._ranges:
             self._ranges = PostTraining(self.content, rules_for("int8")).calibrate(self.samples)
         work = PostTraining(self.content, *self.recipe(formats))
-        self.last = work.quantize({name: dict(each) for name, each in self._ranges.items()}
-                                  if work.needs_calibration else None, work.fit(self.samples))
-        return self.last
+        ranges = {name: dict(each) for name, each in self._ranges.items()} if work.needs_calibration else None
+        return work.quantize(ranges, work.fit(self.samples))
 
     def _dynamic(self, formats: Formats) -> set[str]:
         """Layers whose 8-bit weights meet float activations: litert-quantizer's own integers."""
@@ -185,7 +185,7 @@ def _search(assembly: _Assembly, nodes: list[list[Choice]], measured: Sensitivit
     engine = options.device if mixed.cost == "latency" else None
     links = Costs(assembly.content, layout, engine,
                   options.device.engine.name if options.device else measured.engine).links()
-    base = 0.0 if mixed.cost == "latency" else float(len(assembly.content) - sum(
+    base = 0.0 if mixed.cost == "latency" else float(_shipped_bytes(assembly.content) - sum(
         weight_bytes(layout.nodes[number], "float32") for number in layout.layers()))
     bench = make_bench(data, options.task, samples=mixed.samples, seed=options.seed, engine=measured.engine,
                        workers=len(host.cores()), timeout_s=_TIMEOUT_S, log=context.log, folder=context.scratch)
@@ -198,7 +198,7 @@ def _search(assembly: _Assembly, nodes: list[list[Choice]], measured: Sensitivit
             model = assembly.model(formats)
             outputs = runner.outputs(model, "mixed")
             drops[formats] = bench.drop(reference, outputs, options.seed, _RESAMPLES)
-            return Built(drops[formats].value, len(model))
+            return Built(drops[formats].value, _shipped_bytes(model))
 
         search = Search(nodes, links, layout.layers(), build, base, mixed.rounds)
         number = search.for_drop(mixed.drop_points, measured.points_per_divergence) if mixed.budget is None else \
@@ -211,6 +211,11 @@ def _search(assembly: _Assembly, nodes: list[list[Choice]], measured: Sensitivit
         formats=formats, candidates=candidates, cost=mixed.cost, profile=options.device.name if options.device else "",
         asked=_asked(options), rounds=tuple(search.done), chosen=number, drop=drops[chosen],
         predicted_cost=search.done[number].predicted_cost, boundaries=boundaries), chosen
+
+
+def _shipped_bytes(content: bytes) -> int:
+    """Bytes of the file as `convert` writes it, without what no runtime needs."""
+    return len(shrink(Editor(content).content()))
 
 
 def _asked(options: Options) -> str:

@@ -13,12 +13,12 @@ ALL = ("float32", "dynamic", "int8", "int16x8", "int4")
 
 
 def test_bytes_are_counted_as_they_are_stored(tiny_tflites: dict[str, bytes]) -> None:
-    """4 channels of 3x3x2 weights: 72 weights and 4 biases; a scale with its zero point has 12 bytes."""
+    """4 channels of 3x3x2 weights: 72 weights, 4 biases; two scales of 4 bytes a channel, and a zero point of 8."""
     node = read_layout(tiny_tflites["float32"], ALL).nodes[1]
     assert weight_bytes(node, "float32") == 4 * 72 + 4 * 4
-    assert weight_bytes(node, "int8") == 72 + 4 * 4 + 12 * 4 * 2
-    assert weight_bytes(node, "int4") == 36 + 4 * 4 + 12 * 4 * 2
-    assert weight_bytes(node, "int16x8") == 72 + 8 * 4 + 12 * 4 * 2
+    assert weight_bytes(node, "int8") == 72 + 4 * 4 + 16 * 4
+    assert weight_bytes(node, "int4") == 36 + 4 * 4 + 16 * 4
+    assert weight_bytes(node, "int16x8") == 72 + 8 * 4 + 16 * 4
     assert weight_bytes(node, "dynamic") == 72 + 4 * 4 + 12 * 4
 
 

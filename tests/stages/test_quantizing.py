@@ -13,6 +13,7 @@ from stages.converting.quantizing import PostTraining, resolved
 from stages.converting.weights import read_layers
 from stages.engines.signature import read_names
 from stages.recipes import WeightRecipe, rules_for
+from tests.device_profiles.handmade import Handmade
 from tests.stages import two_by_two
 from tests.stages.test_rewriting import unsigned
 
@@ -136,3 +137,16 @@ def test_every_format_takes_every_way_to_round(tiny_tflites: dict[str, bytes], t
         assert [each.name for each in read_tflite(made).graphs[0].operators] == [
             each.name for each in read_tflite(before).graphs[0].operators]
         assert made != before
+
+
+def test_weights_come_back_inside_the_flatbuffer_however_large() -> None:
+    """litert-quantizer puts larger ones behind it, where nothing can shrink or pack them."""
+    from stages.packing.shrinking import shrink
+
+    handmade = Handmade()
+    data, out = handmade.activation((1, 512)), handmade.activation((1, 512))
+    kernel = handmade.constant(np.random.default_rng(0).normal(size=(512, 512)).astype(np.float32))
+    handmade.operator("FULLY_CONNECTED", [data, kernel], [out], "FullyConnectedOptions", {})
+    wide = handmade.bytes([data], [out])
+    made = PostTraining(wide, rules_for("dynamic")).quantize(None)
+    assert len(shrink(made)) < len(made) < len(wide) / 3
