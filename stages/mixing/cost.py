@@ -16,8 +16,8 @@ from stages.mixing.solver import Choice, Link
 from stages.records.sensitivity import LayerFormat
 
 CONVERSION_BYTES = 162
-"""Half of what each layer of ResNet-8, quantized alone, added for its QUANTIZE and its DEQUANTIZE beyond weights, biases
-and scales: 308 to 324 bytes."""
+"""Half of what each layer of ResNet-8, quantized alone, added for its QUANTIZE and its DEQUANTIZE beyond weights,
+biases and scales: 308 to 324 bytes."""
 _SCALE_BYTES, _ZERO_POINT_BYTES, _FLOAT_BYTES = 4, 8, 4
 _WEIGHT_BITS = {"float32": 32, "dynamic": 8, "int8": 8, "int4": 4, "int16x8": 8}
 _BIAS_BYTES = {"float32": 4, "dynamic": 4, "int8": 4, "int4": 4, "int16x8": 8}

@@ -4,8 +4,8 @@ For an allowed drop d: the layers' divergences may add up to b, at first `d / po
 measured drop is above d lowers b; one that keeps d raises it, until two bounds that lie between give the same formats
 or the rounds are used up. Of the models that keep d the cheapest is taken.
 
-For a budget: the divergence is least while the predicted cost keeps the budget. Where the file is larger than
-predicted, the budget is lowered by the difference.
+For a budget: the divergence is least while the predicted cost keeps the budget. By how much the built file is larger or
+smaller than predicted, the next round's bound is lower or higher.
 """
 
 from __future__ import annotations
@@ -88,16 +88,18 @@ class Search:
         Raises:
             StageError: no choice keeps the budget; says the least cost.
         """
-        bound = budget
-        for _ in range(self.rounds):
-            found = solve(self.nodes, self.links, "loss", bound - self.base)
+        above = 0.0  # by how much the file is larger than predicted
+        while len(self.done) < self.rounds:
+            found = solve(self.nodes, self.links, "loss", budget - above - self.base)
+            found = self._cheapest_solution() if found is None and of_file else found
             if found is None or found.formats in self.formats:
                 break
             done = self._add(found, None, lambda each: not of_file or each.tflite_bytes <= budget)
-            if done.accepted:
-                return len(self.done) - 1
-            bound = min(bound, done.predicted_cost) - max(1.0, done.tflite_bytes - budget)
-        least = min([each.tflite_bytes for each in self.done] + [self._least_cost()])
+            above = done.tflite_bytes - done.predicted_cost if of_file else above
+        kept = [number for number, each in enumerate(self.done) if each.accepted]
+        if kept:
+            return min(kept, key=lambda number: self.done[number].predicted_divergence)
+        least = min([each.tflite_bytes for each in self.done]) if self.done and of_file else self._least_cost()
         unit = "bytes" if of_file else "ms"
         raise StageError(f"mixed: a budget of {budget:,.10g} {unit} cannot be kept: the least here is {least:,.10g}",
                          f"quantize.mixed.budget of {least:,.10g} or more",
@@ -130,14 +132,18 @@ class Search:
                              "allow int8, int16x8 or float32 in quantize.mixed.formats, or more calibration samples")
         return min(kept, key=lambda number: (self.done[number].predicted_cost, self.done[number].drop_points))
 
+    def _cheapest_solution(self) -> Solution | None:
+        """The cheapest choice there is: allowing more divergence changes nothing."""
+        return solve(self.nodes, self.links, "cost", math.inf)
+
     def _cheapest_loss(self) -> float:
-        """Divergence of the cheapest choice there is: allowing more changes nothing."""
-        found = solve(self.nodes, self.links, "cost", math.inf)
+        """Its divergence."""
+        found = self._cheapest_solution()
         return math.inf if found is None else found.loss
 
     def _least_cost(self) -> float:
-        """Cost of the cheapest choice there is."""
-        found = solve(self.nodes, self.links, "cost", math.inf)
+        """Its cost."""
+        found = self._cheapest_solution()
         return math.inf if found is None else found.cost + self.base
 
 

@@ -81,6 +81,13 @@ def test_a_file_larger_than_predicted_lowers_the_budget_by_the_difference() -> N
     assert chosen.formats == {"int4": 4, "int8": 2}  # 140 predicted, and 8
 
 
+def test_a_file_smaller_than_predicted_leaves_room_for_more() -> None:
+    """The cheapest choice is predicted to have 130 bytes and has 110: what is left buys three layers in 8 bits."""
+    work = search(lambda low: 0.1 * low, extra_bytes=-20)
+    chosen = work.done[work.for_budget(128, of_file=True)]
+    assert (chosen.formats, chosen.tflite_bytes) == ({"int4": 3, "int8": 3}, 125)
+
+
 def test_a_budget_below_the_cheapest_is_said_with_the_least() -> None:
     with pytest.raises(StageError, match="a budget of 120 bytes cannot be kept: the least here is 130"):
         search(lambda low: 0.0).for_budget(120, of_file=True)
