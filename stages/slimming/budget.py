@@ -85,7 +85,7 @@ def units(spaces: Sequence[Space], bounds: Bounds) -> Counts:
 
 
 def choose(cost: Cost, goal: float, spaces: Sequence[Space], scores: Scores, fewest: Counts, unit: Counts,
-           whole: float) -> Counts:
+           whole: float, finer: bool = True) -> Counts:
     """How many classes each space keeps.
 
     Args:
@@ -96,13 +96,20 @@ def choose(cost: Cost, goal: float, spaces: Sequence[Space], scores: Scores, few
         fewest: that each space may keep.
         unit: classes of each space that make the multiple.
         whole: the cost of the original model, of which a point is a hundredth.
+        finer: whether counts may be finer where multiples do not come within a point.
 
     Returns:
         (spaces,); the cost may stay above the goal where nothing more can go.
     """
     losses = _Losses(spaces, scores)
-    best = _best_of_all(cost, goal, fewest, unit, losses, whole)
-    return _greedy(cost, goal, fewest, unit, losses, whole) if best is None else best
+    size = unit
+    while True:
+        best = _best_of_all(cost, goal, fewest, size, losses, whole)
+        if best is not None:
+            return best
+        if not finer or (size == 1).all():
+            return _greedy(cost, goal, fewest, unit, losses, whole, finer)
+        size = np.maximum(1, size // 2)
 
 
 def _best_of_all(cost: Cost, goal: float, fewest: Counts, unit: Counts, losses: _Losses,
@@ -115,14 +122,16 @@ def _best_of_all(cost: Cost, goal: float, fewest: Counts, unit: Counts, losses: 
         return None
     choices = np.stack([part.ravel() for part in np.meshgrid(*levels, indexing="ij")], axis=1)
     over = cost.of_each(choices) - goal
-    choices = choices[(-MISSED_SHARE * whole <= over) & (over <= _CLOSE_SHARE * whole)]
-    if not len(choices):
-        return None
-    best: Counts = choices[int(np.argmin(losses.total(choices)))]
-    return best
+    for most in (_CLOSE_SHARE, MISSED_SHARE):  # rather a little too much than too little
+        near = choices[(-MISSED_SHARE * whole <= over) & (over <= most * whole)]
+        if len(near):
+            best: Counts = near[int(np.argmin(losses.total(near)))]
+            return best
+    return None
 
 
-def _greedy(cost: Cost, goal: float, fewest: Counts, unit: Counts, losses: _Losses, whole: float) -> Counts:
+def _greedy(cost: Cost, goal: float, fewest: Counts, unit: Counts, losses: _Losses, whole: float,
+            finer: bool) -> Counts:
     """Step by step; see above."""
     kept = losses.full.copy()
     while (over := cost(kept) - goal) > _CLOSE_SHARE * whole:
@@ -134,7 +143,7 @@ def _greedy(cost: Cost, goal: float, fewest: Counts, unit: Counts, losses: _Loss
             swapped = _swapped(cost, goal, kept, unit, fewest, losses, MISSED_SHARE * whole)
             if swapped is not None or over <= MISSED_SHARE * whole:
                 return kept if swapped is None else swapped
-            if (unit == 1).all():
+            if not finer or (unit == 1).all():
                 return _nearest(kept, steps, saved, over, useful)
             unit = np.maximum(1, unit // 2)
             continue

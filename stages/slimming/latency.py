@@ -70,6 +70,7 @@ def as_tflite(model: Any, number_format: LatencyFormat, samples: NDArray[np.floa
         StageError: the converter cannot take the model, or there are no samples for int8.
     """
     import tensorflow as tf
+    from tensorflow.lite.python.convert_phase import ConverterError
 
     if number_format == "int8" and samples is None:
         raise StageError("slim.latency_format is int8, but the model has several inputs", "float32",
@@ -82,7 +83,7 @@ def as_tflite(model: Any, number_format: LatencyFormat, samples: NDArray[np.floa
     with native_errors_to(log):
         try:
             return bytes(converter.convert())
-        except (ValueError, RuntimeError, TypeError, KeyError, NotImplementedError) as error:
+        except (ConverterError, ValueError, RuntimeError, TypeError, KeyError, NotImplementedError) as error:
             line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise StageError(f"the latency of the model cannot be found, for it cannot be converted: {line[:200]}", "",
                              "set slim.budget to macs") from error

@@ -13,23 +13,23 @@ Move = tuple[str, int, int, int]
 """(what, which tensor, which other one, a small number)."""
 
 
-def conv(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def conv(b: Builder, n: int, m: int, k: int) -> Any:
     activation = ("linear", "relu", "softmax")[0 if k % 7 else 2] if k % 3 else "relu"
     return b.layers.Conv2D(1 + k % 5, (1, 3)[k % 2], padding="same", use_bias=k % 4 > 0,
                            activation=activation)(b.image(n))
 
 
-def strided(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def strided(b: Builder, n: int, m: int, k: int) -> Any:
     """To half the size and back."""
     x = b.layers.Conv2D(2 + k % 3, 3, strides=2)(b.layers.ZeroPadding2D(((1, 0), (0, 1)))(b.image(n)))  # 2 x 2
     return b.layers.ZeroPadding2D(((1, 0), (0, 1)))(b.layers.UpSampling2D(2)(x))
 
 
-def depthwise(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def depthwise(b: Builder, n: int, m: int, k: int) -> Any:
     return b.layers.DepthwiseConv2D(3, padding="same", depth_multiplier=1 + k % 2, use_bias=k % 3 > 0)(b.image(n))
 
 
-def grouped(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def grouped(b: Builder, n: int, m: int, k: int) -> Any:
     """Of 4 or 6 channels in 2, 3 or as many groups."""
     channels = (4, 6)[k % 2]
     x = b.layers.Conv2D(channels, 1)(b.image(n))
@@ -37,11 +37,11 @@ def grouped(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
     return b.layers.Conv2D(groups * (1 + k % 3), 3, padding="same", groups=groups)(x)
 
 
-def separable(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def separable(b: Builder, n: int, m: int, k: int) -> Any:
     return b.layers.SeparableConv2D(1 + k % 4, 3, padding="same", depth_multiplier=1 + k % 2)(b.image(n))
 
 
-def transposed(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def transposed(b: Builder, n: int, m: int, k: int) -> Any:
     return b.layers.Conv2DTranspose(1 + k % 4, 3, padding="same", use_bias=k % 2 > 0)(b.image(n))
 
 
@@ -58,7 +58,7 @@ def concatenated(b: Builder, n: int, m: int, k: int) -> Any:
     return b.layers.Concatenate()([b.image(n), b.image(m), b.image(k)][:2 + k % 2])
 
 
-def squeezed(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def squeezed(b: Builder, n: int, m: int, k: int) -> Any:
     """Squeeze and excitation: with dense layers and a reshape, or with 1x1 convolutions on a kept map."""
     x = b.image(n)
     width = x.shape[-1]
@@ -72,24 +72,24 @@ def squeezed(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
     return b.layers.Multiply()([x, s])
 
 
-def attended(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def attended(b: Builder, n: int, m: int, k: int) -> Any:
     """A weight for each place, one for all channels."""
     x = b.image(n)
     return b.layers.Multiply()([x, b.layers.Conv2D(1, 1, activation="sigmoid")(x)])
 
 
-def normalized(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def normalized(b: Builder, n: int, m: int, k: int) -> Any:
     x = b.layers.BatchNormalization(scale=k % 5 > 0, center=k % 3 > 0)(b.image(n))
     return (b.layers.ReLU(), b.layers.PReLU(shared_axes=[1, 2]), b.layers.PReLU(), b.layers.Activation("tanh"),
             b.layers.LeakyReLU())[k % 5](x)
 
 
-def pooled(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def pooled(b: Builder, n: int, m: int, k: int) -> Any:
     x = b.layers.Dropout(0.3)(b.image(n))
     return (b.layers.MaxPooling2D, b.layers.AveragePooling2D)[k % 2](3, strides=1, padding="same")(x)
 
 
-def odd(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def odd(b: Builder, n: int, m: int, k: int) -> Any:
     """What is not followed, or mixes channels."""
     import tensorflow as tf
 
@@ -108,7 +108,7 @@ def shared(b: Builder, n: int, m: int, k: int) -> Any:
     return (b.layers.Add() if k % 2 else b.layers.Concatenate())(pair)
 
 
-def nested(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def nested(b: Builder, n: int, m: int, k: int) -> Any:
     """A model as a layer, on one tensor or on two."""
     import tf_keras as keras
 
@@ -119,7 +119,7 @@ def nested(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
     return inner(inner(x)) if k % 2 else inner(x)
 
 
-def reshaped(b: Builder, n: int, m: int, k: int) -> Any:  # noqa: ARG001
+def reshaped(b: Builder, n: int, m: int, k: int) -> Any:
     """To a sequence and back, through a Conv1D, or with height and width exchanged."""
     x = b.image(n)
     width = x.shape[-1]

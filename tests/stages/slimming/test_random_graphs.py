@@ -51,10 +51,37 @@ def check(program: list[Move], head: tuple[str, bool, bool], seed: int) -> None:
     assert costs.macs()(kept) == Costs(again, find_spaces(again), narrow).macs()(everything)
 
 
-@settings(PROPERTY, max_examples=20)
+@settings(PROPERTY, max_examples=12)
 @given(moves, heads, st.integers(0, 1000))
 def test_any_graph_without_its_removed_channels_computes_what_it_did(program: list[Move], head: Any, seed: int) -> None:
     check(program, head, seed)
+
+
+ARCHITECTURES = {"small_cnn": (8, 8, 1), "mlp": (12,), "resnet8": (32, 32, 3), "ds_cnn": (49, 10, 1),
+                 "mobilenet_v1_025": (96, 96, 3), "autoencoder": (64,)}
+APPLICATIONS = ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ResNet50V2", "RegNetX002", "RegNetY002",
+                "DenseNet121", "ConvNeXtTiny")
+
+
+@pytest.mark.parametrize("name", [*ARCHITECTURES, *(
+    pytest.param(f"applications/{name}", marks=pytest.mark.slow) for name in APPLICATIONS)])
+def test_every_architecture_without_removed_channels_computes_what_it_did(name: str) -> None:
+    import tf_keras as keras
+
+    from stages.models import build_model
+
+    keras.utils.set_random_seed(1)
+    shape = ARCHITECTURES.get(name, (96, 96, 3))
+    model = build_model(name, shape, 10, "linear")
+    rng = np.random.default_rng(2)
+    for layer in model.layers:
+        if type(layer).__name__ == "BatchNormalization":
+            layer.set_weights([rng.uniform(0.5, 1.5, weight.shape) for weight in layer.get_weights()])
+    traced, removed, narrow, kept = take_some(model, 3)
+    assert len(removed.roots) > 0
+    x = rng.normal(size=(2, *shape)).astype(np.float32)
+    assert prove(model, narrow, traced, removed, x) <= MOST_DIFFERENCE
+    assert Costs(traced, find_spaces(traced), model).parameters()(kept) == narrow.count_params()
 
 
 @pytest.mark.slow

@@ -37,8 +37,8 @@ def test_weights_are_the_slices_that_stay() -> None:
 def test_the_original_is_not_changed_and_names_and_kinds_stay() -> None:
     import tf_keras as keras
 
-    model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")],
-                             name="row")
+    rows = [keras.layers.Input((3,)), keras.layers.Dense(4, name="a"), keras.layers.Dense(2, name="b")]
+    model = keras.Sequential(rows, name="row")
     before = model.get_weights()
     narrow = without(model, 0, 3)
     assert isinstance(narrow, keras.Sequential)

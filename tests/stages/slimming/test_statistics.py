@@ -15,8 +15,8 @@ def model_of(trainable: bool = True) -> Any:
     import tf_keras as keras
 
     inputs = keras.layers.Input((2,))
-    x = keras.layers.Dropout(0.9)(keras.layers.BatchNormalization(name="norm", momentum=0.7, trainable=trainable)(inputs))
-    return keras.Model(inputs, keras.layers.Dense(1)(x))
+    x = keras.layers.BatchNormalization(name="norm", momentum=0.7, trainable=trainable)(inputs)
+    return keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Dropout(0.9)(x)))
 
 
 def split(count: int = 128) -> Split:
