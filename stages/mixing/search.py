@@ -99,11 +99,15 @@ class Search:
         kept = [number for number, each in enumerate(self.done) if each.accepted]
         if kept:
             return min(kept, key=lambda number: self.done[number].predicted_divergence)
-        least = min([each.tflite_bytes for each in self.done]) if self.done and of_file else self._least_cost()
+        raise self._unaffordable(budget, of_file)
+
+    def _unaffordable(self, budget: float, of_file: bool) -> StageError:
+        """That a budget cannot be kept, with the least that can."""
+        least = min(each.tflite_bytes for each in self.done) if self.done and of_file else self._least_cost()
         unit = "bytes" if of_file else "ms"
-        raise StageError(f"mixed: a budget of {budget:,.10g} {unit} cannot be kept: the least here is {least:,.10g}",
-                         f"quantize.mixed.budget of {least:,.10g} or more",
-                         "raise the budget, or allow smaller formats in quantize.mixed.formats")
+        return StageError(f"mixed: a budget of {budget:,.10g} {unit} cannot be kept: the least here is {least:,.10g}",
+                          f"quantize.mixed.budget of {least:,.10g} or more",
+                          "raise the budget, or allow smaller formats in quantize.mixed.formats")
 
     def _add(self, found: Solution, bound: float | None, keeps: Callable[[Built], bool]) -> MixedRound:
         """Build a solution and note what came of it."""

@@ -194,6 +194,7 @@ def _search(assembly: _Assembly, nodes: list[list[Choice]], measured: Sensitivit
         reference = runner.outputs(assembly.content, "float32")
 
         def build(formats: Formats) -> Built:
+            """Make and measure the model of a choice."""
             context.progress(len(drops), mixed.rounds, "measuring an assembled model")
             model = assembly.model(formats)
             outputs = runner.outputs(model, "mixed")
