@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from pydantic import Field
+
 from device_profiles.errors import StoreError
 from device_profiles.records import Record
 from stages.artifacts import TFLITE_FILE
@@ -37,7 +39,7 @@ TIMEOUT_S = 300.0
 class Settings(Record):
     """What a user may set for the float model's run."""
 
-    corruptions: stress.Settings = stress.Settings()
+    corruptions: stress.Settings = Field(default=stress.Settings(), description="mild corruptions of the test samples")
 
 
 class Options(Settings):

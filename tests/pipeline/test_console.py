@@ -26,12 +26,12 @@ def made(label, summary="done", seconds=1.5, warnings=()):
 
 
 def test_a_stage_with_one_call_is_one_line_with_its_summary():
-    assert shown([made("train", "accuracy 98.5 %")]) == "✓ train        1.5 s  accuracy 98.5 %\n"
+    assert shown([made("train", "accuracy 98.5 %")]) == "✓ train          1.5 s  accuracy 98.5 %\n"
 
 
 def test_a_stage_with_many_calls_is_one_line_once_the_last_is_done():
     text = shown([made("convert:a"), made("convert:b"), Outcome(call("convert:c"), "kept")])
-    assert text == "✓ convert      3.0 s  2 made, 1 up to date\n"
+    assert text == "✓ convert        3.0 s  2 made, 1 up to date\n"
 
 
 def test_verbose_is_a_line_a_call():
