@@ -26,9 +26,6 @@ FORMATS: dict[str, str] = {
     "int4": "4-bit weights and 8-bit activations (post-training)",
     "mixed": "a format per layer, chosen by measured sensitivity",
 }
-RESERVED: dict[str, str] = {
-}
-"""Formats and tokens that the grammar knows and nothing here builds yet."""
 QAT_FORMATS = ("int8qat",)
 CALIBRATED_FORMATS = ("int8", "int16x8", "int4", "mixed")
 UNPACKED_FORMATS = ("float32", "float16", "dynamic")
@@ -121,11 +118,10 @@ def parse_variant(name: str) -> Variant:
         name: for example `pruned75-int8qat`.
 
     Raises:
-        VariantError: an unknown token, tokens out of order or doubled, a number out of range, no format, a format that
-            the tokens do not go with, or a token of the grammar that nothing here builds.
+        VariantError: an unknown token, tokens out of order or doubled, a number out of range, no format, or a format
+            that the tokens do not go with.
     """
     words = name.split("-")
-    _refuse_reserved(name, words)
     read = [_read(name, word, is_last=place == len(words) - 1) for place, word in enumerate(words)]
     _check_order(name, [kind for kind, _ in read])
     values = dict(read)
@@ -146,14 +142,6 @@ def _variant(name: str, values: dict[str, str]) -> Variant:
     return Variant(name=name, distilled="distilled" in values, slim=numbers.get("slim"),
                    pruned=50 if has_pattern else numbers.get("pruned"), pattern="2of4" if has_pattern else "",
                    clustered=numbers.get("clustered"), format=values["format"], packed="packed" in values)
-
-
-def _refuse_reserved(name: str, words: list[str]) -> None:
-    """Refuse what the grammar knows but nothing here builds."""
-    for word in words:
-        if word in RESERVED or _kind(word) in RESERVED:
-            raise VariantError(f"variant '{name}': '{word}' is in the grammar but nothing here builds it yet",
-                               ", ".join([*TOKENS, *FORMATS]), "litesmith variants")
 
 
 def _read(name: str, word: str, is_last: bool) -> tuple[str, str]:
