@@ -96,7 +96,7 @@ class _Builder:
         self.calls.plan.left_out = left_out
         if entries and not kept:
             raise ModelError(f"{what}, of which none of the variants can be made: {', '.join(left_out)}",
-                             "float32, float16, dynamic, int8, int16x8",
+                             "float32, float16, dynamic, int8, int16x8, int4, mixed",
                              "give the .keras or .h5 file that it was made from")
         return kept
 
