@@ -147,7 +147,9 @@ def _prove(content: bytes, packer: Packer, packed: Packed, inputs: Inputs, how: 
     Raises:
         StageError: they differ; the message names the constants that alone make a difference.
     """
+
     def progress(done: int, total: int) -> None:
+        """Tell how far the inferences are."""
         context.progress(1, 3, f"proving: {done:,} of {total:,} inferences")
 
     row = first_difference(content, packed.content, inputs, how, progress)
