@@ -43,7 +43,7 @@ class Settings(Record):
         description="numbers of calibration samples; all that there are stands for those that are larger")
     draws: int = Field(default=3, ge=1, le=100, description="how often each number is drawn anew")
     strategy: Literal["balanced", "random"] = Field(default="balanced", description="how samples are chosen")
-    engine: str = Field(default="litert", description=f"engine to run: {', '.join(registry.ENGINES)}")
+    engine: registry.EngineName = Field(default="litert", description=f"engine to run: {', '.join(registry.ENGINES)}")
     split: Literal["validation", "test"] = Field(
         default="validation", description="split that is scored; a choice made by test leans towards the test split")
     workers: int = Field(default=0, ge=0, le=256, description="processes, one thread each; 0: one per core")
@@ -56,11 +56,6 @@ class Settings(Record):
         if any(size < 1 for size in sizes) or list(sizes) != sorted(set(sizes)):
             raise ValueError("give numbers of samples from 1 on, each larger than the one before")
         return sizes
-
-    @field_validator("engine")
-    @classmethod
-    def _known_engine(cls, name: str) -> str:
-        return registry.checked_names((name,))[0]
 
 
 class Options(Settings):

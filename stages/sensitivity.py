@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from device_profiles.errors import EngineUnavailable, StageError
 from device_profiles.records import Record
@@ -55,14 +55,9 @@ class Settings(Record):
 
     samples: int = Field(default=512, ge=1, description="validation samples that every trial runs on")
     calibration_samples: int = Field(default=200, ge=1, description="training samples that set activation ranges")
-    engine: str = Field(default="litert", description=f"engine to run: {', '.join(registry.ENGINES)}")
+    engine: registry.EngineName = Field(default="litert", description=f"engine to run: {', '.join(registry.ENGINES)}")
     workers: int = Field(default=0, ge=0, le=256, description="processes, one thread each; 0: one per core")
     timeout_s: float = Field(default=120.0, gt=0, description="seconds that the engine may take to load or to run")
-
-    @field_validator("engine")
-    @classmethod
-    def _known_engine(cls, name: str) -> str:
-        return registry.checked_names((name,))[0]
 
 
 class Options(Settings):

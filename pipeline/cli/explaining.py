@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import print_json, run_options, talk_options
+from pipeline.cli.options import open_session, print_json, run_options, talk_options
 
 if TYPE_CHECKING:
-    from pipeline.session import Session
     from stages.records import ExplainResult
 
 
@@ -59,23 +58,12 @@ def _variant(name: str, samples: str | None, *, as_json: bool, trying: bool, cos
     from pipeline.console import Console
     from pipeline.explaining import SAMPLES, Asked, explain_variant
 
-    session, origin = _session(**named)
+    session, origin = open_session(**named)
     asked = Asked(_count(samples, SAMPLES), trying, costly)
     with (kept_out(session.folder.log) as (_, err),
           Console(err, verbose=verbose, quiet=quiet or as_json) as console):
         console.header(session.config.name, origin)
         return explain_variant(session, name, asked, console)
-
-
-def _session(config_path: Path | None, changes: tuple[str, ...], wanted: tuple[str, ...], model: str | None,
-             trust_model: bool, runs: Path, store: Path) -> tuple[Session, str]:
-    """The session that the options name, and where its config comes from."""
-    from pipeline import config
-    from pipeline.session import Session
-
-    loaded, origin = config.load(config_path, changes)
-    loaded = config.with_model(loaded, model, trust_model)
-    return Session(loaded.only(wanted), runs, store, ("litesmith", *sys.argv[1:])), origin
 
 
 def _count(samples: str | None, usual: int) -> int:

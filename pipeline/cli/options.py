@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from pipeline import DEFAULT_RUNS, DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from pipeline.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,6 +51,17 @@ def talk_options(command: F) -> F:
     """-v and -q."""
     command = click.option("-q", "--quiet", is_flag=True, help="Print errors only.")(command)
     return click.option("-v", "--verbose", is_flag=True, help="A line for each call, not for each stage.")(command)
+
+
+def open_session(config_path: Path | None, changes: tuple[str, ...], wanted: tuple[str, ...], model: str | None,
+                 trust_model: bool, runs: Path, store: Path) -> tuple[Session, str]:
+    """The session that `run_options` name, and where its config comes from."""
+    from pipeline import config
+    from pipeline.session import Session
+
+    loaded, origin = config.load(config_path, changes)
+    loaded = config.with_model(loaded, model, trust_model)
+    return Session(loaded.only(wanted), runs, store, ("litesmith", *sys.argv[1:])), origin
 
 
 def print_json(value: Any) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from device_profiles.errors import DoesNotFit, LitesmithError
-from pipeline.cli.options import print_json, run_options, talk_options
+from pipeline.cli.options import open_session, print_json, run_options, talk_options
 from pipeline.stage_order import STAGES
 
 if TYPE_CHECKING:
-    from pipeline.session import RunResult, Session
+    from pipeline.session import RunResult
 
 
 class OrderedGroup(click.Group):
@@ -70,7 +70,7 @@ STAGE_COMMANDS = [_stage_command(stage.name, stage.help) for stage in STAGES.val
 @run_options
 def status(as_json: bool, **named: Any) -> None:
     """Show what is up to date, what would run, and why."""
-    session, origin = _session(**named)
+    session, origin = open_session(**named)
     found = session.statuses()
     if as_json:
         print_json({"config": origin, "calls": [{"call": s.label, "stage": s.stage, "up_to_date": s.up_to_date,
@@ -84,23 +84,12 @@ def status(as_json: bool, **named: Any) -> None:
     click.echo(f"{len(found) - waiting} of {len(found)} calls are up to date; {waiting} would run")
 
 
-def _session(config_path: Path | None, changes: tuple[str, ...], wanted: tuple[str, ...], model: str | None,
-             trust_model: bool, runs: Path, store: Path) -> tuple[Session, str]:
-    """The session that the options name, and where its config comes from."""
-    from pipeline import config
-    from pipeline.session import Session
-
-    loaded, origin = config.load(config_path, changes)
-    loaded = config.with_model(loaded, model, trust_model)
-    return Session(loaded.only(wanted), runs, store, ("litesmith", *sys.argv[1:])), origin
-
-
 def _go(stage: str | None, as_json: bool, verbose: bool, quiet: bool, **named: Any) -> int:
     """Run as far as a stage, show what came of it, and give the exit code."""
     from pipeline.chatter import kept_out
     from pipeline.console import Console
 
-    session, origin = _session(**named)
+    session, origin = open_session(**named)
     with kept_out(session.folder.log) as (out, err), Console(err, verbose=verbose, quiet=quiet or as_json) as console:
         console.header(session.config.name, origin)
         try:

@@ -11,6 +11,9 @@ import tempfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from device_profiles.errors import EngineError, UsageError, near_miss
 from device_profiles.records import Record
@@ -94,6 +97,10 @@ def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError(f"an engine is named twice: {', '.join(names)}")
     return names
+
+
+EngineName = Annotated[str, AfterValidator(lambda name: checked_names((name,))[0])]
+"""A settings field that names one engine."""
 
 
 def engine_info(name: str) -> EngineInfo:

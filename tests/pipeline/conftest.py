@@ -10,6 +10,9 @@ import pytest
 
 import pipeline
 from pipeline import cli
+from pipeline.config import RunConfig
+from pipeline.plan import build
+from tests.pipeline.plans import AROUND
 from tests.pipeline.small import SMALL
 
 
@@ -42,3 +45,9 @@ def typed(monkeypatch, capfd, tmp_path):
         return Done(code, out, err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def default():
+    """The plan of the built-in run."""
+    return build(RunConfig(), AROUND)

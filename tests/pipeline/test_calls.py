@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from pipeline import calls as plans
 from pipeline.calls import Surroundings
 from pipeline.config import RunConfig, from_mapping
 from pipeline.plan import build
-
-AROUND = Surroundings({"litert": "2.3.0", "tflite-runtime": "2.14.0", "tflm": None}, "host-1")
-
-
-@pytest.fixture(scope="module")
-def default():
-    return build(RunConfig(), AROUND)
-
-
-def keys(plan):
-    return {label: call.key for label, call in plan.calls.items()}
-
-
-def changed_calls(before, after):
-    old, new = keys(before), keys(after)
-    return {label for label in new if old.get(label) != new[label]}
+from tests.pipeline.plans import AROUND, changed_calls, keys
 
 
 def test_every_call_comes_after_what_it_needs(default):

@@ -5,16 +5,9 @@ from __future__ import annotations
 import pytest
 
 from device_profiles.errors import VariantError
-from pipeline.calls import Surroundings
 from pipeline.config import RunConfig, from_mapping
 from pipeline.plan import build
-
-AROUND = Surroundings({"litert": "2.3.0", "tflite-runtime": "2.14.0", "tflm": None}, "host-1")
-
-
-@pytest.fixture(scope="module")
-def default():
-    return build(RunConfig(), AROUND)
+from tests.pipeline.plans import AROUND
 
 
 def test_a_post_training_variant_of_a_pruned_model_starts_from_that_model_s_float_tflite(default):
