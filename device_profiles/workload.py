@@ -22,7 +22,7 @@ from device_profiles.lifetimes import activation_peak
 from device_profiles.operators import ACTIVATIONS, CONTROL_FLOW, KERNEL_CLASSES
 from device_profiles.records import Record
 from device_profiles.schema import KernelClass
-from device_profiles.tflite import Graph, Operator, Tensor, read_tflite
+from device_profiles.tflite import Graph, Model, Operator, Tensor, read_tflite
 from device_profiles.workload_macs import convolution_taps, element_operations, macs
 
 OperatorArithmetic = Literal["float32", "hybrid", "int8", "int16x8", "uint8", "other"]
@@ -166,7 +166,11 @@ def read_workload(tflite: bytes) -> Workload:
     Raises:
         TfliteError: the bytes are no whole tflite model.
     """
-    model = read_tflite(tflite)
+    return workload_of(read_tflite(tflite))
+
+
+def workload_of(model: Model) -> Workload:
+    """The workload of a model that was read or rebuilt (`device_profiles.networks`)."""
     graph = model.graphs[0]
     reader = _GraphReader(graph)
     operators = tuple(reader.work(operator) for operator in graph.operators)
@@ -322,8 +326,8 @@ def _zeros(tensor: Tensor) -> int:
     import numpy as np
 
     kinds = {"float32": "<f4", "float16": "<f2", "int8": "i1", "uint8": "u1", "int16": "<i2"}
-    if tensor.dtype not in kinds or tensor.sparse:
-        return 0
+    if tensor.dtype not in kinds or tensor.sparse or not tensor.data.c_contiguous:
+        return 0  # a rebuilt network's constants have a size and no values
     values = np.frombuffer(tensor.data, kinds[tensor.dtype])
     if not any(tensor.zero_points):
         return int(values.size - np.count_nonzero(values))

@@ -1,0 +1,71 @@
+"""EfficientNet, EfficientNet-Lite and MnasNet-A1: inverted residuals found by search, and their scaling.
+
+EfficientNet: Tan and Le 2019, arXiv 1905.11946, table 1 and section 4. Lite: the README of
+tensorflow/tpu models/official/efficientnet/lite (no squeeze and excite, ReLU6, stem, head, first and last stage not
+scaled). MnasNet-A1: Tan et al. 2019, arXiv 1807.11626, figure 7.
+"""
+
+from __future__ import annotations
+
+import math
+
+from device_profiles.networks.blocks import Excite, classifier, keras_pad, rounded
+from device_profiles.networks.builder import NetworkBuilder, Node
+from device_profiles.networks.mobilenet import inverted_residual
+
+_STAGES = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+           (1, 3, 1, 6, 320))  # repeats, kernel, stride, expansion, channels
+_SCALES = ((1.0, 1.0, 224), (1.0, 1.1, 240), (1.1, 1.2, 260), (1.2, 1.4, 300), (1.4, 1.8, 380), (1.6, 2.2, 456),
+           (1.8, 2.6, 528), (2.0, 3.1, 600))  # width, depth, size of B0 to B7
+_LITE_SIZES = (224, 240, 260, 280, 300)
+_MNASNET = ((1, 3, 1, 1, 16, False), (2, 3, 2, 6, 24, False), (3, 5, 2, 3, 40, True), (4, 3, 2, 6, 80, False),
+            (2, 3, 1, 6, 112, True), (3, 5, 2, 6, 160, True), (1, 3, 1, 6, 320, False))  # the last: squeeze and excite
+_REDUCTION = 4
+
+
+def efficientnet(b: NetworkBuilder, *, number: int = 0, size: int = 0, classes: int = 1000) -> Node:
+    """EfficientNet B0 to B7 as in `tf_keras.applications`, with its scaling of the input; `size` 0: the published."""
+    width, depth, published = _SCALES[number]
+    side = size or published
+    x = b.input(side, side, 3)
+    x = rescale(b, x, steps=3)
+    x = b.conv(keras_pad(b, x, 3), rounded(32 * width), 3, 2, padding="valid", activation="swish")
+    for repeats, kernel, stride, expansion, filters in _STAGES:
+        for repeat in range(math.ceil(repeats * depth)):
+            inside = b.channels(x)
+            squeeze = Excite(max(1, inside // _REDUCTION), inner="swish", pooled=False)
+            x = inverted_residual(b, x, kernel, stride if repeat == 0 else 1, inside * expansion if expansion > 1 else 0,
+                                  rounded(filters * width), True, "swish", squeeze)
+    return classifier(b, b.conv(x, rounded(1280 * width), activation="swish"), classes)
+
+
+def efficientnet_lite(b: NetworkBuilder, *, number: int = 0, size: int = 0, classes: int = 1000) -> Node:
+    """EfficientNet-Lite0 to Lite4; `size` 0: the published."""
+    width, depth, _ = _SCALES[number]
+    side = size or _LITE_SIZES[number]
+    x = b.conv(b.input(side, side, 3), 32, 3, 2, activation="relu6")
+    for stage, (repeats, kernel, stride, expansion, filters) in enumerate(_STAGES):
+        scaled = stage not in (0, len(_STAGES) - 1)
+        for repeat in range(math.ceil(repeats * depth) if scaled else repeats):
+            expanded = b.channels(x) * expansion if expansion > 1 else 0
+            x = inverted_residual(b, x, kernel, stride if repeat == 0 else 1, expanded, rounded(filters * width))
+    return classifier(b, b.conv(x, 1280, activation="relu6"), classes)
+
+
+def mnasnet_a1(b: NetworkBuilder, *, width: float = 1.0, size: int = 224, classes: int = 1000) -> Node:
+    """MnasNet-A1; the head keeps its 1,280 channels at every width."""
+    x = b.conv(b.input(size, size, 3), rounded(32 * width), 3, 2, activation="relu")
+    for repeats, kernel, stride, expansion, filters, squeezed in _MNASNET:
+        for repeat in range(repeats):
+            inside = b.channels(x)
+            squeeze = Excite(max(1, inside // _REDUCTION)) if squeezed else None
+            x = inverted_residual(b, x, kernel, stride if repeat == 0 else 1, inside * expansion if expansion > 1 else 0,
+                                  rounded(filters * width), activation="relu", squeeze=squeeze)
+    return classifier(b, b.conv(x, 1280, activation="relu"), classes)
+
+
+def rescale(b: NetworkBuilder, x: Node, steps: int = 2) -> Node:
+    """The input's scaling as `tf_keras.applications` puts it into the network: products and sums with constants."""
+    for step in range(steps):
+        x = b.add(x, b.values()) if step == 1 else b.multiply(x, b.values())
+    return x
