@@ -72,6 +72,8 @@ RUNTIMES: tuple[tuple[str, str, str], ...] = (
 )
 _ACCELERATORS = re.compile(r"Edge TPU|GPU|NPU|NNAPI|Hexagon|DSP$|DSP delegate|Qualcomm|Samsung|Syntiant|QNN|delegate"
                            r"|Ethos|GapFlow|GAP flow|OpenVX|MVP kernels|Apple Neural", re.IGNORECASE)
+_KIB = 1024
+_SAME_FIGURE = ("device", "threads", "kernels", "network", "format", "latency_ms")
 _ACCELERATED_DEVICES = ("xG24-DK2601B", "NUCLEO-U3C5ZIT6-Q", "GAP9 EVK")
 _HARMLESS = re.compile(r"ODD: (accuracy column|README swaps)")
 _SAME_COMPUTE = re.compile(r"; (p_50|c_16|q_full_int|q_16x8|q_dynamic)$")
@@ -88,6 +90,11 @@ def _odd(row: Row) -> bool:
     return "ODD" in _HARMLESS.sub("", row["note"])
 
 
+def _external(row: Row) -> bool:
+    """STM32H747 models that do not fit its 1 MiB of RAM and 2 MiB of flash run from external memory."""
+    return "H747" in row["device"] and (float(row["ram_kib"] or 0) > _KIB or float(row["flash_kib"] or 0) > 2 * _KIB)
+
+
 RULES: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("no latency", lambda row: not row["latency_ms"]),
     ("accelerator", _accelerator),
@@ -97,6 +104,7 @@ RULES: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("noisy", lambda row: "noisy" in row["note"]),
     ("low confidence", lambda row: "low confidence" in row["note"]),
     ("open division, the submitter's own network", lambda row: "(open: custom" in row["model"]),
+    ("runs from external memory", _external),
     ("same work as another row", lambda row: bool(_SAME_COMPUTE.search(row["model_variant"]))),
     ("wake words network restructured by the tool",
      lambda row: "(MLPerf Tiny VWW)" in row["model"] and bool(_RESTRUCTURING.search(row["runtime"]))),
@@ -115,14 +123,16 @@ def clean(rows: Iterable[Row]) -> tuple[list[Row], Counter[str], Counter[str]]:
         if reason:
             dropped[reason] += 1
         elif isinstance(found, Unresolved):
-            dropped[found.reason.split(" '")[0] + " not rebuilt" if "network" in found.reason else found.reason] += 1
+            dropped[found.reason.replace(f"network '{row['model']}'", "network not rebuilt")] += 1
             names[row["model"]] += 1
         elif device is None:
             dropped[f"device '{row['device']}' unclear"] += 1
         else:
             kept.append(_kept(row, device) | {"network": found.network, "format": found.number_format,
                                               "family": found.family})
-    return kept, dropped, names
+    once = {tuple(row[column] for column in _SAME_FIGURE): row for row in reversed(kept)}
+    dropped["the same figure again"] = len(kept) - len(once)
+    return list(once.values()), dropped, names
 
 
 def _devices() -> dict[tuple[str, str], Row]:

@@ -69,6 +69,7 @@ class NetworkBuilder:
         self._tensors: list[Tensor] = []
         self._operators: list[Operator] = []
         self._inputs: list[Node] = []
+        self._zeros: dict[int, Node] = {}
 
     # -- tensors
 
@@ -124,9 +125,13 @@ class NetworkBuilder:
             dtype = "float32"
         return self._unpacked(self.constant(shape, dtype, dtype in ("int8", "uint8")))
 
-    def bias(self, units: int) -> Node:
-        """A bias in the number format."""
+    def bias(self, units: int, trained: bool = True) -> Node:
+        """A bias in the number format; one of zeros is stored once in float (its scale is the layer's in integers)."""
         dtype = self.kinds.bias
+        if not trained and dtype == "float32":
+            if units not in self._zeros:
+                self._zeros[units] = self.constant((units,), dtype)
+            return self._zeros[units]
         return self._unpacked(self.constant((units,), dtype, dtype in ("int32", "int64")))
 
     def _unpacked(self, node: Node) -> Node:
@@ -151,20 +156,20 @@ class NetworkBuilder:
                                         {**known, **options}))
 
     def conv(self, x: Node, filters: int, kernel: Pair = 1, stride: Pair = 1, *, padding: Padding = "same",
-             activation: str = "none", groups: int = 1, dilation: int = 1) -> Node:
-        """A convolution with its bias."""
+             activation: str = "none", groups: int = 1, dilation: int = 1, bias: bool = True) -> Node:
+        """A convolution; without a bias and a normalization it has a bias of zeros."""
         taps, strides = _pair(kernel), _pair(stride)
-        inputs = (x, self.weights((filters, *taps, self.channels(x) // groups)), self.bias(filters))
+        inputs = (x, self.weights((filters, *taps, self.channels(x) // groups)), self.bias(filters, bias))
         out = self._activation((1, *self._window(x, taps, strides, padding, dilation), filters))
         self._operator("CONV_2D", inputs, out, **_window_options(padding, strides), dilation_w=dilation,
                        dilation_h=dilation, fused_activation=_fused(activation))
         return self._unfused(out, activation)
 
     def depthwise(self, x: Node, kernel: Pair = 3, stride: Pair = 1, *, padding: Padding = "same",
-                  activation: str = "none", multiplier: int = 1, dilation: int = 1) -> Node:
-        """A depthwise convolution with its bias."""
+                  activation: str = "none", multiplier: int = 1, dilation: int = 1, bias: bool = True) -> Node:
+        """A depthwise convolution; without a bias and a normalization it has a bias of zeros."""
         taps, strides, channels = _pair(kernel), _pair(stride), self.channels(x) * multiplier
-        inputs = (x, self.weights((1, *taps, channels)), self.bias(channels))
+        inputs = (x, self.weights((1, *taps, channels)), self.bias(channels, bias))
         out = self._activation((1, *self._window(x, taps, strides, padding, dilation), channels))
         self._operator("DEPTHWISE_CONV_2D", inputs, out, **_window_options(padding, strides), dilation_w=dilation,
                        dilation_h=dilation, depth_multiplier=multiplier, fused_activation=_fused(activation))
@@ -205,7 +210,7 @@ class NetworkBuilder:
         """Elementwise product; one of the two may have height and width 1."""
         return self._binary("MUL", left, right, activation)
 
-    def _binary(self, name: str, left: Node, right: Node, activation: str) -> Node:
+    def _binary(self, name: str, left: Node, right: Node, activation: str = "none") -> Node:
         shape = tuple(map(max, zip(self.shape(left), _aligned(self.shape(right), len(self.shape(left))), strict=True)))
         out = self._operator(name, (left, right), self._activation(shape), fused_activation=_fused(activation))
         return self._unfused(out, activation)
@@ -242,6 +247,9 @@ class NetworkBuilder:
         """An activation as an operator of its own."""
         if activation == "swish":
             return self.multiply(x, self.unary("LOGISTIC", x))
+        if activation == "clipped_sigmoid":
+            below = self._binary("MINIMUM", x, self.values())
+            return self.unary("LOGISTIC", self._binary("MAXIMUM", below, self.values()))
         return self.unary(_OPERATORS[activation], x)
 
     def unary(self, name: str, x: Node) -> Node:
@@ -252,6 +260,15 @@ class NetworkBuilder:
         """Another height and width, by interpolation."""
         out = self._activation((1, height, width, self.channels(x)))
         return self._operator(method, (x, self.constant((2,), "int32")), out)
+
+    def transpose(self, x: Node, *order: int) -> Node:
+        """Axes in another order."""
+        shape = tuple(self.shape(x)[axis] for axis in order)
+        return self._operator("TRANSPOSE", (x, self.constant((len(order),), "int32")), self._activation(shape))
+
+    def global_maximum(self, x: Node) -> Node:
+        """The largest over height and width."""
+        return self._operator("REDUCE_MAX", (x, self.constant((2,), "int32")), self._activation((1, self.channels(x))))
 
     def crop(self, x: Node, *shape: int) -> Node:
         """A part of a tensor; `shape` with the batch."""

@@ -13,7 +13,17 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from device_profiles.errors import UsageError
-from device_profiles.networks import edgemark, efficientnet, mobilenet, resnet, tiny
+from device_profiles.networks import (
+    densenet,
+    edgemark,
+    efficientnet,
+    inception,
+    mobilenet,
+    resnet,
+    squeezenet,
+    st,
+    tiny,
+)
 from device_profiles.networks.builder import BuildFormat, NetworkBuilder, Node
 from device_profiles.workload import Workload, workload_of
 
@@ -22,9 +32,14 @@ Maker = Callable[..., Node | tuple[Node, ...]]
 
 NETWORKS: Mapping[str, Maker] = MappingProxyType({make.__name__: make for make in (
     mobilenet.mobilenet_v1, mobilenet.mobilenet_v2, mobilenet.mobilenet_v3_large, mobilenet.mobilenet_v3_small,
-    efficientnet.efficientnet, efficientnet.efficientnet_lite, efficientnet.mnasnet_a1,
+    mobilenet.person_detection, mobilenet.posenet,
+    efficientnet.efficientnet, efficientnet.efficientnet_lite, efficientnet.mnasnet_a1, efficientnet.proxyless,
+    efficientnet.st_efficientnet_lc, st.fd_mobilenet, st.st_fd_mobilenet, st.st_mnist, st.st_resnet, st.st_resnet_v2,
+    st.yamnet_256, st.activity_gmp, st.activity_ign, st.hand_posture, st.st_yolo_lc, st.tiny_yolo_v2,
     resnet.resnet, resnet.resnet_v2, resnet.resnet_cifar,
     tiny.autoencoder, tiny.ds_cnn, tiny.visual_wake_words, tiny.mlp, edgemark.edgemark_cnn,
+    densenet.densenet, squeezenet.squeezenet, squeezenet.vgg, inception.inception_v1, inception.inception_v2,
+    inception.inception_v3, inception.inception_v4, inception.inception_resnet_v2,
 )})
 
 _CACHED = 256

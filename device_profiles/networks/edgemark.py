@@ -1,5 +1,7 @@
-"""EdgeMark's convolutional networks (github.com/Black3rror/EdgeMark, `target_models/*.yaml`); its fully connected ones
-are `tiny.mlp`."""
+"""EdgeMark's convolutional networks; its fully connected ones are `tiny.mlp`.
+
+Source: github.com/Black3rror/EdgeMark, `target_models/*.yaml`.
+"""
 
 from __future__ import annotations
 

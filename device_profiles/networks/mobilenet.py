@@ -1,13 +1,13 @@
 """MobileNet v1, v2 and v3.
 
 v1: Howard et al. 2017, arXiv 1704.04861, table 1. v2: Sandler et al. 2018, arXiv 1801.04381, table 2. v3: Howard et al.
-2019, arXiv 1905.02244, tables 1 and 2. `slim` is the published checkpoints' form (average pool, 1x1 convolution, "same"
-padding, HARD_SWISH as one operator); without it the network is that of `tf_keras.applications`.
+2019, arXiv 1905.02244, tables 1 and 2. `slim` is the published checkpoints' form (average pool and 1x1 convolution);
+without it the network is that of `tf_keras.applications`, whose PAD before a stride of 2 the converter makes "same".
 """
 
 from __future__ import annotations
 
-from device_profiles.networks.blocks import Excite, classifier, excite, keras_pad, padded_depthwise, rounded
+from device_profiles.networks.blocks import Excite, classifier, excite, rounded
 from device_profiles.networks.builder import NetworkBuilder, Node
 
 _V1 = ((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512), (1, 512), (1, 512), (1, 512), (1, 512), (1, 512),
@@ -31,27 +31,44 @@ _V3_SMALL = ((3, 16, 16, True, "relu", 2), (3, 72, 24, False, "relu", 2), (3, 88
 
 
 def mobilenet_v1(b: NetworkBuilder, *, width: float = 1.0, size: int = 224, channels: int = 3, classes: int = 1000,
-                 slim: bool = False, deepest: int = 1024) -> Node:
-    """MobileNet v1; layers of more than `deepest` channels are as wide as that (before `width`)."""
-    x = _stem(b, b.input(size, size, channels), int(32 * width), "relu6", not slim)
-    for stride, filters in _V1:
-        x = padded_depthwise(b, x, 3, stride, "relu6", not slim)
-        x = b.conv(x, int(min(filters, deepest) * width), activation="relu6")
+                 slim: bool = False) -> Node:
+    """MobileNet v1."""
+    x = b.conv(b.input(size, size, channels), int(32 * width), 3, 2, activation="relu6")
+    x = _separable(b, x, width)
     if slim:
         return classifier(b, x, classes, slim=True)
     y = b.conv(b.global_average(x, keep=True), classes)
     return b.softmax(b.reshape(y, 1, classes))
 
 
+def person_detection(b: NetworkBuilder, *, width: float = 0.25, size: int = 96, classes: int = 2) -> Node:
+    """TFLM's person detection: MobileNet v1 on grey images, whose first convolution TOCO made a depthwise one."""
+    x = b.depthwise(b.input(size, size, 1), 3, 2, multiplier=int(32 * width), activation="relu6")
+    return classifier(b, _separable(b, x, width), classes, slim=True)
+
+
+def posenet(b: NetworkBuilder, *, width: float = 1.0, size: int = 257, keypoints: int = 17) -> tuple[Node, ...]:
+    """PoseNet on MobileNet v1 with stride 32: heatmaps, offsets, displacements to the next and to the last keypoint."""
+    x = _separable(b, b.conv(b.input(size, size, 3), int(32 * width), 3, 2, activation="relu6"), width)
+    return tuple(b.conv(x, filters) for filters in (keypoints, 2 * keypoints, 2 * (keypoints - 1), 2 * (keypoints - 1)))
+
+
+def _separable(b: NetworkBuilder, x: Node, width: float) -> Node:
+    """The depthwise separable layers of v1."""
+    for stride, filters in _V1:
+        x = b.conv(b.depthwise(x, 3, stride, activation="relu6"), int(filters * width), activation="relu6")
+    return x
+
+
 def mobilenet_v2(b: NetworkBuilder, *, width: float = 1.0, size: int = 224, channels: int = 3, classes: int = 1000,
-                 slim: bool = False) -> Node:
-    """MobileNet v2; the last layer is not narrowed below 1,280 channels."""
-    x = _stem(b, b.input(size, size, channels), rounded(32 * width), "relu6", not slim)
+                 slim: bool = False, narrow: bool = False) -> Node:
+    """MobileNet v2; the last layer is not below 1,280 channels unless it is `narrow`ed with the others."""
+    x = b.conv(b.input(size, size, channels), rounded(32 * width), 3, 2, activation="relu6")
     for expansion, filters, repeats, stride in _V2:
         for repeat in range(repeats):
             expanded = b.channels(x) * expansion if expansion > 1 else 0
-            x = inverted_residual(b, x, 3, stride if repeat == 0 else 1, expanded, rounded(filters * width), not slim)
-    x = b.conv(x, rounded(1280 * width) if width > 1 else 1280, activation="relu6")
+            x = inverted_residual(b, x, 3, stride if repeat == 0 else 1, expanded, rounded(filters * width))
+    x = b.conv(x, rounded(1280 * width) if width > 1 or narrow else 1280, activation="relu6")
     return classifier(b, x, classes, slim)
 
 
@@ -68,32 +85,28 @@ def mobilenet_v3_small(b: NetworkBuilder, *, width: float = 1.0, size: int = 224
 
 
 def inverted_residual(b: NetworkBuilder, x: Node, kernel: int, stride: int, expanded: int, filters: int,
-                      explicit: bool = False, activation: str = "relu6", squeeze: Excite | None = None) -> Node:
+                      activation: str = "relu6", squeeze: Excite | None = None) -> Node:
     """Expand (where `expanded`), depthwise, squeeze and excite, project; added to its input where shapes agree."""
     y = b.conv(x, expanded, activation=activation) if expanded else x
-    y = padded_depthwise(b, y, kernel, stride, activation, explicit)
+    y = b.depthwise(y, kernel, stride, activation=activation)
     y = excite(b, y, squeeze) if squeeze else y
     y = b.conv(y, filters)
     return b.add(x, y) if stride == 1 and b.channels(x) == filters else y
-
-
-def _stem(b: NetworkBuilder, x: Node, filters: int, activation: str, explicit: bool) -> Node:
-    """3x3 with stride 2."""
-    if explicit:
-        return b.conv(keras_pad(b, x, 3), filters, 3, 2, padding="valid", activation=activation)
-    return b.conv(x, filters, 3, 2, activation=activation)
 
 
 def _v3(b: NetworkBuilder, rows: tuple[tuple[int, int, int, bool, str, int], ...], last: int, width: float, size: int,
         classes: int, minimalistic: bool, slim: bool) -> Node:
     """Both sizes of v3; minimalistic: 3x3 kernels, ReLU, no squeeze and excite."""
     swish = "relu" if minimalistic else "hard_swish"
-    x = b.conv(b.input(size, size, 3), 16, 3, 2, activation=swish)
+    x = b.input(size, size, 3)
+    if not slim:  # tf_keras scales the input in the network
+        x = b.add(b.multiply(x, b.values()), b.values())
+    x = b.conv(x, 16, 3, 2, activation=swish)
     for number, (kernel, expanded, filters, squeezed, activation, stride) in enumerate(rows):
         grown = rounded(b.channels(x) * expanded / rows[number - 1][2]) if number else b.channels(x)
         squeeze = Excite(rounded(grown / 4), "hard_sigmoid") if squeezed and not minimalistic else None
         x = inverted_residual(b, x, 3 if minimalistic else kernel, stride, grown if number else 0,
-                              rounded(filters * width), not slim, "relu" if minimalistic else activation, squeeze)
+                              rounded(filters * width), "relu" if minimalistic else activation, squeeze)
     x = b.conv(x, b.channels(x) * 6, activation=swish)
     x = b.average_pool(x, b.size(x), b.size(x)) if slim else b.global_average(x, keep=True)
     x = b.conv(x, rounded(last * width) if width > 1 else last, activation=swish)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from device_profiles.networks.builder import BuildFormat
-from device_profiles.networks.catalog import network_key, parse_key
+from device_profiles.networks.catalog import Option, network_key, parse_key
 from device_profiles.networks.edgemark import FULLY_CONNECTED
 
 FORMATS: Mapping[str, BuildFormat] = MappingProxyType({
@@ -22,12 +22,17 @@ FORMATS: Mapping[str, BuildFormat] = MappingProxyType({
 
 FAMILIES: Mapping[str, str] = MappingProxyType({
     "mobilenet_v3_large": "mobilenet_v3", "mobilenet_v3_small": "mobilenet_v3", "visual_wake_words": "mobilenet_v1",
-    "resnet_cifar": "resnet", "resnet_v2": "resnet",
+    "person_detection": "mobilenet_v1", "posenet": "mobilenet_v1", "fd_mobilenet": "mobilenet_v1",
+    "st_fd_mobilenet": "mobilenet_v1", "yamnet_256": "mobilenet_v1", "st_efficientnet_lc": "efficientnet",
+    "resnet_cifar": "resnet", "resnet_v2": "resnet", "st_resnet": "resnet", "st_resnet_v2": "resnet",
+    "inception_v4": "inception", "inception_resnet_v2": "inception", "st_yolo_lc": "yolo", "tiny_yolo_v2": "yolo",
+    "activity_gmp": "small_cnn", "activity_ign": "small_cnn", "hand_posture": "small_cnn", "st_mnist": "small_cnn",
+    "edgemark_cnn": "small_cnn", "autoencoder": "mlp",
 })
 """Network -> the family that is left out together; a network that is not listed is its own."""
 
 _CLASSES = 1001  # TF-Slim's checkpoints have a class for "background"
-_CIFAR = 10
+_FIXED_SIZE = ("edgemark_cnn", "efficientnet_lite")
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,9 @@ class _Named:
         text = self.match.groupdict().get(name)
         return float(text) if text else default
 
-    def size(self, default: int = 0) -> int:
-        """Height of the input; by the shape, else the default."""
-        return self.shape[0] if len(self.shape) > 1 else default
+    def size(self) -> int:
+        """Height of the input; 0 where the shape does not say."""
+        return self.shape[0] if len(self.shape) > 1 else 0
 
     def channels(self) -> int:
         """Channels of the input: 3 where the shape does not say."""
@@ -74,7 +79,8 @@ def resolve(model: str, variant: str, input_shape: str, dtype: str) -> Resolved 
     """The network behind a published name.
 
     Args:
-        model, variant: as published: "MobileNetV1", "alpha=0.25,res=128".
+        model: as published: "MobileNetV1".
+        variant: as published: "alpha=0.25,res=128".
         input_shape: "128x128x3", "640", or words.
         dtype: "float32", "uint8", ...
     """
@@ -98,30 +104,46 @@ def _shape(text: str) -> tuple[int, ...]:
     return numbers[1:] if len(numbers) > 3 and numbers[0] == 1 else numbers
 
 
-def _slim_v1(row: _Named) -> str:
-    return network_key("mobilenet_v1", width=row.number("width"), size=row.size(224), classes=_CLASSES, slim=True)
+def _network(family: str, **options: Option) -> _Rule:
+    """A rule that takes width and size from the row, where the pattern and the shape give them."""
+
+    def rule(row: _Named) -> str:
+        found = dict(options)
+        groups = row.match.groupdict()
+        if "width" in groups:
+            found["width"] = row.number("width")
+        if "number" in groups:
+            found["number"] = int(row.number("number"))
+        if row.size() and "size" not in found and family not in _FIXED_SIZE:
+            found["size"] = row.size()
+        return network_key(family, **found)
+
+    return rule
 
 
-def _slim_v2(row: _Named) -> str:
-    return network_key("mobilenet_v2", width=row.number("width"), size=row.size(224), classes=_CLASSES, slim=True)
+def _grey(family: str, **options: Option) -> _Rule:
+    """A rule that takes the channels of the input as well."""
+    return lambda row: network_key(family, width=row.number("width"), size=row.size(), channels=row.channels(),
+                                   **options)
 
 
 def _slim_v3(row: _Named) -> str:
     groups = row.match.groupdict()
-    return network_key(f"mobilenet_v3_{groups['which']}", width=row.number("width"), size=row.size(224), slim=True,
+    return network_key(f"mobilenet_v3_{groups['which']}", width=row.number("width"), size=row.size(), slim=True,
                        classes=_CLASSES, minimalistic=bool(groups["minimalistic"]))
 
 
-def _mnasnet(row: _Named) -> str:
-    return network_key("mnasnet_a1", width=row.number("width"), size=row.size(224), classes=_CLASSES)
-
-
 def _fixed(network: str) -> _Rule:
-    return lambda row: network
+    return lambda _: network
 
 
-def _lite(row: _Named) -> str:
-    return network_key("efficientnet_lite", number=int(row.number("number")), classes=1000)
+def _window(family: str) -> _Rule:
+    """ST's activity networks: the window's length is in the name, the shape is not always right."""
+    return lambda row: network_key(family, window=int(row.number("window")))
+
+
+def _stacks(family: str) -> _Rule:
+    return lambda row: network_key(family, stacks=int(row.number("stacks")))
 
 
 def _edgemark_cnn(row: _Named) -> str:
@@ -143,20 +165,63 @@ def _rules(rules: Mapping[str, _Rule]) -> Iterable[tuple[re.Pattern[str], _Rule]
     return tuple((re.compile(pattern), rule) for pattern, rule in rules.items())
 
 
-_ALPHA = r"alpha=(?P<width>[\d.]+),res="
+_SLIM: Mapping[str, Option] = {"classes": _CLASSES, "slim": True}
+_ALPHA = r"alpha=(?P<width>[\d.]+),res=\d+( \(MLPerf.*)?$"
+_FLOWERS = 5
 _RULES = _rules({
-    rf"^MobileNetV1 \| {_ALPHA}": _slim_v1,
-    rf"^MobileNetV2 \| {_ALPHA}": _slim_v2,
+    rf"^MobileNetV1 \| {_ALPHA}": _network("mobilenet_v1", **_SLIM),
+    rf"^MobileNetV2 \| {_ALPHA}": _network("mobilenet_v2", **_SLIM),
     rf"^MobileNetV3-(?P<which>large|small)(?P<minimalistic>-minimalistic)? \| {_ALPHA}": _slim_v3,
-    rf"^MnasNet-A1 \| {_ALPHA}": _mnasnet,
-    r"^EfficientNet-Lite(?P<number>\d) \| res=": _lite,
+    r"^MobileNetV3-small \| res=224,classes=1000": _fixed("mobilenet_v3_small"),
+    rf"^MnasNet-A1 \| {_ALPHA}": _network("mnasnet_a1", classes=_CLASSES),
+    r"^EfficientNet-Lite(?P<number>\d) \| res=": _network("efficientnet_lite"),
     r"^ResNet-50 \(MLPerf resnet50_v1": _fixed("resnet classes=1001 late=yes"),
+    r"^ResNet_V2_101": _network("resnet_v2", layers=101, classes=_CLASSES),
+    r"^InceptionV4": _network("inception_v4", classes=_CLASSES),
+    r"^Inception_ResNet_V2": _network("inception_resnet_v2", classes=_CLASSES),
+    r"^SqueezeNet \|": _network("squeezenet", version="1.0"),
+    r"^PoseNet \(MobileNetV1 1.0\)": _network("posenet"),
+    r"^person_detection \(TFLM": _fixed("person_detection"),
+    # MLPerf Tiny, wherever it was run
     r"\(MLPerf Tiny AD\)|^EdgeMark TinyMLPerf_AE|^deep-autoencoder": _fixed("autoencoder"),
-    r"MLPerf Tiny KWS|^EdgeMark TinyMLPerf_DS_CNN|^keyword-spotting_DSCNN": _fixed("ds_cnn"),
+    r"MLPerf Tiny (DS-CNN )?KWS\)|MLPerf Tiny DS-CNN KWS|^EdgeMark TinyMLPerf_DS_CNN|^keyword-spotting_DSCNN": _fixed(
+        "ds_cnn"),
     r"MLPerf Tiny IC\)|^EdgeMark TinyMLPerf_ResNet|^tiny-resnet": _fixed("resnet_cifar blocks=1"),
     r"MLPerf Tiny VWW\)|^EdgeMark TinyMLPerf_MBNet|^visual-wake-word": _fixed("visual_wake_words"),
-    r"^EdgeMark CNN_(?P<number>\d)": _edgemark_cnn,
+    r"^EdgeMark CNN_(?P<number>\d)": _network("edgemark_cnn"),
     r"^EdgeMark FC_(?P<number>\d+)": _edgemark_fc,
-    r"^FC (?P<hidden>10\+50|1 x 10|10 x 10) MLP \|.*: (?P<features>\d+) features, (?P<classes>\d+) classes": _arduino_mlp,
+    r"^FC (?P<hidden>10\+50|1 x 10|10 x 10) MLP \|.*: (?P<features>\d+) features, (?P<classes>\d+) cl": _arduino_mlp,
     r"^TFLM hello_world": _fixed("mlp"),
+    # ST's model zoo
+    r"^MobileNetV1 \| alpha=(?P<width>[\d.]+) ImageNet": _network("mobilenet_v1"),
+    r"^MobileNetV2 \| alpha=(?P<width>[\d.]+) (per-\w+ )?ImageNet": _network("mobilenet_v2"),
+    r"^MobileNetV1 \| alpha=(?P<width>[\d.]+) (fft|tfs)": _grey("mobilenet_v1", classes=_FLOWERS),
+    r"^MobileNetV2 \| alpha=(?P<width>[\d.]+) fft": _grey("mobilenet_v2", classes=_FLOWERS),
+    r"^MobileNet v1 (?P<width>0\.25|0\.5)( fft| tfs)? \|": _grey("mobilenet_v1", classes=_FLOWERS),
+    r"^MobileNet v2 (?P<width>0\.35)( fft)? \|": _grey("mobilenet_v2", classes=_FLOWERS),
+    r"^FdMobileNet (?P<width>0\.25)": _network("fd_mobilenet"),
+    r"^ST FdMobileNet v1": _network("st_fd_mobilenet"),
+    r"^ST EfficientNet LC v1": _network("st_efficientnet_lc"),
+    r"^ST MNIST": _fixed("st_mnist"),
+    r"^ResNet v1 8": _fixed("resnet_cifar blocks=1"),
+    r"^ResNet v1 32": _fixed("resnet_cifar blocks=5 classes=100"),
+    r"^SqueezeNet v1\.0( tfs)? \|": _network("squeezenet", version="1.0", classes=_FLOWERS),
+    r"^SqueezeNet v1\.1( tfs)? \|": _network("squeezenet", classes=_FLOWERS),
+    r"^MiniResNet (?P<stacks>\d)stacks": _stacks("st_resnet"),
+    r"^miniresnet v2 (?P<stacks>\d)stacks": _stacks("st_resnet_v2"),
+    r"^Yam[nN]et[ -]256": _fixed("yamnet_256"),
+    r"^GMP wl (?P<window>\d+)": _window("activity_gmp"),
+    r"^IGN wl (?P<window>\d+)": _window("activity_ign"),
+    r"^CNN2D_ST_HandPosture": _fixed("hand_posture"),
+    r"^(ST Yolo LC v1|st_yolo_lc_v1)": _network("st_yolo_lc"),
+    r"^tiny_yolo_v2": _network("tiny_yolo_v2"),
+    # NXP's, Espressif's and MIT's tables
+    r"^mobilenetv1 \|": _network("mobilenet_v1", width=0.25, **_SLIM),
+    r"^mobilenetv2 \|": _network("mobilenet_v2"),
+    r"^mobilenetv2_0_5 \|": _network("mobilenet_v2", width=0.5),
+    r"^resnet \| resnet50_int8": _network("resnet"),
+    r"^MNasNet \| mnasnet-a1-075": _network("mnasnet_a1", width=0.75),
+    r"^efficientnet-lite \| efficientnet-lite0": _network("efficientnet_lite"),
+    r"^mbv2-w(?P<width>0\.3)5?-r\d+": _network("mobilenet_v2", narrow=True),
+    r"^proxyless-w(?P<width>0\.3)": _network("proxyless"),
 })

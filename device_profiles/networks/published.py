@@ -11,8 +11,8 @@ from typing import Literal, cast
 from device_profiles.networks.builder import BuildFormat
 
 Kernels = Literal["ruy", "xnnpack", "tflm", "tflm-reference", "x-cube-ai", "vendor"]
-"""Whose inner loops ran: TFLite's own (ruy), XNNPACK, TFLM's optimized ones (CMSIS-NN, ESP-NN) or its plain C ones, ST's,
-another vendor's."""
+"""Whose inner loops ran: TFLite's own (ruy), XNNPACK, TFLM's optimized ones (CMSIS-NN, ESP-NN) or its plain C ones,
+ST's, another vendor's."""
 
 _FILE = "data/published_latency.csv"
 

@@ -1,7 +1,7 @@
 """ResNet for ImageNet (18, 50, 101, 152; v1, v1.5, v2) and for CIFAR (v1, 6 n + 2 layers; MLPerf Tiny's ResNet-8).
 
-v1: He et al. 2015, arXiv 1512.03385, table 1 and section 4.2. v2: He et al. 2016, arXiv 1603.05027. v1.5 takes the stride
-in the 3x3 convolution. The forms are those of `tf_keras.applications`, where it has them.
+v1: He et al. 2015, arXiv 1512.03385, table 1 and section 4.2. v2: He et al. 2016, arXiv 1603.05027. v1.5 takes the
+stride in the 3x3 convolution. The forms are those of `tf_keras.applications`, where it has them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def resnet(b: NetworkBuilder, *, layers: int = 50, size: int = 224, classes: int
 
 
 def resnet_v2(b: NetworkBuilder, *, layers: int = 50, size: int = 224, classes: int = 1000) -> Node:
-    """ResNet v2: normalization and activation before the convolutions; the stride at each stage's end, as in tf_keras."""
+    """ResNet v2: normalization and activation before the convolutions, the stride at each stage's end (tf_keras)."""
     x = _stem(b, size, "none")
     for stage, (repeats, width) in enumerate(zip(_REPEATS[layers], _WIDTHS, strict=True)):
         for repeat in range(repeats):
@@ -76,10 +76,13 @@ def _bottleneck(b: NetworkBuilder, x: Node, width: int, stride: int, late: bool)
 
 
 def _preactivated(b: NetworkBuilder, x: Node, width: int, stride: int, widen: bool) -> Node:
-    """Normalization and ReLU, then 1x1, 3x3 (behind a PAD), 1x1; around it a convolution, a pool of 1, or nothing."""
+    """Normalization and ReLU, then 1x1, 3x3, 1x1; around it a convolution, a pool of 1, or nothing."""
     begun = b.normalize(x, "relu")
     y = b.conv(begun, width, activation="relu")
-    y = b.conv(b.pad(y, 1, 1), width, 3, stride, padding="valid", activation="relu")
+    if stride > 1:  # zeros on all sides, which "same" would not put there
+        y = b.conv(b.pad(y, 1, 1), width, 3, stride, padding="valid", activation="relu")
+    else:
+        y = b.conv(y, width, 3, activation="relu")
     around = x
     if widen:
         around = b.conv(begun, width * _WIDENING, 1, stride)
