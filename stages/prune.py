@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from device_profiles.errors import ModelError, near_miss
 from stages import clustering
+from stages.clustering import scaled, tied
 from stages.context import StageContext
 from stages.distillation import Distillation
 from stages.models.files import copy_companions, load_model, save_model
@@ -44,8 +45,12 @@ __all__ = ["LIBRARIES", "MISSED_SHARE", "NAME", "PRUNED_LAYERS", "VERSION", "Opt
            "run", "share_of_zeros", "verify_sparsity"]
 
 NAME = "prune"
-VERSION = 3
+VERSION = 4
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy")
+
+
+STATISTICS_BATCHES = 20
+"""Where values are scaled: a weight that steps from one value to the next moves what follows by much."""
 
 
 class Settings(FitSettings):
@@ -65,6 +70,9 @@ class Settings(FitSettings):
         default=None, gt=0, description="points of the validation score that one kernel alone may cost before any "
                                         "training; one that costs more gets fewer zeros, or more shared values")
     sensitivity_samples: int = Field(default=500, ge=1, description="validation samples that this is measured on")
+    cluster_scale: Literal["kernel", "channel"] = Field(
+        default="kernel", description="what clustered kernels share. kernel: the values themselves (TFMOT); channel: "
+                                      "values that each output channel scales, as few in the int8 weights as here")
     layer_clusters: dict[str, int] = Field(
         default_factory=dict, description="shared values of a kernel, by layer, where it is not to be the variant's")
 
@@ -218,21 +226,31 @@ def _cluster(source: Any, clusters: int, lesson: Lesson, options: Options,
     _check_named(source, "layer_clusters", options.layer_clusters)
     zeros_before = {name: kernel == 0 for name, kernel in read_kernels(source).items()}
     counts, costs = _value_counts(source, clusters, lesson, options)
-    wrapped, skipped = clustering.wrap_clustering(source, counts, options.preserve_sparsity,
-                                                  frozenset(options.skip_layers))
+    is_scaled = options.cluster_scale == "channel"
+    wrap = scaled.wrap_scaled if is_scaled else clustering.wrap_clustering
+    if is_scaled and options.statistics_batches is None:
+        options = options.model_copy(update={"statistics_batches": STATISTICS_BATCHES})
+    wrapped, skipped = wrap(source, counts, options.preserve_sparsity, frozenset(options.skip_layers))
     names = [name for name in zeros_before if name not in skipped]
     _check_any(names, "cluster")
     history = fit(wrapped, lesson, options, options.seed, context)
-    finished = clustering.strip_clustering(wrapped)
-    kernels = read_kernels(finished, names)
-    shared = clustering.count_shared_values(kernels, counts)
+    if is_scaled:
+        finished, found = scaled.strip_scaled(wrapped)
+        kernels = read_kernels(finished, names)
+        shared = tied.count_codes(kernels, found)
+        tied.write_shared(found, context.out)
+    else:
+        finished = clustering.strip_clustering(wrapped)
+        kernels = read_kernels(finished, names)
+        shared = clustering.count_shared_values(kernels, counts)
     if options.preserve_sparsity:
         clustering.check_zeros_kept(kernels, zeros_before)
     overall, by_layer = share_of_zeros(kernels)
     most = max(shared.values())
+    what = f"at most {most} {'int8 weights' if is_scaled else 'values'} in each of {len(names)} kernels"
     return finished, PruneResult(
-        summary=f"at most {most} values in each of {len(names)} kernels, {_score(history)}", history=history,
-        sparsity=overall, layer_sparsity=by_layer, shared_values=shared, skipped_layers=skipped, sensitivity=costs)
+        summary=f"{what}, {_score(history)}", history=history, sparsity=overall, layer_sparsity=by_layer,
+        shared_values=shared, skipped_layers=skipped, sensitivity=costs)
 
 
 def _value_counts(source: Any, clusters: int, lesson: Lesson, options: Options) -> tuple[dict[str, int],
@@ -245,7 +263,8 @@ def _value_counts(source: Any, clusters: int, lesson: Lesson, options: Options) 
         return counts, {}
     sensitivity = Sensitivity(source, lesson, options.sensitivity_samples, options.seed)
     free = {name: kernel for name, kernel in kernels.items() if name not in options.layer_clusters}
-    found, costs = clustering.enough_values(sensitivity.cost, free, clusters, options.sensitive_points)
+    nearest = scaled.nearest_scaled if options.cluster_scale == "channel" else clustering.nearest_values
+    found, costs = clustering.enough_values(sensitivity.cost, free, clusters, options.sensitive_points, nearest)
     return counts | found, costs
 
 

@@ -17,7 +17,7 @@ __all__ = ["CALIBRATION_FILE", "LIBRARIES", "NAME", "POST_TRAINING", "RECIPE_FIL
            "run"]
 
 NAME = "quantize"
-VERSION = 3
+VERSION = 4
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "numpy")
 
 

@@ -28,6 +28,7 @@ from stages.distillation import Distillation, TaughtLoss, Teacher
 from stages.fitting.batches import batches, sample_weights
 from stages.fitting.objective import Objective, OwnLoss
 from stages.fitting.settings import FitSettings, make_optimizer, rate_at, steps_per_epoch
+from stages.fitting.statistics import renewing
 from stages.models.arrays import as_mapping, tensor_specs
 from stages.models.checkpoint import Arrays, Checkpoint, read_checkpoint, write_checkpoint
 from stages.models.inference import Predictor, make_predictor
@@ -156,13 +157,14 @@ def fit(model: Any, lesson: Lesson, settings: FitSettings, seed: int, context: S
     fingerprint = _fingerprint(kept, settings, seed, lesson)
     state = _resume(kept, optimizer, context, fingerprint)
     steps, predict = _compile_steps(model, optimizer, objective, lesson, hooks), make_predictor(model)
-    weights = sample_weights(lesson.train.y, settings)
+    weights, renew = sample_weights(lesson.train.y, settings), renewing(model, lesson.train, settings, seed)
     while not state.is_over(settings):
         epoch = state.epochs
         _set_random_state(model, seed, epoch)
         optimizer.learning_rate.assign(rate_at(settings, epoch))
         loss = _run_epoch(steps, lesson, weights, settings, seed, epoch, context, state)
         hooks.after_epoch()
+        renew(epoch)
         _note_epoch(state, model, predict, lesson, loss, hooks)
         write_checkpoint(context.scratch, Checkpoint(
             fingerprint, state.numbers(), _values(kept), _values(optimizer.variables), state.best))

@@ -29,6 +29,10 @@ class FitSettings(Record):
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of sgd (Nesterov's); adam has its own")
     weight_decay: float = Field(
         default=0.0, ge=0, description="share of each kernel that a step takes away, times the learning rate")
+    statistics_batches: int | None = Field(
+        default=None, ge=0, description="batches that batch normalization's statistics are computed from anew after "
+                                        "each epoch; 0: the moving averages of training stay; unset: 0, and 20 where "
+                                        "clustered values are scaled")
     patience: int = Field(default=10, ge=0, description="epochs without a better validation loss to wait; 0: no end")
     class_weights: Literal["none", "balanced"] = Field(
         default="none", description="balanced: a class counts the more the rarer it is (classification)")

@@ -278,7 +278,24 @@ def _masked_kernels(wrapper: Any) -> dict[tuple[str, int], Any]:
 
 def kernels(model: Any) -> dict[str, NDArray[np.float32]]:
     """Kernels whose zeros and shared values TFMOT preserves, by the float layer's name."""
-    return {name: variable.numpy() for name, variable in _kernels(model, _PRESERVED_KERNELS, "kernel").items()}
+    return {name: variable.numpy() for name, variable in kernel_variables(model).items()}
+
+
+def kernel_variables(model: Any) -> dict[str, Any]:
+    """The variables of these kernels."""
+    return _kernels(model, _PRESERVED_KERNELS, "kernel")
+
+
+def set_kernel_ranges(model: Any) -> None:
+    """Have the ranges of these kernels end at their largest weights.
+
+    In training a range is that of the kernel before the last step, and the largest weight would not be 127 in int8.
+    """
+    for name, kernel in kernels(model).items():
+        for end, sign in (("min", -1), ("max", 1)):
+            variable = _kernels(model, _PRESERVED_KERNELS, f"kernel_{end}")[name]
+            axes = tuple(range(kernel.ndim - 1)) if variable.shape.rank else None
+            variable.assign(sign * np.abs(kernel).max(axis=axes))
 
 
 def depthwise_kernels(model: Any) -> dict[str, Any]:

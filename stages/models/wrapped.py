@@ -1,15 +1,16 @@
-"""Layers and outputs by their own names where TFMOT has wrapped them: `quant_scores` is `scores`."""
+"""Layers and outputs by their own names where they were wrapped: `quant_scores` is `scores`."""
 
 from __future__ import annotations
 
 from typing import Any
 
-_MODULE = "tensorflow_model_optimization"
+_MODULES = ("tensorflow_model_optimization", "stages.clustering")
+"""Where the classes of the wrappers are."""
 
 
 def plain_name(layer: Any) -> str:
-    """The name of the layer inside TFMOT's wrappers; of any other layer its own."""
-    while type(layer).__module__.startswith(_MODULE) and hasattr(layer, "layer"):
+    """The name of the layer inside its wrappers; of any other layer its own."""
+    while type(layer).__module__.startswith(_MODULES) and hasattr(layer, "layer"):
         layer = layer.layer
     return str(layer.name)
 

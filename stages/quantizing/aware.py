@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from device_profiles.errors import ModelError, StageError
 from stages import clustering
+from stages.clustering import tied
+from stages.clustering.scaled import Shared
+from stages.clustering.tied import read_shared, tying
 from stages.context import StageContext
 from stages.models import qat
 from stages.models.arrays import Array, as_mapping, given_inputs
@@ -47,14 +50,20 @@ def train_quantized(model: Path, data: Path, options: Options, context: StageCon
     train = lesson.train
     with tensorflow_turn(options.seed, context.log):
         source, rewritten = _in_known_layers(opened(load_model(model)), train.x[:PROOF_SAMPLES], options)
-        quantized, floats = qat.quantize_aware(source, options.method, options.unsupported_layers != "refuse")
+        shared = read_shared(model)
+        scheme = "qat" if shared else options.method  # zeros are among these values
+        quantized, floats = qat.quantize_aware(source, scheme, options.unsupported_layers != "refuse")
         rows = calibration_rows(train, options)
         given = given_inputs(quantized, train.x.dtype)
         qat.set_activation_ranges(quantized, given(as_mapping(train.x[rows])))
         zeros = _depthwise_zeros(source, options)
-        history = fit(quantized, lesson, options, options.seed, context, Hooks(after_step=_zeroing(quantized, zeros)))
-        plain = qat.as_plain(quantized, source, options.method)
-        sparsity, shared = _verify_kept(read_kernels(source), qat.kernels(plain), options)
+        history = fit(quantized, lesson, options, options.seed, context,
+                      Hooks(after_step=_keeping(_zeroing(quantized, zeros),
+                                                tying(qat.kernel_variables(quantized), shared))))
+        plain = qat.as_plain(quantized, source, scheme)
+        if shared:
+            qat.set_kernel_ranges(plain)
+        sparsity, values = _verify_kept(read_kernels(source), qat.kernels(plain), options, shared)
         qat.save_qat(plain, source, context.out)
     if floats and options.unsupported_layers == "post":
         np.save(context.out / CALIBRATION_FILE, train.x[rows])
@@ -62,7 +71,7 @@ def train_quantized(model: Path, data: Path, options: Options, context: StageCon
     write_recipe([], options, context.out)
     return QuantizeResult(summary=f"{options.method}: validation {best_text(history)}", format=options.format,
                           method=options.method, history=history, not_quantized=floats, rewritten=rewritten,
-                          sparsity=sparsity, shared_values=shared,
+                          sparsity=sparsity, shared_values=values,
                           warnings=(_float_text(floats, options),) if floats else ())
 
 
@@ -86,6 +95,16 @@ def _zeroing(quantized: Any, zeros: Mapping[str, NDArray[np.bool_]]) -> Callable
             variable.assign(variable * kept)
 
     return zero
+
+
+def _keeping(*keepers: Callable[[], None]) -> Callable[[], None]:
+    """All of them, one after the other."""
+    def keep() -> None:
+        """Part of the compiled step."""
+        for keeper in keepers:
+            keeper()
+
+    return keep
 
 
 def _float_text(floats: Mapping[str, str], options: Options) -> str:
@@ -114,14 +133,14 @@ def _in_known_layers(model: Any, samples: Array, options: Options) -> tuple[Any,
     return folded.model, folded.changed
 
 
-def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArray[np.float32]],
-                 options: Options) -> tuple[float | None, dict[str, int]]:
+def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArray[np.float32]], options: Options,
+                 scaled: Mapping[str, Shared]) -> tuple[float | None, dict[str, int]]:
     """Zeros and shared values that are left after training, held against what was there before.
 
     Raises:
         StageError: more than one point of the zeros is lost, or a kernel holds more values than it was clustered to.
     """
-    sparsity, shared = None, {}
+    sparsity, shared = None, tied.count_codes({name: after[name] for name in scaled if name in after}, scaled)
     before = {name: before[name] for name in after}
     if options.sparsity is not None:
         wanted, sparsity = share_of_zeros(before)[0], share_of_zeros(after)[0]
@@ -130,7 +149,7 @@ def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArra
                              f"at most {100 * MISSED_SHARE:.0f} point lost", "use int8 instead of int8qat")
         verify_pattern({name: after[name] for name, kernel in before.items() if not breaks_pattern(kernel)},
                        "quantization-aware training")
-    if options.clusters is not None:
+    if options.clusters is not None and not scaled:
         counts = {name: len(np.unique(kernel)) for name, kernel in before.items()}
         most = max(options.clusters, clustering.MOST_VALUES)
         clustered = {name: count for name, count in counts.items() if count <= most and count < before[name].size}

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from device_profiles.errors import ModelError, StageError
 from stages import prune
+from stages.clustering.tied import read_shared
 from stages.models.files import load_model, save_model
 from stages.models.framework import tensorflow_turn
 from stages.pruning.sensitivity import Sensitivity
@@ -80,6 +81,25 @@ def test_clustering_after_pruning_keeps_the_zeros(tmp_path: Path, prepared: Path
     result, after = cluster(tmp_path, pruned, prepared, clusters=8, preserve_sparsity=True)
     assert all((after[name][kernel == 0] == 0).all() for name, kernel in before.items())
     assert max(result.shared_values.values()) <= 8
+    assert result.sparsity >= 0.5
+
+
+def test_scaled_values_are_as_few_in_the_int8_weights_and_can_be_read_back(tmp_path: Path, prepared: Path,
+                                                                           trained: Path) -> None:
+    result, kernels = cluster(tmp_path, trained, prepared, clusters=6, cluster_scale="channel")
+    assert 2 <= max(result.shared_values.values()) <= 5  # an even number counts as the odd one below
+    for name, found in read_shared(make_context(tmp_path).out).items():
+        kernel = kernels[name]
+        largest = np.abs(kernel).max(axis=tuple(range(kernel.ndim - 1)) if kernel.ndim > 2 else None)
+        codes = np.round(127 * kernel / largest)
+        assert len(np.unique(codes)) == result.shared_values[name]
+        assert all(len(np.unique(codes[found.index == k])) == 1 for k in np.unique(found.index))
+
+
+def test_scaled_values_keep_the_zeros_of_pruning(tmp_path: Path, prepared: Path, pruned: Path) -> None:
+    before = kernels_of(pruned)
+    result, after = cluster(tmp_path, pruned, prepared, clusters=9, preserve_sparsity=True, cluster_scale="channel")
+    assert all((after[name][kernel == 0] == 0).all() for name, kernel in before.items())
     assert result.sparsity >= 0.5
 
 

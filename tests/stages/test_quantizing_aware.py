@@ -11,6 +11,7 @@ import pytest
 
 from device_profiles.errors import ModelError, StageError
 from stages import prune, quantize
+from stages.clustering.tied import read_shared
 from stages.datasets.prepared import read_split
 from stages.models import folding
 from stages.models.files import load_model, save_model
@@ -60,6 +61,25 @@ def test_cluster_preserving_training_keeps_the_shared_values(tmp_path: Path, pre
     assert sparsity is None or result.sparsity >= 0.49
 
 
+def test_scaled_values_are_kept_and_end_at_the_largest_int8_weight(
+        make: Callable[..., Path], tmp_path: Path, prepared: Path, pruned: Path) -> None:
+    source = make(prune, model=pruned, data=prepared, options=prune.Options(
+        epochs=1, batch_size=16, clusters=7, preserve_sparsity=True, cluster_scale="channel", seed=SEED))
+    context, shared = make_context(tmp_path), read_shared(source)
+    result = quantize.run(model=source, data=prepared, options=options(clusters=7, sparsity=0.5), context=context)
+    assert result.method == "pcqat"
+    assert max(result.shared_values.values()) <= 7
+    found = kernels_of(context.out)
+    for name, kernel in found.items():
+        assert (kernel[shared[name].index == 0] == 0).all()
+    before = prune.read_kernels(load_model(source))
+    assert any((found[name] != kernel).any() for name, kernel in before.items())  # and it did train
+    with tensorflow_turn(0, tmp_path / "log.txt"):
+        wrapper = next(layer for layer in load_qat(context.out).layers if layer.name == "quant_conv1")
+        ends = [value for value in wrapper.weights if "kernel_max" in value.name]
+        assert ends[0].numpy() == pytest.approx(np.abs(found["conv1"]).max(axis=(0, 1, 2)))
+
+
 def test_the_same_call_gives_the_same_bytes(make: Callable[..., Path], prepared: Path, pruned: Path,
                                             qat_model: Path) -> None:
     again = make(quantize, model=pruned, data=prepared, options=options(sparsity=0.5))
@@ -71,18 +91,18 @@ def test_the_same_call_gives_the_same_bytes(make: Callable[..., Path], prepared:
 def test_lost_zeros_are_an_error() -> None:
     before, after = {"a": np.array([0.0, 0, 1, 1])}, {"a": np.array([0.0, 2, 1, 1])}
     with pytest.raises(StageError, match=r"left 25\.0 % zeros of 50\.0 %"):
-        aware._verify_kept(before, after, options(sparsity=0.5))
+        aware._verify_kept(before, after, options(sparsity=0.5), {})
 
 
 def test_values_that_drifted_apart_are_an_error() -> None:
     before, after = {"a": np.array([1.0, 1, 2, 2])}, {"a": np.array([1.0, 1.1, 2, 2])}
     with pytest.raises(StageError, match="'a' holds 3 distinct values"):
-        aware._verify_kept(before, after, options(clusters=2))
+        aware._verify_kept(before, after, options(clusters=2), {})
 
 
 def test_a_kernel_that_was_never_clustered_is_not_counted() -> None:
     before = {"a": np.array([1.0, 1]), "free": np.arange(9.0)}
-    assert aware._verify_kept(before, before, options(clusters=2)) == (None, {"a": 1})
+    assert aware._verify_kept(before, before, options(clusters=2), {}) == (None, {"a": 1})
 
 
 def odd_model(folder: Path) -> None:
@@ -212,11 +232,11 @@ def test_a_pattern_that_was_lost_is_an_error() -> None:
     after = {"a": before["a"].copy()}
     after["a"][2] = 1  # one of 200 zeros: within a hundredth, but three weights in a group of four
     with pytest.raises(StageError, match="after quantization-aware training, 1 groups of four weights in 'a'"):
-        aware._verify_kept(before, after, options(sparsity=0.5))
+        aware._verify_kept(before, after, options(sparsity=0.5), {})
 
 
 def test_a_kernel_with_more_values_of_its_own_is_held_against_these() -> None:
     before = {"a": np.float32([1, 1, 2, 2]), "rich": np.float32([1, 2, 3, 3])}
-    assert aware._verify_kept(before, before, options(clusters=2))[1] == {"a": 2, "rich": 3}
+    assert aware._verify_kept(before, before, options(clusters=2), {})[1] == {"a": 2, "rich": 3}
     with pytest.raises(StageError, match="'rich' holds 4 distinct values"):
-        aware._verify_kept(before, before | {"rich": np.float32([1, 2, 3, 4])}, options(clusters=2))
+        aware._verify_kept(before, before | {"rich": np.float32([1, 2, 3, 4])}, options(clusters=2), {})

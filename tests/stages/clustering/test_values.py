@@ -1,8 +1,6 @@
-"""Counting shared values, and which layers take part."""
+"""Shared values found and counted."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,18 +18,6 @@ def test_one_value_too_many_is_an_error_that_names_the_layer() -> None:
     with pytest.raises(StageError, match="'b' holds 3 distinct values") as caught:
         clustering.count_shared_values({"a": np.ones(4), "b": np.arange(3.0)}, {"a": 2, "b": 2})
     assert caught.value.allowed == "at most 2"
-
-
-def test_wrapping_clusters_kernels_and_says_what_it_left_alone(tiny_keras: Any) -> None:
-    import tf_keras as keras
-
-    model = keras.models.clone_model(tiny_keras)
-    wrapped, skipped = clustering.wrap_clustering(model, {"conv": 4, "dense": 4}, False, frozenset({"dense"}))
-    assert skipped == {"depthwise": "DepthwiseConv2D has no kernel that is clustered", "dense": "named in skip_layers"}
-    assert [layer.name for layer in wrapped.layers if type(layer).__name__ == "ClusterWeights"] == ["cluster_conv"]
-    plain = clustering.strip_clustering(wrapped)
-    assert [layer.name for layer in plain.layers] == [layer.name for layer in tiny_keras.layers]
-    assert len(np.unique(plain.get_layer("conv").kernel.numpy())) <= 4
 
 
 def test_values_are_those_of_k_means_by_hand() -> None:

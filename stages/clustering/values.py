@@ -1,4 +1,4 @@
-"""Weights that share few values: TFMOT's cluster wrappers put on, taken off, and what they left counted."""
+"""Shared values as numbers: found, counted, and which kernels are clustered at all."""
 
 from __future__ import annotations
 
@@ -13,48 +13,9 @@ from stages.pruning.kernels import MISSED_SHARE
 
 CLUSTERED_LAYERS = ("Conv2D", "Dense")
 """Layers whose kernels are clustered: those whose shared values quantization-aware training can preserve as well."""
-
-
 MOST_VALUES = 256
 """An index of one byte tells no more apart."""
 _ROUNDS = 20  # of Lloyd's algorithm
-
-
-def wrap_clustering(model: Any, counts: Mapping[str, int], preserve_sparsity: bool,
-                    skip: frozenset[str]) -> tuple[Any, dict[str, str]]:
-    """A model whose kernels are drawn from a few values each.
-
-    Args:
-        model: a float `tf_keras.Model`; its layers are used again.
-        counts: values by layer, the zero included where zeros are preserved.
-        preserve_sparsity: keep zeros where they are.
-        skip: layers to leave alone.
-
-    Returns:
-        The wrapped model, and the layers that were left alone with the reason.
-    """
-    import tensorflow_model_optimization as tfmot
-    import tf_keras as keras
-
-    api = tfmot.clustering.keras
-    skipped = {layer.name: reason for layer in model.layers if (reason := _reason_to_skip(layer, counts, skip))}
-
-    def wrap(layer: Any) -> Any:
-        """The layer in a cluster wrapper, or as it is."""
-        if layer.name in skipped or not _has_kernel(layer):
-            return layer
-        return api.cluster_weights(layer, number_of_clusters=counts[layer.name],
-                                   preserve_sparsity=preserve_sparsity,
-                                   cluster_centroids_init=api.CentroidInitialization.KMEANS_PLUS_PLUS)
-
-    return keras.models.clone_model(model, clone_function=wrap), skipped
-
-
-def strip_clustering(model: Any) -> Any:
-    """The plain model with the clustered kernels."""
-    import tensorflow_model_optimization as tfmot
-
-    return tfmot.clustering.keras.strip_clustering(model)
 
 
 def count_shared_values(kernels: Mapping[str, NDArray[np.float32]], counts: Mapping[str, int]) -> dict[str, int]:
@@ -109,7 +70,9 @@ def nearest_values(kernel: NDArray[np.float32], count: int) -> NDArray[np.float3
 
 
 def enough_values(cost: Callable[[str, NDArray[np.float32]], float], kernels: Mapping[str, NDArray[np.float32]],
-                  count: int, points: float) -> tuple[dict[str, int], dict[str, float]]:
+                  count: int, points: float,
+                  nearest: Callable[[NDArray[np.float32], int], NDArray[np.float32]] = nearest_values,
+                  ) -> tuple[dict[str, int], dict[str, float]]:
     """How many values each kernel needs so that clustering it alone costs no more than `points`.
 
     Args:
@@ -117,6 +80,7 @@ def enough_values(cost: Callable[[str, NDArray[np.float32]], float], kernels: Ma
         kernels: by layer.
         count: values to begin with; doubled for a kernel that costs too much, up to `MOST_VALUES`.
         points: see above.
+        nearest: `nearest(kernel, count)` gives the kernel of so many values.
 
     Returns:
         Values by layer, and what each kernel costs alone with `count` values. Kernels with fewer weights than `count`
@@ -127,22 +91,23 @@ def enough_values(cost: Callable[[str, NDArray[np.float32]], float], kernels: Ma
         if kernel.size <= count:
             continue
         counts[name] = count
-        costs[name] = found = cost(name, nearest_values(kernel, count))
+        costs[name] = found = cost(name, nearest(kernel, count))
         while found > points and counts[name] < MOST_VALUES:
             counts[name] = min(2 * counts[name], MOST_VALUES)
-            found = cost(name, nearest_values(kernel, counts[name]))
+            found = cost(name, nearest(kernel, counts[name]))
     return counts, costs
 
 
-def _has_kernel(layer: Any) -> bool:
+def has_kernel(layer: Any) -> bool:
+    """Whether a layer is of a kind that is clustered."""
     return type(layer).__name__ in CLUSTERED_LAYERS
 
 
-def _reason_to_skip(layer: Any, counts: Mapping[str, int], skip: frozenset[str]) -> str:
+def reason_to_skip(layer: Any, counts: Mapping[str, int], skip: frozenset[str]) -> str:
     """Why a layer with weights is left alone, or an empty string."""
     if layer.name in skip:
         return "named in skip_layers"
-    if not _has_kernel(layer):
+    if not has_kernel(layer):
         return f"{type(layer).__name__} has no kernel that is clustered" if layer.weights else ""
     size, count = int(np.prod(layer.kernel.shape)), counts[layer.name]
     return f"{size} weights are too few for {count} shared values" if size <= count else ""
