@@ -45,12 +45,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "quantize": TUNING | {"epochs": 6, "learning_rate": 5e-4, "samples_per_epoch": 20_000},
     "distil": {"temperature": 4.0, "alpha": 0.7},
 }
+OWN: dict[str, dict[str, Any]] = {
+    "clustered": {"prune": {"epochs": 24, "samples_per_epoch": 25_000, "learning_rate": 1e-3,
+                            "cluster_scale": "channel", "sensitive_points": 4.0, "sensitivity_samples": 1000}},
+}
+"""Further settings of variants with a token, whichever the subject."""
 VARIANTS = (
-    "float32", "float16", "dynamic", "int8", "int16x8", "int4", "mixed", "int8qat", "int8-packed",
+    "float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4-packed", "mixed", "int8qat", "int8-packed",
     "pruned75-int8", "pruned75-int8-packed", "pruned75-int8qat", "pruned75-int8qat-packed",
     "distilled-pruned75-int8qat-packed", "pruned2of4-int8-packed",
-    "clustered16-int8-packed", "clustered16-int8qat-packed", "distilled-clustered16-int8qat-packed",
-    "distilled-clustered8-int8qat-packed", "slim25-int8", "slim40-int8", "slim50-int8", "distilled-slim50-int8",
+    "clustered16-int8-packed", "clustered16-int8qat-packed", "distilled-clustered9-int8qat-packed",
+    "distilled-clustered5-int8-packed", "distilled-clustered5-int8qat-packed", "slim25-int8", "slim40-int8", "slim50-int8", "distilled-slim50-int8",
     "distilled-slim50-int8qat", "slim60-int8", "distilled-slim60-int8qat",
     "distilled-slim25-clustered16-int8qat-packed", "distilled-slim40-clustered16-int8qat-packed",
     "distilled-slim25-pruned50-clustered16-int8qat-packed",
@@ -75,7 +80,9 @@ def config(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
     }
     augment = AUDIO_AUGMENT if words.subject == "ds_cnn" else IMAGE_AUGMENT
     trained = {name: own | ({"augment": augment} if name != "distil" else {}) for name, own in SETTINGS.items()}
-    return {"name": f"compression-{words.subject}", "profiles": ["cpu"], "variants": variants,
+    entries = [{"name": name, **{key: value for token, own in OWN.items() if token in name
+                                 for key, value in own.items()}} for name in variants]
+    return {"name": f"compression-{words.subject}", "profiles": ["cpu"], "variants": entries,
             "evaluate": {"engines": ["litert"]}, "benchmark": {"engines": ["litert"], "threads": 1},
             **subjects[words.subject], **trained}
 
@@ -89,7 +96,7 @@ def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
     result = pipeline.run(config(words, list(dict.fromkeys([unpacked, variant]))), runs=words.work / "runs",
                           store=words.work / "store", stage="evaluate")
     errors = [str(outcome.error) for outcome in result.failed]
-    line: dict[str, Any] = {"subject": words.subject, "variant": variant, "settings": SETTINGS,
+    line: dict[str, Any] = {"subject": words.subject, "variant": variant, "settings": SETTINGS, "own": OWN,
                             "versions": versions(), "machine": platform.platform()}
     found = result.result(f"evaluate:{unpacked}")
     if errors or found is None:
@@ -232,7 +239,7 @@ def work(words: argparse.Namespace) -> None:
         if variant not in done and time.perf_counter() - start < 60 * words.minutes:
             line = measure(words, variant)
             write(line)
-            print({key: value for key, value in line.items() if key not in ("settings", "versions")}, flush=True)
+            print({key: value for key, value in line.items() if key not in ("settings", "own", "versions")}, flush=True)
 
 
 if __name__ == "__main__":
