@@ -14,6 +14,8 @@
     │   ├── EngineRefusal        it does not accept the model
     │   ├── EngineCrash          its process died
     │   └── EngineTimeout        it did not answer in time
+    ├── TargetError           1  a device that cannot be reached or used
+    │   └── TargetLost           its connection broke, or it started anew
     └── DoesNotFit            3  a profile that the config requires has no variant that passes
 """
 
@@ -154,6 +156,27 @@ class EngineTimeout(EngineError):
     """The engine did not answer within its time limit."""
 
     status = "timeout"
+
+
+class TargetError(LitesmithError):
+    """A device that cannot be reached, or that lacks what a worker needs there.
+
+    Args:
+        target: as the user wrote it: "ssh:pi@raspberrypi".
+        found: the cause.
+    """
+
+    def __init__(self, target: str, found: str, allowed: str = "", next_step: str = "") -> None:
+        super().__init__(found, allowed, next_step)
+        self.target = target
+
+    def place(self) -> str:
+        """The target."""
+        return f"{self.target}: "
+
+
+class TargetLost(TargetError):
+    """A device that was there and is no more: its connection broke, or it started anew."""
 
 
 class DoesNotFit(LitesmithError):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -28,11 +26,13 @@ from stages.datasets.prepared import ONLY_INPUT
 from stages.engines import inputs, registry, worker
 from stages.engines.channel import Channel, ChannelClosed, ChannelTimeout
 from stages.engines.signature import keeps_state, names_or_numbers
+from stages.engines.targets.host import HostTarget
+from stages.engines.targets.target import WORKER, Target
 from stages.records import Normalization
 
 Array = npt.NDArray[Any]
 
-WORKER = Path(worker.__file__)
+__all__ = ["WORKER", "EngineWorker"]
 _PATIENCE_S = 2.0  # for the exit status of a process that has closed its pipes
 _MISSING = (  # how litert, tflite-runtime and TFLM name what they lack
     re.compile(r"Didn't find op for builtin opcode '(\w+)'(?: version '(\d+)')?"),
@@ -122,17 +122,20 @@ class EngineWorker:
         log: the file to which the worker's stderr is appended.
         model: what to call the tflite model in messages.
         timeout_s: how long a reply may take.
-        command: what to start instead of the worker file with this Python, for another machine or another file.
+        command: what to start instead of the target's own command.
+        target: where it runs, opened; None: on this host.
     """
 
     def __init__(self, engine: str, *, log: Path, model: str = "", timeout_s: float = 60.0,
-                 command: Sequence[str] = ()) -> None:
+                 command: Sequence[str] = (), target: Target | None = None) -> None:
         self.engine, self.model, self.timeout_s = engine, model, timeout_s
         self._log = log
-        self._command = list(command) or [sys.executable, "-P", str(WORKER), engine]
+        self._target = target or HostTarget()
+        self._command = list(command)
         self._channel: Channel | None = None
         self.cpu_s = 0.0  # processor time of the last `predict_rows`
         self._loaded: Loaded | None = None
+        self._there = 0  # process id of the worker itself, at its target
         self.hello: Hello
 
     def __enter__(self) -> EngineWorker:
@@ -141,12 +144,14 @@ class EngineWorker:
         Raises:
             EngineUnavailable: it is not installed, or cannot be imported.
             EngineError: it crashed or did not answer, as in every request.
+            TargetError: the place cannot be reached, or was lost; this too holds for every request.
         """
         registry.engine(self.engine)
+        command = self._command or self._target.command(self.engine)
         try:
-            self._channel = Channel(self._command, self._log)
+            self._channel = Channel(command, self._log)
         except OSError as error:
-            raise self._error(EngineUnavailable, f"{self._command[0]} cannot be started: {error.strerror}") from error
+            raise self._error(EngineUnavailable, f"{command[0]} cannot be started: {error.strerror}") from error
         with contextlib.ExitStack() as on_error:
             on_error.callback(self.close)
             header, _ = self._ask("hello", {})
@@ -154,6 +159,7 @@ class EngineWorker:
                 raise self._error(EngineUnavailable, f"its worker speaks protocol {header.get('protocol')}",
                                   f"protocol {worker.PROTOCOL}")
             self.hello = Hello.model_validate(header)
+            self._there = self.hello.pid
             on_error.pop_all()
         return self
 
@@ -166,6 +172,8 @@ class EngineWorker:
         channel, self._channel = self._channel, None
         if channel:
             channel.close()
+            self._target.end(self._there)
+            self._there = 0
 
     def kill(self) -> None:
         """End the process from another thread; the thread that waits for it gets an `EngineCrash`."""
@@ -193,9 +201,11 @@ class EngineWorker:
         if reason:
             raise self._error(EngineRefusal, f"packed models run in tflm: {reason}",
                               next_step=f"run the variant without -packed in {self.engine}: its outputs are the same")
-        content = np.frombuffer(tflite, np.uint8)
         request = {"threads": threads, "cpus": list(cpus) if cpus else None, "reset": keeps_state(tflite)}
-        header, _ = self._ask("load", request, [content])
+        if self._target.is_remote:  # once by digest: many workers and rounds load the same model
+            header, _ = self._ask("load", {**request, "path": self._target.send_bytes(tflite, ".tflite")})
+        else:
+            header, _ = self._ask("load", request, [np.frombuffer(tflite, np.uint8)])
         names = names_or_numbers(tflite, len(header["inputs"]), len(header["outputs"]))
         self._loaded = Loaded.model_validate({**header, "input_names": names.inputs, "output_names": names.outputs})
         return self._loaded
@@ -248,7 +258,7 @@ class EngineWorker:
         plain = list(shapes) == [ONLY_INPUT]
         known = normalization or {}
         steps = [[known[name].offset, known[name].scale] if name in known else None for name in chosen]
-        self._ask("open", {"path": str(file.resolve()), "normalization": steps,
+        self._ask("open", {"path": self._target.send(file), "normalization": steps,
                            "fields": [None if plain else name for name in chosen]})
 
     def predict_rows(self, start: int, stop: int, *, batch: int = 32) -> list[Array]:
@@ -314,8 +324,7 @@ class EngineWorker:
         """What to say of a process that ended: the signal or exit status, and its last words."""
         status = channel.wait(_PATIENCE_S)
         channel.close()
-        ended = "closed its pipes" if status is None else f"ended with status {status}" if status >= 0 else (
-            f"was ended by {_signal_name(-status)}")
+        ended = self._target.ending(status, channel.words())
         words = "; ".join(channel.words()[-3:])
         return self._error(EngineCrash, f"its process {ended} in {operation}" + (f": {words}" if words else ""),
                            next_step=f"see {self._log}")
@@ -358,11 +367,3 @@ def _once(text: str) -> str:
     """The text without its second half where that only repeats the first, as tflite-runtime's messages do."""
     half = len(text) // 2
     return text[:half] if text[:half] == text[half:] else text
-
-
-def _signal_name(number: int) -> str:
-    """SIGSEGV for 11."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

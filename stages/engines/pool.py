@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from device_profiles.errors import EngineCrash
 from stages.engines.client import EngineWorker, TensorInfo
+from stages.engines.targets.target import Target
 from stages.records import Normalization
 
 Array = npt.NDArray[Any]
@@ -49,7 +50,7 @@ class Job:
         workers: processes at most.
         timeout_s: for a reply: the start, the load, and one batch or a quarter of a second's work.
         log: file for the workers' stderr.
-        command: see `EngineWorker`.
+        command, target: see `EngineWorker`.
     """
 
     engine: str
@@ -62,6 +63,7 @@ class Job:
     log: Path
     normalization: Mapping[str, Normalization] = field(default_factory=dict)
     command: Sequence[str] = ()
+    target: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,8 @@ class _Pool:
     def _lane(self) -> None:
         """A worker's life: start, load, and take samples until there are none left."""
         job, start = self._job, time.monotonic()
-        worker = EngineWorker(job.engine, log=job.log, model=job.model, timeout_s=job.timeout_s, command=job.command)
+        worker = EngineWorker(job.engine, log=job.log, model=job.model, timeout_s=job.timeout_s, command=job.command,
+                              target=job.target)
         try:
             with worker:
                 self._workers.append(worker)

@@ -1,4 +1,4 @@
-"""Run tflite models in one engine: `python worker.py ENGINE`, spoken to in frames over stdin and stdout.
+"""Run tflite models in one engine: `python worker.py ENGINE [MODULE]`, spoken to in frames over stdin and stdout.
 
 This file stands alone: it needs the standard library, numpy and one runtime, and is started unchanged on this host, on
 another machine over ssh and under an emulator (Python 3.9 or later). It imports neither TensorFlow nor anything of
@@ -424,8 +424,8 @@ def captured_stderr(call: Any) -> str:
 class Session:
     """The worker's state: the engine, the loaded model, and the requests that it answers."""
 
-    def __init__(self, engine: str) -> None:
-        self.engine = engine
+    def __init__(self, engine: str, module: str = "") -> None:
+        self.engine, self._name = engine, module or MODULES.get(engine, "")
         self._module: Any = None
         self._model: Any = None
         self._fed: list[Any] = []  # [sample][input], quantized, batch axis 1
@@ -457,12 +457,13 @@ class Session:
         if self.engine not in MODULES:
             raise UsageError(f"unknown engine {self.engine!r}")
         start = time.perf_counter()
-        self._module = importlib.import_module(MODULES[self.engine])
+        self._module = importlib.import_module(self._name)
         import_ms = 1e3 * (time.perf_counter() - start)
         from importlib import metadata
 
         try:
-            version = metadata.version(DISTRIBUTIONS[self.engine])
+            own = self._name == MODULES[self.engine]
+            version = metadata.version(DISTRIBUTIONS[self.engine] if own else self._name.partition(".")[0])
         except metadata.PackageNotFoundError:
             version = ""
         self._baseline_bytes = memory_bytes("VmRSS")
@@ -470,11 +471,12 @@ class Session:
                 "machine": platform.machine(), "system": platform.system(), "python": platform.python_version(),
                 "numpy": np.__version__, "pid": os.getpid()}
 
-    def load(self, arrays: list[Any], threads: int = 1, cpus: list[int] | None = None,
-             reset: bool = False) -> dict[str, Any]:
+    def load(self, arrays: list[Any], threads: int = 1, cpus: list[int] | None = None, reset: bool = False,
+             path: str = "") -> dict[str, Any]:
         """Make the model ready to be invoked; `cpus` pins this process and the threads that it will start.
 
-        With `reset` the model's variables are set back before every inference: each sample stands alone.
+        The model comes along, or is the file `path` here. With `reset` the model's variables are set back before every
+        inference: each sample stands alone.
         """
         if self._module is None:
             raise UsageError("load: say hello first")
@@ -482,7 +484,10 @@ class Session:
             pin(cpus)
         reset_peak()
         self._model, self._fed, self._proven = None, [], set()
-        content = arrays[0].tobytes()
+        try:
+            content = Path(path).read_bytes() if path else arrays[0].tobytes()
+        except OSError as error:
+            raise UsageError(f"load: {error}") from error
         make = MicroModel if self.engine == "tflm" else LiteModel
         start = time.perf_counter_ns()
         self._model = make(self._module, content, threads)
@@ -744,13 +749,13 @@ def respond(session: Session, request: dict[str, Any], arrays: list[Any]) -> lis
 
 def main(arguments: list[str]) -> int:
     """Answer requests until stdin ends."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python worker.py ENGINE\n")
+    if len(arguments) not in (1, 2):
+        sys.stderr.write("usage: python worker.py ENGINE [MODULE]\n")
         return 2
     answers = os.dup(1)
     os.dup2(2, 1)
     die_with_parent()
-    session = Session(arguments[0])
+    session = Session(*arguments)
     while True:
         frame = read_frame(sys.stdin.buffer)
         if frame is None:
