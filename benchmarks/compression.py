@@ -49,17 +49,18 @@ OWN: dict[str, dict[str, Any]] = {
     "clustered": {"prune": {"epochs": 24, "samples_per_epoch": 25_000, "learning_rate": 1e-3,
                             "cluster_scale": "channel", "sensitive_points": 4.0, "sensitivity_samples": 1000}},
 }
-"""Further settings of variants with a token, whichever the subject."""
+"""Settings of variants with a token over those above, whichever the subject."""
 VARIANTS = (
     "float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4-packed", "mixed", "int8qat", "int8-packed",
-    "pruned75-int8", "pruned75-int8-packed", "pruned75-int8qat", "pruned75-int8qat-packed",
+    "pruned75-int8", "pruned75-int8-packed", "pruned75-int8qat", "pruned75-int8qat-packed", "tutorial-pruned75-int8qat",
     "distilled-pruned75-int8qat-packed", "pruned2of4-int8-packed",
     "clustered16-int8-packed", "clustered16-int8qat-packed", "distilled-clustered9-int8qat-packed",
-    "distilled-clustered5-int8-packed", "distilled-clustered5-int8qat-packed", "slim25-int8", "slim40-int8", "slim50-int8", "distilled-slim50-int8",
-    "distilled-slim50-int8qat", "slim60-int8", "distilled-slim60-int8qat",
+    "distilled-clustered5-int8-packed", "distilled-clustered5-int8qat-packed", "slim25-int8", "slim40-int8",
+    "slim50-int8", "distilled-slim50-int8", "distilled-slim50-int8qat", "slim60-int8", "distilled-slim60-int8qat",
     "distilled-slim25-clustered16-int8qat-packed", "distilled-slim40-clustered16-int8qat-packed",
     "distilled-slim25-pruned50-clustered16-int8qat-packed",
 )
+TUTORIAL = "tutorial-pruned75-int8qat"
 HEAD = """\
 | variant | bytes | of int8 | accuracy | drop, points | ms in litert | int8 over it |
 |---|---|---|---|---|---|---|"""
@@ -78,18 +79,53 @@ def config(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
                        "front_end": {"sample_rate": 8000, "normalize_clip": "rms", "log_offset": 0.05}},
             "splits": {"test": {"pattern": r"_[0-4]\.wav$"}}, "validation_share": 0.1}},
     }
-    augment = AUDIO_AUGMENT if words.subject == "ds_cnn" else IMAGE_AUGMENT
-    trained = {name: own | ({"augment": augment} if name != "distil" else {}) for name, own in SETTINGS.items()}
-    entries = [{"name": name, **{key: value for token, own in OWN.items() if token in name
-                                 for key, value in own.items()}} for name in variants]
+    augment = {"augment": augmentation(words.subject)}
+    trained = {name: given | (augment if name != "distil" else {}) for name, given in SETTINGS.items()}
+    entries = [{"name": name, **{stage: given for token, sections in OWN.items() if token in name
+                                 for stage, given in sections.items()}} for name in variants]
     return {"name": f"compression-{words.subject}", "profiles": ["cpu"], "variants": entries,
             "evaluate": {"engines": ["litert"]}, "benchmark": {"engines": ["litert"], "threads": 1},
             **subjects[words.subject], **trained}
 
 
+def augmentation(subject: str) -> dict[str, Any]:
+    """Random changes of a subject's training samples."""
+    return AUDIO_AUGMENT if subject == "ds_cnn" else IMAGE_AUGMENT
+
+
+def tutorial(words: argparse.Namespace) -> dict[str, Any]:
+    """The same by hand; see `tutorial_chain.py`."""
+    import numpy as np
+    import tutorial_chain
+
+    import pipeline
+    from stages.datasets.prepared import read_split
+    from stages.paired import counts, drop_figure
+
+    start = time.perf_counter()
+    result = pipeline.run(config(words, ["float32"]), runs=words.work / "runs", store=words.work / "store",
+                          stage="evaluate")
+    made = {name: outcome.artifact.folder for name, outcome in result.outcomes.items() if outcome.artifact}
+    train, test = (read_split(made["prepare"], name) for name in ("train", "test"))
+    trained = made["train" if "train" in made else "model"] / "model.keras"
+    augment = {"augment": augmentation(words.subject)}
+    content = tutorial_chain.make(trained, train, SETTINGS["prune"] | augment, SETTINGS["quantize"] | augment,
+                                  words.work / f"tutorial-{words.subject}")
+    right = tutorial_chain.predict(content, test.x).argmax(axis=1) == test.y
+    before = np.load(made["baseline"] / "outputs.npy").argmax(axis=1) == test.y
+    drop = drop_figure(counts(before, right))
+    return {"subject": words.subject, "variant": TUTORIAL, "settings": SETTINGS, "versions": versions(),
+            "machine": platform.platform(), "bytes": len(content), "accuracy": float(right.mean()),
+            "samples": len(right), "drop_points": drop.value, "drop_interval": drop.interval,
+            "seconds": round(time.perf_counter() - start, 1)}
+
+
 def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
     """One variant, made and evaluated."""
     import pipeline
+
+    if variant == TUTORIAL:
+        return tutorial(words)
 
     unpacked = variant.removesuffix("-packed")
     start = time.perf_counter()
@@ -232,7 +268,8 @@ def work(words: argparse.Namespace) -> None:
     words.model = words.model.resolve() if words.model else None
     done = {name for name, line in rows(words.subject)[0].items() if "error" not in line}
     if words.latency:
-        write(latency(words, [name for name in words.variants if name in done and not name.endswith("-packed")]))
+        timed = [name for name in words.variants if name in done and not name.endswith("-packed")]
+        write(latency(words, [name for name in timed if name != TUTORIAL]))
         return
     start = time.perf_counter()
     for variant in words.variants:
