@@ -84,6 +84,17 @@ def convert(model: Any, number_format: str) -> bytes:
     return bytes(converter.convert())
 
 
+def converted(name: str, number_format: str, keep: Path | None) -> bytes:
+    """The tflite model; one that was kept is taken from the folder."""
+    kept = keep / f"{name.replace(' ', '_')}.{number_format}.tflite" if keep else None
+    if kept and kept.exists():
+        return kept.read_bytes()
+    content = convert(build(name), number_format)
+    if kept:
+        kept.write_bytes(content)
+    return content
+
+
 def by_class(work: Workload) -> dict[str, dict[str, int]]:
     """Sums of each kernel class."""
     sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(FIELDS, 0))
@@ -107,9 +118,7 @@ def compare(read: Workload, rebuilt: Workload) -> dict[str, dict[str, list[int]]
 def measure(name: str, number_format: str, keep: Path | None) -> dict[str, Any]:
     """One network's line."""
     key = NETWORKS[name][2]
-    content = convert(build(name), number_format)
-    if keep:
-        (keep / f"{name.replace(' ', '_')}.{number_format}.tflite").write_bytes(content)
+    content = converted(name, number_format, keep)
     read, rebuilt = read_workload(content), network_workload(key, number_format)
     return {"network": name, "key": key, "format": number_format, "macs": read.macs, "macs_rebuilt": rebuilt.macs,
             "parameters": read.parameters, "parameters_rebuilt": rebuilt.parameters,
@@ -133,7 +142,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(NETWORKS))
     parser.add_argument("--format", default="float32", choices=("float32", "int8"))
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/network_workloads.jsonl")
-    parser.add_argument("--keep", type=Path, help="Folder for the converted tflite models.")
+    parser.add_argument("--keep", type=Path, help="Folder where converted tflite models are kept for the next time.")
     words = parser.parse_args()
     for name in words.names:
         started = time.monotonic()

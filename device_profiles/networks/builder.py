@@ -69,7 +69,7 @@ class NetworkBuilder:
         self._tensors: list[Tensor] = []
         self._operators: list[Operator] = []
         self._inputs: list[Node] = []
-        self._zeros: dict[int, Node] = {}
+        self._shared: dict[tuple[str, int], Node] = {}
 
     # -- tensors
 
@@ -129,10 +129,18 @@ class NetworkBuilder:
         """A bias in the number format; one of zeros is stored once in float (its scale is the layer's in integers)."""
         dtype = self.kinds.bias
         if not trained and dtype == "float32":
-            if units not in self._zeros:
-                self._zeros[units] = self.constant((units,), dtype)
-            return self._zeros[units]
+            return self._once("zeros", units, dtype)
         return self._unpacked(self.constant((units,), dtype, dtype in ("int32", "int64")))
+
+    def axes(self, count: int) -> Node:
+        """The constant that says height and width, or nothing but an order; equal ones are stored once."""
+        return self._once("axes", count, "int32")
+
+    def _once(self, kind: str, count: int, dtype: str) -> Node:
+        """A constant that is stored once however often it is used."""
+        if (kind, count) not in self._shared:
+            self._shared[kind, count] = self.constant((count,), dtype)
+        return self._shared[kind, count]
 
     def _unpacked(self, node: Node) -> Node:
         """float16 constants stand behind a DEQUANTIZE."""
@@ -200,7 +208,7 @@ class NetworkBuilder:
     def global_average(self, x: Node, keep: bool = False) -> Node:
         """The mean over height and width; `keep` leaves them as 1."""
         shape = (1, 1, 1, self.channels(x)) if keep else (1, self.channels(x))
-        return self._operator("MEAN", (x, self.constant((2,), "int32")), self._activation(shape))
+        return self._operator("MEAN", (x, self.axes(2)), self._activation(shape))
 
     def add(self, left: Node, right: Node, activation: str = "none") -> Node:
         """Elementwise sum."""
@@ -268,7 +276,7 @@ class NetworkBuilder:
 
     def global_maximum(self, x: Node) -> Node:
         """The largest over height and width."""
-        return self._operator("REDUCE_MAX", (x, self.constant((2,), "int32")), self._activation((1, self.channels(x))))
+        return self._operator("REDUCE_MAX", (x, self.axes(2)), self._activation((1, self.channels(x))))
 
     def crop(self, x: Node, *shape: int) -> Node:
         """A part of a tensor; `shape` with the batch."""

@@ -35,7 +35,8 @@ def efficientnet(b: NetworkBuilder, *, number: int = 0, size: int = 0, classes: 
             inside = b.channels(x)
             squeeze = Excite(max(1, inside // _REDUCTION), inner="swish")
             expanded = inside * expansion if expansion > 1 else 0
-            x = inverted_residual(b, x, kernel, stride if repeat == 0 else 1, expanded, rounded(filters * width), "swish", squeeze)
+            x = inverted_residual(b, x, kernel, stride if repeat == 0 else 1, expanded, rounded(filters * width),
+                                  "swish", squeeze)
     return classifier(b, b.conv(x, rounded(1280 * width), activation="swish"), classes)
 
 
@@ -85,5 +86,6 @@ def mnasnet_a1(b: NetworkBuilder, *, width: float = 1.0, size: int = 224, classe
             inside = b.channels(x)
             squeeze = Excite(max(1, inside // _REDUCTION)) if squeezed else None
             expanded = inside * expansion if expansion > 1 else 0
-            x = inverted_residual(b, x, kernel, stride if repeat == 0 else 1, expanded, rounded(filters * width), activation="relu", squeeze=squeeze)
+            x = inverted_residual(b, x, kernel, stride if repeat == 0 else 1, expanded, rounded(filters * width),
+                                  "relu", squeeze)
     return classifier(b, b.conv(x, 1280, activation="relu"), classes)

@@ -1,8 +1,8 @@
 """Inception v1 to v4 and Inception-ResNet v2.
 
 v1: Szegedy et al. 2014, arXiv 1409.4842, table 1. v2 (with batch normalization): Ioffe and Szegedy 2015, arXiv
-1502.03167, figure 5. v3: Szegedy et al. 2015, arXiv 1512.00567. v4 and Inception-ResNet v2: Szegedy et al. 2016, arXiv 1602.07261,
-figures 3 to 9 and 15 to 19. v3 and Inception-ResNet v2 have the form of `tf_keras.applications`.
+1502.03167, figure 5. v3: Szegedy et al. 2015, arXiv 1512.00567. v4 and Inception-ResNet v2: Szegedy et al. 2016, arXiv
+1602.07261, figures 3 to 9 and 15 to 19. v3 and Inception-ResNet v2 have the form of `tf_keras.applications`.
 
 A branch is written as layers from the first to the last: "64" is a 1x1 convolution, "96:3" a 3x3 one, "128:1x7" one of
 height 1 and width 7, "/" behind it a stride of 2 in valid padding, "avg" a 3x3 average pool, "max" a 3x3 max pool with

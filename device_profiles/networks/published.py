@@ -43,7 +43,7 @@ class PublishedRow:
 @lru_cache(maxsize=1)
 def published_rows() -> tuple[PublishedRow, ...]:
     """All rows, in the order of the file."""
-    with (files("device_profiles") / _FILE).open(newline="", encoding="utf-8") as file:
+    with (files("device_profiles") / _FILE).open(encoding="utf-8") as file:
         return tuple(_row(row) for row in csv.DictReader(file))
 
 
