@@ -113,6 +113,8 @@ class _Builder:
             "report", "", config.report,
             {"data": self.data, "model": self.model, "examination": self.examination,
              **({"calibration": self.study} if self.study else {}),
+             **({"sensitivities": self.paths.sensitivities, "choices": self.paths.choices}
+                if self.paths.choices else {}),
              "trainings": {**self.trainings, **self.paths.trainings}, "tflites": tflites, "evaluations": evaluations,
              "baseline": self.baseline, "benchmark": benchmark, "check": check},
             run=config.name, litesmith=VERSION, versions=report_versions(), config=config.as_yaml())

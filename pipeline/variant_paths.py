@@ -45,11 +45,15 @@ class VariantPaths:
 
     Attributes:
         trainings: by name for people, labels of the calls that train.
+        sensitivities, choices: by `mixed` variant, labels of the calls that measured its layers and that chose their
+            formats.
     """
 
     def __init__(self, calls: Calls, data: str, model: str, float_model: str) -> None:
         self._calls, self._data, self._model, self._float_model = calls, data, model, float_model
         self.trainings: dict[str, str] = {}
+        self.sensitivities: dict[str, str] = {}
+        self.choices: dict[str, str] = {}
 
     def tflite(self, entry: VariantEntry) -> str:
         """The calls of one variant, and the label of the last.
@@ -183,10 +187,12 @@ class VariantPaths:
             "sensitivity", step.name, config.sensitivity, {"tflite": tflite, "data": self._data}, entry.name,
             formats=candidates_of(settings.mixed.formats, device),
             engine_version=self._calls.engine_versions([engine])[engine])
-        return self._calls.add(
+        choice = self._calls.add(
             "quantize", join(step.name, "mixed"), settings,
             {"data": self._data, "tflite": tflite, "sensitivity": sensitivity}, entry.name,
             libraries=("ai-edge-litert", "scipy"), format="mixed", device=device)
+        self.sensitivities[entry.name], self.choices[entry.name] = sensitivity, choice
+        return choice
 
     def _convert(self, name: str, entry: VariantEntry, inputs: dict[str, str], number_format: str) -> str:
         """A conversion; its label."""

@@ -20,10 +20,12 @@ from stages.records import (
     DistilResult,
     EvaluateResult,
     ExamineResult,
+    Mixing,
     ModelResult,
     PrepareResult,
     PruneResult,
     QuantizeResult,
+    SensitivityResult,
     SlimResult,
     StageResult,
     TrainResult,
@@ -36,7 +38,7 @@ from stages.reporting.record import Report, json_text, schema_text
 from stages.reporting.sources import Heading, Sources, Training
 
 NAME = "report"
-VERSION = 3
+VERSION = 4
 LIBRARIES: tuple[str, ...] = ("plotly", "jinja2", "matplotlib")
 
 
@@ -79,7 +81,8 @@ class ReportResult(StageResult):
 def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path], evaluations: Mapping[str, Path],
         baseline: Path, benchmark: Path, check: Path, options: Options, context: StageContext,
         model: Path | None = None, examination: Path | None = None,
-        calibration: Path | None = None) -> ReportResult:
+        calibration: Path | None = None, sensitivities: Mapping[str, Path] | None = None,
+        choices: Mapping[str, Path] | None = None) -> ReportResult:
     """Write the report. The same artifacts and options give the same bytes.
 
     Args:
@@ -96,6 +99,8 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         model: the artifact of `model`; without it the report says nothing of the model's origin.
         examination: the artifact of `examine`; without it the data report holds what `prepare` counted.
         calibration: the artifact of `calibrate`; there where a calibration study was asked for.
+        sensitivities: by `mixed` variant, the artifact of `sensitivity`.
+        choices: by `mixed` variant, the artifact of `quantize` in which its layers' formats were chosen.
 
     Raises:
         StoreError: an artifact without a readable result.
@@ -108,7 +113,9 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         baseline=read_result(baseline, BaselineResult), benchmark=read_result(benchmark, BenchmarkResult),
         check=read_result(check, CheckResult), model=read_result(model, ModelResult) if model else None,
         examination=read_result(examination, ExamineResult) if examination else None,
-        calibration=read_result(calibration, CalibrationStudy) if calibration else None)
+        calibration=read_result(calibration, CalibrationStudy) if calibration else None,
+        sensitivities={name: read_result(folder, SensitivityResult) for name, folder in (sensitivities or {}).items()},
+        mixings=_mixings(choices or {}))
     heading = Heading(run=options.title or options.run, litesmith=options.litesmith, versions=options.versions,
                       config=options.config, tflite_path=options.tflite_path)
     report = build_report(sources, heading)
@@ -116,6 +123,12 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
     winners = {name: profile.winner for name, profile in report.profiles.items()}
     return ReportResult(summary=f"{len(report.variants)} variants, {len(report.profiles)} profiles: report.html",
                         winners=winners, files=files)
+
+
+def _mixings(choices: Mapping[str, Path]) -> dict[str, Mixing]:
+    """By variant, the formats that were chosen."""
+    found = {name: read_result(folder, QuantizeResult).mixing for name, folder in choices.items()}
+    return {name: mixing for name, mixing in found.items() if mixing is not None}
 
 
 class TrainingOutcome(RootModel[TrainResult | DistilResult | SlimResult | PruneResult | QuantizeResult]):

@@ -42,7 +42,7 @@ from stages.records.sensitivity import Divergence, LayerFormat, LayerSensitivity
 from stages.tasks.settings import TaskSettings
 
 NAME = "sensitivity"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("litert-quantizer", "ai-edge-litert", "numpy")
 
 SENSITIVITY_FILE = "sensitivity.json"
@@ -182,7 +182,7 @@ def _layer(trials: _Trials, number: int, found: tuple[LayerTrial, ...]) -> Layer
     work = read_workload(trials.content).operators
     return LayerSensitivity(label=node.label, names=tuple(layer.name for layer in node.layers), trials=found,
                             macs=sum(work[index].macs for index in node.operators),
-                            weights=int(node.layers[0].weights.size))
+                            weights=int(node.layers[0].weights.size), float_bytes=weight_bytes(node, "float32"))
 
 
 def slope(layers: tuple[LayerSensitivity, ...]) -> float:

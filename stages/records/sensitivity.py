@@ -39,12 +39,14 @@ class LayerSensitivity(Record):
         names: output tensors of all.
         macs: multiply-accumulates of one inference, of all.
         weights: elements of the kernel.
+        float_bytes: of the layer's weights and bias in float32.
     """
 
     label: str
     names: tuple[str, ...]
     macs: int
     weights: int
+    float_bytes: int
     trials: tuple[LayerTrial, ...]
 
     def trial(self, layer_format: str) -> LayerTrial | None:

@@ -11,14 +11,20 @@ from stages.records import (
     DistilResult,
     EngineBenchmark,
     EngineEvaluation,
+    LayerSensitivity,
     Metrics,
+    Mixing,
     PruneResult,
     QuantizeResult,
+    SensitivityResult,
     SlimResult,
 )
+from stages.records.sensitivity import LayerFormat
 from stages.reporting.pareto import all_fronts
 from stages.reporting.record import (
     EngineMetrics,
+    MixedLayer,
+    MixedReport,
     ProfileReport,
     Report,
     TaskMetrics,
@@ -74,9 +80,26 @@ def _variant(name: str, sources: Sources, tflite_path: str) -> VariantReport:
         tokens=tuple(Token(token=token, meaning=meaning) for token, meaning in parse_variant(name).describe()),
         metrics={engine: _evaluation(found) for engine, found in (evaluated.engines if evaluated else {}).items()},
         latency=latency, arena_bytes=arena, arena_message=arena_message, packing=converted.packing,
+        mixed=_mixed(sources.mixings.get(name), sources.sensitivities.get(name)),
         agreements=evaluated.agreements if evaluated else (),
         verdicts={profile: {limit.limit: limit for limit in check.limits} for profile, check in checks.items()},
         verdict={profile: check.verdict for profile, check in checks.items()}, warnings=converted.warnings)
+
+
+def _mixed(mixing: Mixing | None, measured: SensitivityResult | None) -> MixedReport | None:
+    """The choice of a `mixed` variant beside what it rests on; None for other variants."""
+    if mixing is None or measured is None:
+        return None
+    layers = tuple(_mixed_layer(layer, mixing.formats.get(layer.label, "float32")) for layer in measured.layers)
+    return MixedReport(mixing=mixing, layers=layers, divergence=measured.divergence, engine=measured.engine,
+                       samples=measured.samples, score_name=measured.score_name)
+
+
+def _mixed_layer(layer: LayerSensitivity, chosen: LayerFormat) -> MixedLayer:
+    """One layer, and what it weighs."""
+    trial = layer.trial(chosen)
+    return MixedLayer(label=layer.label, format=chosen, weights=layer.weights, macs=layer.macs, trials=layer.trials,
+                      float_bytes=layer.float_bytes, chosen_bytes=trial.weight_bytes if trial else layer.float_bytes)
 
 
 def _arena(latency: Mapping[str, EngineBenchmark]) -> tuple[int | None, str]:

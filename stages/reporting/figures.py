@@ -19,6 +19,7 @@ from stages.reporting.text import axis_scale, figure_text, quantity, samples_tex
 Json = dict[str, Any]
 
 ROW_HEIGHT = 30
+MANY_ROWS, NARROW_ROW_HEIGHT = 20, 18
 LOG_FROM = 15
 """A latency axis is logarithmic where the slowest variant takes this many times the fastest one's time."""
 
@@ -69,6 +70,32 @@ def layout(x: Json, y: Json, *, height: int, **more: Any) -> Json:
 def capitalized(text: str) -> str:
     """The text with a capital first letter: `Accuracy`, `Macro F1`, `R2`."""
     return text[:1].upper() + text[1:]
+
+
+def row_height(rows: int) -> int:
+    """Pixels that a row takes: less where there are many."""
+    return ROW_HEIGHT if rows <= MANY_ROWS else NARROW_ROW_HEIGHT
+
+
+def outlined_bars(rows: Sequence[tuple[str, float, float, str, str]], colors: Sequence[str], title: str) -> Json:
+    """A bar for each row as it came, in outline, and over it one as it is now.
+
+    Args:
+        rows: name, value before, value after, a few letters beside the bar, words for the hover box; the first row
+            stands on top.
+        colors: of the bars after, one for each row.
+        title: of the axis.
+    """
+    names, before, after, beside, words = zip(*rows, strict=True)
+    shared = {"type": "bar", "orientation": "h", "y": list(names), "customdata": list(words), "cliponaxis": False,
+              "hovertemplate": "%{y}: %{customdata}<extra></extra>"}
+    data = [{**shared, "x": list(before), "width": 0.7, "text": list(beside), "textposition": "outside",
+             "marker": {"color": "rgba(0,0,0,0)", "line": {"width": 1, "color": "var(--muted)"}}},
+            {**shared, "x": list(after), "width": 0.7, "marker": {"color": list(colors)}}]
+    down = axis("", type="category", categoryorder="array", categoryarray=list(names)[::-1], showgrid=False,
+                range=[-0.6, len(names) - 0.4], fixedrange=True)
+    return {"data": data, "layout": layout(axis(title, range=[0, max(*before, *after) * 1.4 or 1]), down,
+                                           height=row_height(len(rows)) * len(rows) + 70, barmode="overlay")}
 
 
 def hover(figure: Figure, label: str) -> str:

@@ -12,11 +12,14 @@ from stages.reporting.calibration import HEAD as STUDY_HEAD
 from stages.reporting.calibration import calibration_plots, calibration_rows, calibration_text
 from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import Plot, cost_plot, latency_plot
+from stages.reporting.mixed import ROUND_HEAD, mixed_parts, mixed_plots
 from stages.reporting.packed import HEAD as PACKED_HEAD
 from stages.reporting.packed import packed_rows
 from stages.reporting.panels import class_plot, confusion_plot, curve_plots, memory_plots, operator_plot
 from stages.reporting.record import ProfileReport, Report, VariantReport, json_text
 from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
+from stages.reporting.slimmed import HEAD as SLIMMED_HEAD
+from stages.reporting.slimmed import slimmed_parts, slimmed_plots
 from stages.reporting.style import variant_styles
 from stages.reporting.text import figure_name, figure_text, kib, plain_number, plural, quantity, samples_text
 
@@ -59,7 +62,7 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
     environment.globals |= {"quantity": quantity, "sample_place": sample_place, "number": plain_number,
                             "verdict_marks": VERDICT_MARKS, "provenance_marks": PROVENANCE_MARKS,
                             "provenance_meanings": PROVENANCE_MEANINGS, "study_head": STUDY_HEAD,
-                            "packed_head": PACKED_HEAD}
+                            "packed_head": PACKED_HEAD, "round_head": ROUND_HEAD, "slimmed_head": SLIMMED_HEAD}
     plots = all_plots(report)
     template = environment.from_string(_asset("report.html.j2"))
     return template.render(
@@ -68,7 +71,7 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
         headline=headline(report), styles=variant_styles([variant.name for variant in report.variants]),
         engines=list(dict.fromkeys(engine for variant in report.variants for engine in variant.metrics)),
         deciding=deciding_limit, model_rows=model_rows(report.model), data_rows=examination_rows(report.examination),
-        packed=packed_rows(report),
+        packed=packed_rows(report), mixed=mixed_parts(report), slimmed=slimmed_parts(report),
         safety=safety_table(report), safety_parts=safety_parts(report), safety_text=INTRODUCTION,
         thumbnails=thumbnails or {}, css=Markup(_asset("report.css")), script=Markup(_asset("report.js")),  # noqa: S704
         plotly=Markup(_plotly()), figures=Markup(script_json(_figures(plots))))  # noqa: S704
@@ -82,7 +85,7 @@ def all_plots(report: Report) -> tuple[Plot, ...]:
     """
     return (cost_plot(report, "tflite_bytes"), cost_plot(report, "latency"), latency_plot(report),
             *memory_plots(report), operator_plot(report), confusion_plot(report), *curve_plots(report),
-            class_plot(report), *calibration_plots(report))
+            class_plot(report), *mixed_plots(report), *slimmed_plots(report), *calibration_plots(report))
 
 
 def headline(report: Report) -> str:

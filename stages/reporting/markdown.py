@@ -10,10 +10,13 @@ from stages.reporting.calibration import HEAD as STUDY_HEAD
 from stages.reporting.calibration import calibration_rows, calibration_text
 from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import capitalized
+from stages.reporting.mixed import ROUND_HEAD, mixed_parts
 from stages.reporting.packed import HEAD as PACKED_HEAD
 from stages.reporting.packed import packed_rows
 from stages.reporting.record import EngineMetrics, Report, VariantReport
 from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
+from stages.reporting.slimmed import HEAD as SLIMMED_HEAD
+from stages.reporting.slimmed import slimmed_parts
 from stages.reporting.text import MISSING, figure_name, figure_text, kib, printable, quantity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -41,8 +44,8 @@ def markdown_report(report: Report, pictures: Mapping[str, str]) -> str:
         report: the record.
         pictures: by cost, the file name of the Pareto plot.
     """
-    parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _engines, _outputs, _safety,
-             _trainings, _verdicts, _open_limits, _model, _data, _suspects, _study, _foot)
+    parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _mixed, _engines, _outputs,
+             _safety, _trainings, _slimmed, _verdicts, _open_limits, _model, _data, _suspects, _study, _foot)
     return "\n".join(line for part in parts for line in part(report))
 
 
@@ -113,6 +116,22 @@ def _sizes(report: Report) -> Iterator[str]:
         yield "### Packed files"
         yield ""
         yield from table(PACKED_HEAD, (list(map(escape, row)) for row in packed))
+
+
+def _mixed(report: Report) -> Iterator[str]:
+    """The format of each layer of each mixed variant, and the rounds."""
+    for part in mixed_parts(report):
+        yield f"### Formats in {escape(part.variant)}"
+        yield ""
+        yield escape(part.text)
+        yield ""
+        yield from table(part.head, ([escape(row.layer), *_bold(row.cells, row.chosen)] for row in part.layers))
+        yield from table(ROUND_HEAD, (list(map(escape, row)) for row in part.rounds))
+
+
+def _bold(cells: Sequence[str], place: int) -> list[str]:
+    """The cells, the one at a place in bold."""
+    return [f"**{escape(cell)}**" if number == place else escape(cell) for number, cell in enumerate(cells)]
 
 
 def _engines(report: Report) -> Iterator[str]:
@@ -194,6 +213,16 @@ def _trainings(report: Report) -> Iterator[str]:
         yield from table(["training", "epoch kept", "what came of it", "layers left alone"], (
             [escape(label), f"{one.best_epoch} of {len(one.loss)}", escape(one.summary),
              escape(", ".join(one.left_alone))] for label, one in report.trainings.items()))
+
+
+def _slimmed(report: Report) -> Iterator[str]:
+    """Channels before and after, of each training that removed some."""
+    for part in slimmed_parts(report):
+        yield f"### Channels of {escape(part.training)}"
+        yield ""
+        yield escape(part.text)
+        yield ""
+        yield from table(SLIMMED_HEAD, (list(map(escape, row)) for row in part.rows))
 
 
 def _verdicts(report: Report) -> Iterator[str]:

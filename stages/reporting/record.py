@@ -22,13 +22,16 @@ from stages.records import (
     EngineStatus,
     ExamineResult,
     Host,
+    LayerTrial,
     LimitVerdict,
+    Mixing,
     ModelResult,
     Packing,
     PrepareResult,
     Safety,
     Verdict,
 )
+from stages.records.sensitivity import Divergence, LayerFormat
 
 SCHEMA_VERSION = 2
 
@@ -94,6 +97,44 @@ class EngineMetrics(TaskMetrics):
     safety: Safety | None = None
 
 
+class MixedLayer(Record):
+    """A layer of a `mixed` tflite model.
+
+    Attributes:
+        label: operator number, kind and output: "3:CONV_2D conv/Relu".
+        format: that was chosen for it.
+        weights, macs: elements of the kernel; multiply-accumulates of one inference.
+        float_bytes, chosen_bytes: of weights, bias and their scales, in float32 and in the chosen format.
+        trials: this layer alone in each candidate format, everything else in float, on validation samples.
+    """
+
+    label: str
+    format: LayerFormat
+    weights: int
+    macs: int
+    float_bytes: int
+    chosen_bytes: int
+    trials: tuple[LayerTrial, ...]
+
+
+class MixedReport(Record):
+    """How the formats of a `mixed` variant were chosen; see `stages.records.sensitivity` for the words.
+
+    Attributes:
+        mixing: what was asked, the rounds, and what came of them.
+        layers: in the model's order.
+        divergence: measure of the trials.
+        engine, samples, score_name: of the trials.
+    """
+
+    mixing: Mixing
+    layers: tuple[MixedLayer, ...]
+    divergence: Divergence
+    engine: str
+    samples: int
+    score_name: str
+
+
 class VariantReport(Record):
     """One variant: the file, and every figure that was obtained on it.
 
@@ -106,6 +147,7 @@ class VariantReport(Record):
         arena_bytes: the tensor arena as TFLM reports it, exact; null where TFLM did not run the model.
         arena_message: why `arena_bytes` is null.
         packing: what packing made of the file; null where it is not packed.
+        mixed: how the format of each layer was chosen; null for the other formats.
         agreements: how far the engines agree with each other.
         verdicts: by profile, then by limit.
         verdict: by profile, the worst of its limits.
@@ -123,6 +165,7 @@ class VariantReport(Record):
     arena_bytes: int | None
     arena_message: str = ""
     packing: Packing | None = None
+    mixed: MixedReport | None = None
     agreements: tuple[Agreement, ...] = ()
     verdicts: dict[str, dict[str, LimitVerdict]]
     verdict: dict[str, Verdict]

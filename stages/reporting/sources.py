@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from device_profiles.records import Record
 from stages.calibrating.record import CalibrationStudy
 from stages.records import (
@@ -12,10 +14,12 @@ from stages.records import (
     DistilResult,
     EvaluateResult,
     ExamineResult,
+    Mixing,
     ModelResult,
     PrepareResult,
     PruneResult,
     QuantizeResult,
+    SensitivityResult,
     SlimResult,
     TrainResult,
 )
@@ -24,7 +28,11 @@ Training = TrainResult | DistilResult | SlimResult | PruneResult | QuantizeResul
 
 
 class Sources(Record):
-    """The results that a report is made from; variants keep the order of `converted`."""
+    """The results that a report is made from; variants keep the order of `converted`.
+
+    Attributes:
+        sensitivities, mixings: by `mixed` variant, what its layers lose alone, and what was chosen.
+    """
 
     data: PrepareResult
     trainings: dict[str, Training]
@@ -36,6 +44,8 @@ class Sources(Record):
     model: ModelResult | None = None
     examination: ExamineResult | None = None
     calibration: CalibrationStudy | None = None
+    sensitivities: dict[str, SensitivityResult] = Field(default_factory=dict)
+    mixings: dict[str, Mixing] = Field(default_factory=dict)
 
 
 class Heading(Record):

@@ -72,10 +72,12 @@ def trial(divergence_of: float, drop: float) -> LayerTrial:
 
 
 def test_the_slope_is_that_of_least_squares_through_the_origin() -> None:
-    layers = (LayerSensitivity(label="a", names=("a",), macs=1, weights=1, trials=(trial(1, 3), trial(2, 4))),)
+    layers = (LayerSensitivity(label="a", names=("a",), macs=1, weights=1, float_bytes=4,
+                               trials=(trial(1, 3), trial(2, 4))),)
     assert sensitivity.slope(layers) == pytest.approx((1 * 3 + 2 * 4) / 5)
     assert sensitivity.slope(()) == 0
-    better = (LayerSensitivity(label="a", names=("a",), macs=1, weights=1, trials=(trial(1, -3),)),)
+    better = (LayerSensitivity(label="a", names=("a",), macs=1, weights=1, float_bytes=4,
+                               trials=(trial(1, -3),)),)
     assert sensitivity.slope(better) == 0
 
 

@@ -1,0 +1,54 @@
+"""Channels before and after by layer, of every model that channels were taken out of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from device_profiles.records import Record
+from stages.reporting.figures import Plot, View, outlined_bars
+from stages.reporting.record import Report, TrainingReport
+
+HEAD = ("layer", "channels before", "after", "gone", "why not more")
+
+
+class SlimmedPart(Record):
+    """One slimmed model in words; `rows` stand below `HEAD`."""
+
+    training: str
+    text: str
+    rows: tuple[tuple[str, ...], ...]
+
+
+def slimmed_parts(report: Report) -> tuple[SlimmedPart, ...]:
+    """A part for each training that removed channels."""
+    return tuple(SlimmedPart(training=label, text=_text(one), rows=tuple(_rows(one)))
+                 for label, one in _found(report))
+
+
+def slimmed_plots(report: Report) -> tuple[Plot, ...]:
+    """A bar for each layer, before and after; none where no channels were removed."""
+    views = tuple(View(label=label, figure=outlined_bars(
+        [(name, pair.before, pair.after, *[f"{pair.before:,} → {pair.after:,}"] * 2)
+         for name, pair in one.channels.items()],
+        ["var(--accent)"] * len(one.channels), "channels that the layer makes")) for label, one in _found(report))
+    caption = "Outline: before. Filled: what was left (exact counts). What had to stay is named in the table below."
+    return (Plot(name="channels", title="Channels by layer", views=views, caption=caption),) if views else ()
+
+
+def _found(report: Report) -> Iterator[tuple[str, TrainingReport]]:
+    """Label and report of each training that removed channels."""
+    return ((label, one) for label, one in report.trainings.items() if one.channels)
+
+
+def _text(one: TrainingReport) -> str:
+    """`294,912 to 176,000 MACs`, and how many channels."""
+    before, after = (sum(getattr(pair, side) for pair in one.channels.values()) for side in ("before", "after"))
+    macs = f"{one.macs.before:,} to {one.macs.after:,} MACs in one inference; " if one.macs else ""
+    return f"{macs}{before:,} to {after:,} channels in all layers."
+
+
+def _rows(one: TrainingReport) -> Iterator[tuple[str, ...]]:
+    """A row for each layer that makes channels."""
+    for name, pair in one.channels.items():
+        gone = 100 * (1 - pair.after / max(1, pair.before))
+        yield name, f"{pair.before:,}", f"{pair.after:,}", f"{gone:.0f} %", one.left_alone.get(name, "")

@@ -1,0 +1,58 @@
+"""Channels before and after in the report, and nothing where none were removed."""
+
+from __future__ import annotations
+
+import pytest
+
+from stages.records import BeforeAfter, SlimResult
+from stages.reporting.assemble import build_report
+from stages.reporting.html import html_page
+from stages.reporting.markdown import markdown_report
+from stages.reporting.record import Report
+from stages.reporting.slimmed import slimmed_parts, slimmed_plots
+from tests.stages.sample_run import heading, history, sources
+
+SLIM = SlimResult(
+    summary="slimmed", history=history(2, 0.5), rounds=(),
+    channels={"stem": BeforeAfter(before=16, after=16), "conv": BeforeAfter(before=64, after=40),
+              "dense": BeforeAfter(before=10, after=10)},
+    macs=BeforeAfter(before=294_912, after=176_000), parameters=BeforeAfter(before=90, after=50), budget="macs",
+    asked_share=0.4, removed_share=0.4, importance="taylor", protected={"dense": "an output of the model"}, proof=2e-7,
+    proof_samples=16)
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return build_report(sources().model_copy(update={"trainings": {"slim40": SLIM}}), heading())
+
+
+def test_a_row_a_layer_says_what_went_and_why_not_more(report: Report) -> None:
+    part, = slimmed_parts(report)
+    assert part.rows == (("stem", "16", "16", "0 %", ""), ("conv", "64", "40", "38 %", ""),
+                         ("dense", "10", "10", "0 %", "an output of the model"))
+    assert part.text == "294,912 to 176,000 MACs in one inference; 90 to 66 channels in all layers."
+
+
+def test_bars_stand_for_channels_before_and_after_in_the_model_s_order(report: Report) -> None:
+    plot, = slimmed_plots(report)
+    before, after = plot.views[0].figure["data"]
+    assert (before["x"], after["x"]) == ([16, 64, 10], [16, 40, 10])
+    assert before["text"] == ["16 → 16", "64 → 40", "10 → 10"]
+    assert plot.views[0].figure["layout"]["yaxis"]["categoryarray"] == ["dense", "conv", "stem"]  # from below
+
+
+def test_rows_are_lower_where_there_are_many_layers(report: Report) -> None:
+    many = SLIM.model_copy(update={"channels": {f"conv{n}": BeforeAfter(before=8, after=4) for n in range(100)}})
+    tall = build_report(sources().model_copy(update={"trainings": {"slim50": many}}), heading())
+    heights = [slimmed_plots(each)[0].views[0].figure["layout"]["height"] for each in (report, tall)]
+    assert heights == [3 * 30 + 70, 100 * 18 + 70]
+
+
+def test_page_and_markdown_show_it_and_only_where_channels_were_removed(report: Report) -> None:
+    page, text = html_page(report), markdown_report(report, {})
+    assert 'id="plot-channels"' in page
+    assert "| conv | 64 | 40 | 38 % |  |" in text
+    plain = build_report(sources(), heading())
+    assert 'id="plot-channels"' not in html_page(plain)
+    assert "### Channels of" not in markdown_report(plain, {})
+    assert slimmed_plots(plain) == ()
