@@ -82,7 +82,8 @@ _RESTRUCTURING = re.compile(r"X-CUBE-AI (v8\.1|v9|v10)|2023\.05|STEDGE")
 
 def _accelerator(row: Row) -> bool:
     """An accelerator did the work, not a CPU core."""
-    return bool(_ACCELERATORS.search(f"{row['runtime']}")) or row["device"] in _ACCELERATED_DEVICES
+    return (bool(_ACCELERATORS.search(row["runtime"])) or row["device"] in _ACCELERATED_DEVICES
+            or bool(re.search(r"accelerator (NPU|GPU)", row["note"])))
 
 
 def _odd(row: Row) -> bool:

@@ -33,6 +33,8 @@ _WEIGHTED: dict[str, tuple[int, ...]] = {
     "BATCH_MATMUL": (1,), "SVDF": (1, 2), "RNN": (1, 2), "UNIDIRECTIONAL_SEQUENCE_RNN": (1, 2),
     "LSTM": tuple(range(1, 9)), "UNIDIRECTIONAL_SEQUENCE_LSTM": (*range(1, 9), 16),
 }
+VECTOR_CHANNELS = 8
+"""Output channels that matrix kernels do at a time: XNNPACK and ruy 8 (4 to 16 by core), CMSIS-NN and ESP-NN 2 to 8."""
 _PACKED_WEIGHTS = ("int8", "uint8", "int4", "int2")
 _CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 _UNPACKERS = ("DEQUANTIZE", "DENSIFY")
@@ -114,6 +116,22 @@ class OperatorWork(Record):
         """The activation that is fused into the kernel; "NONE" where there is none."""
         code = int(self.options.get("fused_activation", 0))
         return ACTIVATIONS[code] if 0 <= code < len(ACTIVATIONS) else "NONE"
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """(input, output): the last dimension of the first activation and of the output; 1 where there is none."""
+        read = next((use.shape for use in self.inputs if use.shape and not use.constant), (1,))
+        made = next((use.shape for use in self.outputs if use.shape), (1,))
+        return read[-1], made[-1]
+
+    def empty_lanes(self, width: int = VECTOR_CHANNELS) -> float:
+        """Share of the vector lanes that do nothing because the output channels are no multiple of the width.
+
+        `1 - channels / (ceil(channels / width) * width)`, 0 to 1; 0 for an operator that does not multiply and
+        accumulate, whose elements lie in one row.
+        """
+        channels = self.channels[1]
+        return 1 - channels / (-(-channels // width) * width) if self.macs and channels else 0.0
 
 
 class Workload(Record):

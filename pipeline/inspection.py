@@ -7,7 +7,7 @@ from pathlib import Path
 
 from device_profiles.errors import EngineError, TfliteError, UsageError
 from device_profiles.records import Record
-from device_profiles.workload import OperatorWork, Workload, read_workload
+from device_profiles.workload import VECTOR_CHANNELS, OperatorWork, TensorUse, Workload, read_workload
 from pipeline.store import file_digest
 from pipeline.text import columns
 
@@ -88,17 +88,43 @@ def describe(found: Inspection) -> list[str]:
         f"activations {work.activation_peak_bytes:,} bytes at their peak: no arena can be smaller",
         *[f"input       {t.name} {list(t.shape)} {t.dtype}" for t in work.inputs],
         *[f"output      {t.name} {list(t.shape)} {t.dtype}" for t in work.outputs], ""]
-    rows = [_operator_cells(op) for op in work.operators]
-    lines += columns(["", "operator", "ver", "computes in", "output", "MACs", "weights (B)", "zeros"], rows,
-                     right=frozenset({0, 2, 5, 6, 7}))
+    lines += columns(["", "operator", "class", "ver", "computes in", "input", "kernel", "output", "MACs", "weights (B)",
+                      "in + out (B)", "zeros", "empty lanes"],
+                     [_operator_cells(op) for op in work.operators], right=frozenset({0, 3, 8, 9, 10, 11, 12}))
+    lines += ["", *columns(["class", "operators", "MACs", "of all", "weights (B)", "in + out (B)"],
+                           _class_rows(work), right=frozenset(range(1, 6)))]
+    if any(op.empty_lanes() for op in work.operators):
+        lines += ["", f"empty lanes: output channels are no multiple of {VECTOR_CHANNELS}, so that this share of the "
+                      "vectors does nothing"]
     return [*lines, "", *[_engine_line(answer) for answer in found.engines]]
 
 
 def _operator_cells(op: OperatorWork) -> list[object]:
     """One operator's row."""
-    shape = "x".join(map(str, op.outputs[0].shape)) if op.outputs else "-"
     zeros = f"{op.zero_weights / op.weights:.0%}" if op.weights else "-"
-    return [op.index, op.label, op.version, op.arithmetic, shape, f"{op.macs:,}", f"{op.weight_bytes:,}", zeros]
+    return [op.index, op.label, op.kernel, op.version, op.arithmetic, _shape(op.inputs, constant=False),
+            _shape(op.inputs, constant=True) if op.weights else "-", _shape(op.outputs, constant=False), f"{op.macs:,}",
+            f"{op.weight_bytes:,}", f"{op.input_bytes + op.output_bytes:,}", zeros,
+            f"{op.empty_lanes():.0%}" if op.empty_lanes() else "-"]
+
+
+def _shape(tensors: tuple[TensorUse, ...], constant: bool) -> str:
+    """The shape of the first activation or constant; "-" where there is none."""
+    found = next((use.shape for use in tensors if use.constant == constant), None)
+    return "-" if found is None else "x".join(map(str, found)) or "1"
+
+
+def _class_rows(work: Workload) -> list[list[object]]:
+    """A row a kernel class, the one with most MACs first."""
+    rows = []
+    for kernel in {op.kernel for op in work.operators}:
+        ops = [op for op in work.operators if op.kernel == kernel]
+        macs = sum(op.macs for op in ops)
+        rows.append((macs, kernel, len(ops), sum(op.weight_bytes for op in ops),
+                     sum(op.input_bytes + op.output_bytes for op in ops)))
+    rows.sort(key=lambda row: (-row[0], row[1]))
+    return [[kernel, count, f"{macs:,}", f"{macs / work.macs:.1%}" if work.macs else "-", f"{weights:,}", f"{moved:,}"]
+            for macs, kernel, count, weights, moved in rows]
 
 
 def _engine_line(answer: EngineAnswer) -> str:

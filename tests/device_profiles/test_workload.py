@@ -115,3 +115,20 @@ def test_resnet_8_of_mlperf_tiny_has_its_published_12_5_million_macs() -> None:
     workload = read_workload(made.bytes([0], [out]))
     assert workload.macs == 12_501_632
     assert workload.parameters == 77_360  # of the 78,666 of the Keras model, without biases and normalization
+
+
+@pytest.mark.parametrize(("channels", "width", "empty"), [
+    (8, 8, 0.0), (12, 8, 0.25), (1, 8, 0.875), (3, 4, 0.25), (9, 4, 0.25)])
+def test_channels_that_are_no_multiple_of_the_vector_leave_lanes_empty(channels: int, width: int, empty: float) -> None:
+    made = Handmade()
+    data, out = made.activation((1, 4, 4, 2)), made.activation((1, 4, 4, channels))
+    kernel, bias = made.constant(np.ones((channels, 1, 1, 2), np.float32)), made.constant(np.ones(channels, np.float32))
+    made.operator("CONV_2D", [data, kernel, bias], [out], "Conv2DOptions", {"strideW": 1, "strideH": 1})
+    conv = read_workload(made.bytes([data], [out])).operators[0]
+    assert conv.channels == (2, channels)
+    assert conv.empty_lanes(width) == empty
+
+
+def test_operators_without_macs_have_no_empty_lanes() -> None:
+    softmax = read_workload(conv_model()).operators[1]
+    assert (softmax.channels, softmax.empty_lanes()) == ((3, 3), 0.0)

@@ -47,3 +47,35 @@ def test_an_engine_that_refuses_is_shown_with_its_words(int8):
         EngineAnswer(engine="tflm", version="1", status="ok", load_ms=2.0, arena_bytes=6176))})
     assert describe(found)[-3:] == ["tflm 1: refused: operator X", "litert 2: accepts it, loads in 1.23 ms",
                                     "tflm 1: accepts it, loads in 2.00 ms, arena 6,176 bytes"]
+
+
+def test_each_operator_has_its_class_shapes_macs_and_bytes(int8):
+    first = inspect_file(int8, engines=False).workload.operators[0]
+    lines = describe(inspect_file(int8, engines=False))
+    head = next(line for line in lines if "computes in" in line)
+    assert head.split()[:3] == ["operator", "class", "ver"]
+    assert head.endswith("empty lanes")
+    row = next(line for line in lines if line.startswith("0  CONV_2D"))
+    shapes = ["x".join(map(str, use.shape)) for use in (first.inputs[0], first.inputs[1], first.outputs[0])]
+    assert row.split()[2] == "conv"
+    assert row.split()[4:10] == ["int8", *shapes, f"{first.macs:,}", f"{first.weight_bytes:,}"]
+    assert f"{first.input_bytes + first.output_bytes:,}" in row
+
+
+def test_the_classes_add_up_to_the_whole(int8):
+    found = inspect_file(int8, engines=False)
+    lines = describe(found)
+    start = next(i for i, line in enumerate(lines) if line.startswith("class "))
+    rows = [line.split() for line in lines[start + 1:lines.index("", start)]]
+    assert {row[0] for row in rows} == {op.kernel for op in found.workload.operators}
+    assert sum(int(row[1]) for row in rows) == len(found.workload.operators)
+    assert sum(int(row[2].replace(",", "")) for row in rows) == found.workload.macs
+
+
+def test_channels_that_leave_vector_lanes_empty_are_named_and_explained(int8):
+    found = inspect_file(int8, engines=False)
+    ragged = [op for op in found.workload.operators if op.empty_lanes()]
+    lines = describe(found)
+    assert ragged
+    assert sum(line.rstrip().endswith("%") and line.strip()[:1].isdigit() for line in lines) == len(ragged)
+    assert any("no multiple of 8" in line for line in lines)
