@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stages.timing import latency_figures
+from stages.timing import block_length, latency_figures, ratio_figure
 
 
 def rounds_of(count: int, size: int, seed: int = 0, drift: float = 0.0) -> list[np.ndarray]:
@@ -84,3 +84,57 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     rounds = rounds_of(10, 40, drift=0.1)
     assert latency_figures(rounds, seed=3) == latency_figures(rounds, seed=3)
     assert latency_figures(rounds, seed=3).median.interval != latency_figures(rounds, seed=4).median.interval
+
+
+def moody(seed: int, count: int = 60, size: int = 20, follow: float = 0.8) -> list[np.ndarray]:
+    """Rounds whose level follows the one before: a first-order autoregression around 1 ms.  # ns"""
+    generator = np.random.default_rng(seed)
+    level, rounds = generator.standard_normal(), []
+    for _ in range(count):
+        level = follow * level + (1 - follow**2) ** 0.5 * generator.standard_normal()
+        rounds.append(1e6 * (1 + 0.02 * level) + 1e4 * generator.standard_normal(size))
+    return rounds
+
+
+def test_rounds_that_follow_their_neighbours_are_drawn_in_blocks() -> None:
+    levels = np.repeat([1.0, 2.0, 1.0, 2.0, 1.5], 8)
+    centred = np.log(levels) - np.log(levels).mean()
+    r = (centred[1:] * centred[:-1]).sum() / (centred**2).sum()
+    assert block_length(1e6 * levels) == round(min(40 ** (1 / 3) * (2 * r / (1 - r * r)) ** (2 / 3), 8))
+    assert block_length([5.0] * 40) == 1
+    assert block_length([1.0, 2.0] * 20) == 1  # neighbours that differ are no reason
+    assert block_length([1.0, 1.0, 2.0, 2.0]) == 1  # too few to tell
+    assert "over blocks of " in latency_figures(moody(1)).median.method
+
+
+def test_blocks_restore_the_coverage_that_single_rounds_lose() -> None:
+    """The median of moody rounds, 95 % intervals: singly drawn rounds take themselves for independent."""
+    hits = {"rounds": 0, "single rounds": 0}
+    for seed in range(80):
+        for of in hits:
+            low, high = latency_figures(moody(seed), resamples=150, of=of).median.interval or (0, 0)
+            hits[of] += low <= 1.0 <= high
+    assert hits["single rounds"] < 0.65 * 80
+    assert hits["rounds"] > hits["single rounds"] + 12
+
+
+def test_launches_are_drawn_singly_and_named() -> None:
+    method = latency_figures([each.astype(np.int64) for each in moody(1)], of="launches").median.method
+    assert method == "median of 60 launches; block bootstrap of 1,000 resamples over launches"
+
+
+def test_the_ratio_of_medians_is_the_median_over_all_rounds() -> None:
+    figure = ratio_figure([np.array([1.0, 1.2, 1.1]), np.array([1.3, 1.4])])
+    assert figure.value == pytest.approx(1.2)
+    assert (figure.unit, figure.interval, figure.samples) == ("ratio", None, 5)
+    assert "2 launches are too few" in figure.method
+
+
+def test_the_interval_of_a_ratio_is_that_of_launches_drawn_as_a_whole() -> None:
+    generator = np.random.default_rng(8)
+    launches = [level + 0.001 * generator.standard_normal(12) for level in 1.05 + 0.01 * generator.standard_normal(10)]
+    low, high = ratio_figure(launches).interval or (0, 0)
+    plain = [np.median(np.concatenate([launches[i] for i in generator.integers(0, 10, 10)])) for _ in range(4000)]
+    assert (low, high) == pytest.approx(tuple(np.quantile(plain, [0.025, 0.975])), abs=0.1 * (high - low))
+    singly_low, singly_high = ratio_figure([each[None] for each in np.concatenate(launches)]).interval or (0, 0)
+    assert high - low > 2 * (singly_high - singly_low)

@@ -1,0 +1,163 @@
+"""What a comparison says, in records that go to JSON as they are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from device_profiles.records import Figure, Record
+from stages.comparing.sequential import Claim
+from stages.records import Host
+
+How = Literal["interleaved", "milliseconds"]
+
+
+class NoiseFloor(Record):
+    """The reference against itself, before anything else was measured.
+
+    Attributes:
+        launches: how many.
+        ratio: one process by the other, with the interval that is always valid.
+        spread: standard deviation of a launch's ratio, as a share.
+        sound: whether that interval holds 1. Where it does not, the machine tells a model from itself, and no claim
+            is made.
+        detectable: the least slow-down that the budget could prove half of the time, as a share; None where it could
+            prove none.
+    """
+
+    launches: int
+    ratio: Figure
+    spread: float
+    sound: bool
+    detectable: float | None
+
+
+class LatencyComparison(Record):
+    """The candidate against the reference.
+
+    Attributes:
+        claim: "slower", "faster", "same" (within the margin) or "undecided".
+        why: a sentence.
+        how: "interleaved": both measured in turns here; "milliseconds": held against figures of an earlier day.
+        margin: the difference that does not matter, as a share.
+        ratio: candidate's latency by the reference's: geometric mean over launches, 99 % interval valid at all times.
+        medians_ratio: ratio of medians, median over all rounds; block bootstrap over launches, 95 %.
+        reference, candidate: medians in ms; block bootstrap over launches.
+        floor: the noise floor; None where the reference cannot be run here.
+        launches: pairs of processes.
+        inferences: of both, timed.
+        seconds: wall time, floor included.
+        launches_needed: where it is undecided, about how many launches would decide it if the ratio stays; None where
+            no number would.
+        seconds_needed: what these would take, floor left out.
+        findings: what disturbed the measurement, in sentences.
+    """
+
+    claim: Claim
+    why: str
+    how: How = "interleaved"
+    engine: str
+    engine_version: str = ""
+    threads: int = 1
+    cpus: tuple[int, ...] = ()
+    margin: float
+    ratio: Figure | None = None
+    medians_ratio: Figure | None = None
+    reference: Figure | None = None
+    candidate: Figure | None = None
+    floor: NoiseFloor | None = None
+    launches: int = 0
+    inferences: int = 0
+    seconds: float = 0.0
+    launches_needed: int | None = None
+    seconds_needed: float | None = None
+    findings: tuple[str, ...] = ()
+
+
+class OperatorCount(Record):
+    """How often an operator occurs on each side."""
+
+    operator: str
+    reference: int
+    candidate: int
+
+
+class OutputDifference(Record):
+    """One output of both on the same inputs, dequantized.
+
+    Attributes:
+        largest, mean: absolute difference.
+        range: largest less smallest value of the reference's.
+        decisions_changed: share of the samples whose largest of several values is another one; None for one value.
+    """
+
+    name: str
+    largest: float
+    mean: float
+    range: float
+    decisions_changed: Figure | None
+
+
+class Predictions(Record):
+    """Outputs on the same inputs; `reason` says why there are none."""
+
+    samples: int = 0
+    inputs: str = ""
+    outputs: tuple[OutputDifference, ...] = ()
+    reason: str = ""
+
+
+class StaticDifference(Record):
+    """What differs besides time: [reference, candidate] each.
+
+    Attributes:
+        operators: those whose counts differ.
+        arena_bytes: the least that TFLM loads the model into; None where TFLM does not take it or is not installed.
+        activation_peak_bytes: activations that live at the same time; no arena can be smaller.
+    """
+
+    tflite_bytes: tuple[int, int]
+    number_format: tuple[str, str]
+    macs: tuple[int, int]
+    operator_count: tuple[int, int]
+    operators: tuple[OperatorCount, ...]
+    arena_bytes: tuple[int | None, int | None]
+    activation_peak_bytes: tuple[int, int]
+    identical: bool
+
+
+class PairComparison(Record):
+    """One tflite model against another: time, and everything else.
+
+    Attributes:
+        name: the variant, or the candidate's file.
+        latency: None where it was not measured; `reason` says why.
+        differences: None where one of the two files is not at hand.
+    """
+
+    name: str
+    reference: str
+    candidate: str
+    latency: LatencyComparison | None
+    reason: str = ""
+    differences: StaticDifference | None
+    predictions: Predictions
+
+
+class ComparisonResult(Record):
+    """Everything that `litesmith compare` found.
+
+    Attributes:
+        pairs: in the reference's order.
+        only_reference, only_candidate: variants that one side alone has.
+        notes: what a reader should know of the whole.
+    """
+
+    host: Host
+    pairs: tuple[PairComparison, ...]
+    only_reference: tuple[str, ...] = ()
+    only_candidate: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def claimed(self, claim: Claim) -> tuple[str, ...]:
+        """Names of the pairs with that claim."""
+        return tuple(pair.name for pair in self.pairs if pair.latency is not None and pair.latency.claim == claim)
