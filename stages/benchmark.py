@@ -28,7 +28,7 @@ from stages.records import BenchmarkResult, EngineBenchmark, EngineStatus
 from stages.timing import Array, latency_figures
 
 NAME = "benchmark"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("numpy",)
 
 _FED = 32  # samples that the inferences take in turn

@@ -14,7 +14,7 @@ from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
 from device_profiles.schema import SAFETY_LIMITS, Profile
 from device_profiles.workload import Workload
-from stages.checking.judge import accept, judge, refuse, unknown, worst
+from stages.checking.judge import accept, in_rounds, judge, refuse, unknown, worst
 from stages.checking.safety import judge_drop, judge_safety
 from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck
 
@@ -50,11 +50,12 @@ class Fitting(Record):
 
 
 class _Latency(Record):
-    """Median and p90 on the profile, or why there are none."""
+    """Median and p90 on the profile, or why there are none; `rounds` that a measurement came in."""
 
     median: Figure | None = None
     p90: Figure | None = None
     missing: str = ""
+    rounds: int = 0
 
 
 class _Case(Record):
@@ -200,7 +201,13 @@ def _why_not_evaluated(case: _Case, what: str) -> str:
 
 
 def _held_median(case: _Case, bound: float) -> LimitVerdict:
-    return judge("latency_median_ms", case.latency.median, bound, "ms", case.latency.missing)
+    return _judge_latency("latency_median_ms", case.latency.median, bound, case.latency, case.latency.missing)
+
+
+def _judge_latency(limit: str, found: Figure | None, bound: float, latency: _Latency, missing: str) -> LimitVerdict:
+    """A latency against its bound; an open one says how many rounds would decide."""
+    needed = partial(in_rounds, found, bound, latency.rounds) if found is not None else None
+    return judge(limit, found, bound, "ms", missing, needed)
 
 
 def _held_energy(case: _Case, bound: float) -> LimitVerdict:
@@ -254,7 +261,7 @@ def _latency(subject: Subject, profile: Profile) -> _Latency:
         return _Latency(missing=_why_unmeasured(subject, profile, "latency"))
     if run.threads != profile.threads:
         return _Latency(missing=f"it was measured with {run.threads} threads; the profile runs {profile.threads}")
-    return _Latency(median=run.median, p90=run.p90)
+    return _Latency(median=run.median, p90=run.p90, rounds=run.rounds)
 
 
 def _held_p90(case: _Case, bound: float) -> LimitVerdict:
@@ -268,7 +275,7 @@ def _held_p90(case: _Case, bound: float) -> LimitVerdict:
         return judge("latency_p90_ms", None, bound, "ms", "the prediction is of the median; only a measurement on the "
                                                           "device tells its p90")
     missing = latency.missing or "too few samples for a 90th percentile: let the benchmark take more rounds"
-    return judge("latency_p90_ms", latency.p90, bound, "ms", missing)
+    return _judge_latency("latency_p90_ms", latency.p90, bound, latency, missing)
 
 
 _Hold = Callable[[_Case, float], LimitVerdict]

@@ -42,17 +42,24 @@ class Needed(Record):
         samples: so many; None where no number of them would (the value lies at the bound itself).
         now: how many there are.
         of: what is counted: "samples", "test samples of class 'cat'".
+        rounds: where samples come in rounds that are no sample of their own, so many rounds; see `in_rounds`.
+        rounds_now: how many there are.
     """
 
     samples: int | None
     now: int
     of: str = "samples"
+    rounds: int | None = None
+    rounds_now: int = 0
 
     @property
     def text(self) -> str:
         """The sentence."""
         if self.samples is None:
             return "the value lies at the bound: only another limit or another model would decide it"
+        if self.rounds is not None:
+            return (f"about {self.rounds:,} rounds ({self.rounds_now:,} now; benchmark.rounds) would decide it if the "
+                    "value stays")
         return f"about {self.samples:,} {self.of} ({self.now:,} now) would decide it if the value stays"
 
 
@@ -78,7 +85,7 @@ def judge(limit: str, found: Figure | None, bound: float, unit: str, missing: st
         more = needed() if needed else by_square_root(found, bound)
     return LimitVerdict(limit=limit, verdict=verdict, found=found, found_text=figure_text(found), allowed=bound,
                         allowed_text=allowed_text, provenance=found.provenance, why=_why(verdict, found, bound, more),
-                        deciding_samples=more.samples if more else None)
+                        deciding_samples=more.samples if more else None, deciding_rounds=more.rounds if more else None)
 
 
 def refuse(limit: str, found_text: str, allowed_text: str, why: str) -> LimitVerdict:
@@ -156,3 +163,21 @@ def by_square_root(found: Figure, bound: float) -> Needed:
     if needed > MOST_SAMPLES:
         return Needed(samples=None, now=found.samples)
     return Needed(samples=max(int(needed), found.samples + 1), now=found.samples)
+
+
+def in_rounds(found: Figure, bound: float, rounds: int) -> Needed:
+    """`by_square_root` for a latency, whose samples of one round are no more independent than the round is.
+
+    The interval comes from drawing whole rounds, so it narrows with their number and not with the samples in each:
+    with r rounds now, about r (w / |b - v|)^2 are needed.
+
+    Args:
+        found: the latency.
+        bound: in its unit.
+        rounds: that its samples came in.
+    """
+    needed = by_square_root(found, bound)
+    if needed.samples is None or rounds < 1:
+        return needed
+    more = max(math.ceil(rounds * needed.samples / found.samples), rounds + 1)
+    return needed.model_copy(update={"rounds": more, "rounds_now": rounds})

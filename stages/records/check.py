@@ -20,6 +20,7 @@ class LimitVerdict(Record):
         why: a sentence where the verdict is not "pass".
         deciding_samples: where it is "undecided", about how many samples would decide it if the effect stays what it
             is; None where no number of samples would, or a measurement on the device is what is wanted.
+        deciding_rounds: the same for a measured latency, in rounds of the benchmark.
     """
 
     limit: str
@@ -31,6 +32,7 @@ class LimitVerdict(Record):
     provenance: Provenance | None = None
     why: str = ""
     deciding_samples: int | None = None
+    deciding_rounds: int | None = None
 
 
 class VariantCheck(Record):
@@ -41,8 +43,8 @@ class VariantCheck(Record):
     limits: tuple[LimitVerdict, ...]
 
 
-class ProfileCheck(Record):
-    """All variants on one profile.
+class ProfileOutcome(Record):
+    """What came of one profile.
 
     Attributes:
         engine: the engine that the profile runs.
@@ -52,7 +54,6 @@ class ProfileCheck(Record):
         latency: by variant, the figure that latency limits were held against, or None where none can be had.
     """
 
-    profile: str
     device: str
     device_class: str
     engine: str
@@ -62,6 +63,12 @@ class ProfileCheck(Record):
     reason: str
     picks: dict[str, str]
     latency: dict[str, Figure | None]
+
+
+class ProfileCheck(ProfileOutcome):
+    """All variants on one profile."""
+
+    profile: str
     variants: dict[str, VariantCheck]
 
 

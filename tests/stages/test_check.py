@@ -135,7 +135,8 @@ def test_verdicts_json_holds_a_row_for_each_limit_and_junit_a_case(artifacts: di
     assert rows[3] == {
         "profile": "here", "variant": "float32", "limit": "tflite_bytes", "verdict": "fail", "provenance": "measured",
         "allowed": 100.0, "allowed_text": "at most 100 bytes", "found_text": rows[3]["found_text"],
-        "found": rows[3]["found"], "why": rows[3]["why"], "deciding_samples": None}
+        "found": rows[3]["found"], "why": rows[3]["why"], "deciding_samples": None,
+        "deciding_rounds": None}
     root = ElementTree.parse(context.out / "junit.xml").getroot()
     assert root.get("tests") == str(count)
     assert len(root.findall("testsuite")) == 4

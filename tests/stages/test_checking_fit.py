@@ -163,6 +163,16 @@ def test_a_latency_measured_with_other_threads_does_not_count() -> None:
     assert (limit.verdict, limit.why) == ("unknown", "it was measured with 2 threads; the profile runs 1")
 
 
+def test_an_open_latency_says_how_many_rounds_would_decide() -> None:
+    """1 +- 0.01 ms of 10 rounds against 1.00625, p90 1.04 +- 0.02 against 1.0525: (0.01 / 0.00625)^2 * 10 = 25.6."""
+    run = latency(1.0, "litert", "2.3.0")
+    limits = _limits(_subject(measured={"litert": run}), measured_profile(latency_median_ms=1.00625,
+                                                                               latency_p90_ms=1.0525))
+    for name in ("latency_median_ms", "latency_p90_ms"):
+        assert (limits[name].verdict, limits[name].deciding_rounds) == ("undecided", 26)
+        assert "about 26 rounds (10 now; benchmark.rounds)" in limits[name].why
+
+
 def test_too_few_samples_for_a_p90_ask_for_more_rounds() -> None:
     run = latency(1.0, "litert", "2.3.0").model_copy(update={"p90": None})
     limit = _limits(_subject(measured={"litert": run}), measured_profile(latency_p90_ms=5))["latency_p90_ms"]

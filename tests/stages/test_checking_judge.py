@@ -7,7 +7,7 @@ import math
 import pytest
 
 from device_profiles.records import Figure
-from stages.checking.judge import is_exact, judge, overshoot, refuse, worst
+from stages.checking.judge import in_rounds, is_exact, judge, overshoot, refuse, worst
 from tests.stages.sample_run import figure
 
 
@@ -85,3 +85,16 @@ def test_only_a_single_observation_without_interval_that_is_not_predicted_is_exa
     assert not is_exact(figure(5, "bytes", samples=2))
     assert not is_exact(figure(5, "bytes", spread=1))
     assert not is_exact(figure(5, "bytes", provenance="predicted"))
+
+
+def test_an_undecided_latency_counts_rounds_since_samples_of_one_are_not_independent() -> None:
+    """Half width 2 towards the bound, gap 0.5: 16 times the rounds; at least one more than there are."""
+    found = figure(1.5, "ms", samples=3000, spread=2.0)
+    needed = in_rounds(found, 2.0, 30)
+    assert (needed.samples, needed.rounds, needed.rounds_now) == (48_000, 480, 30)
+    verdict = judge("latency_median_ms", found, 2.0, "ms", needed=lambda: needed)
+    assert "about 480 rounds (30 now; benchmark.rounds) would decide it if the value stays" in verdict.why
+    assert (verdict.deciding_samples, verdict.deciding_rounds) == (48_000, 480)
+    assert in_rounds(figure(1.5, "ms", samples=3000, spread=0.51), 2.0, 30).rounds == 32
+    assert in_rounds(figure(2.0, "ms", samples=3000, spread=1.0), 2.0, 30).rounds is None
+    assert judge("accuracy_drop_points", found, 2.0, "points").deciding_rounds is None
