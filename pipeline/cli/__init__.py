@@ -10,7 +10,7 @@ from types import TracebackType
 import click
 
 from device_profiles.errors import LitesmithError
-from pipeline.cli import explaining, inspection, profiles, running, setup
+from pipeline.cli import comparing, explaining, inspection, profiles, running, setup
 from pipeline.version import VERSION
 
 EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 does not fit a required profile, 130 stopped by Ctrl-C."
@@ -28,7 +28,8 @@ def main() -> None:
 
 
 for _command in (running.run, *running.STAGE_COMMANDS, running.status, setup.init, setup.variants, setup.doctor,
-                 profiles.profiles, inspection.inspect, explaining.explain):
+                 profiles.profiles, inspection.inspect, explaining.explain,
+                 comparing.compare):
     main.add_command(_command)
 
 

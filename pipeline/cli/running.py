@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from device_profiles.errors import DoesNotFit, LitesmithError
+from pipeline.cli.comparing import hold
 from pipeline.cli.options import open_session, print_json, run_options, talk_options
 from pipeline.stage_order import STAGES
 
@@ -60,6 +61,10 @@ def _stage_command(name: str, text: str) -> click.Command:
     if name == "quantize":
         return click.option("--calibration-study", is_flag=True,
                             help="Also measure how many calibration samples are enough.")(command)
+    if name == "check":
+        return click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE",
+                            help="Also measure every tflite model in turns with the one that `litesmith compare "
+                                 "--write-baseline FILE` kept; exit 1 where one is proven slower.")(command)
     return command
 
 
@@ -84,7 +89,8 @@ def status(as_json: bool, **named: Any) -> None:
     click.echo(f"{len(found) - waiting} of {len(found)} calls are up to date; {waiting} would run")
 
 
-def _go(stage: str | None, as_json: bool, verbose: bool, quiet: bool, **named: Any) -> int:
+def _go(stage: str | None, as_json: bool, verbose: bool, quiet: bool, baseline: Path | None = None,
+        **named: Any) -> int:
     """Run as far as a stage, show what came of it, and give the exit code."""
     from pipeline.chatter import kept_out
     from pipeline.console import Console
@@ -101,12 +107,22 @@ def _go(stage: str | None, as_json: bool, verbose: bool, quiet: bool, **named: A
         console.footer(result, stage, out)
     misfit = _misfit(result, stage)
     code = 1 if result.failed else misfit.exit_code if misfit else 0
+    code, latency = _hold(result, baseline, code, quiet=quiet, as_json=as_json)
     if as_json:
-        print_json(_as_data(result, code))
+        print_json({**_as_data(result, code), **latency})
     _step_summary(result)
     if misfit:
         click.echo(f"litesmith: {misfit}", err=True)
     return code
+
+
+def _hold(result: RunResult, baseline: Path | None, code: int, *, quiet: bool,
+          as_json: bool) -> tuple[int, dict[str, Any]]:
+    """The exit code, and what JSON says of latency, once the run is held against a baseline, if one is named."""
+    if baseline is None:
+        return code, {}
+    slower, latency = hold(result.folder, baseline, quiet=quiet, as_json=as_json)
+    return code or slower, {"latency": latency}
 
 
 def _misfit(result: RunResult, stage: str | None) -> DoesNotFit | None:
