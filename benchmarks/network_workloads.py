@@ -1,10 +1,12 @@
 """Rebuilt networks held against the converter: `network_workload` and `read_workload` of the converted tflite model.
 
-    python benchmarks/network_workloads.py [NAME ...] [--format int8] [--out FILE]
+    python benchmarks/network_workloads.py [NAME ...] [--format int8] [--out FILE] [--keep FOLDER]
+    python benchmarks/network_workloads.py --table
 
-For each network of `tf_keras.applications`: built with random weights (equal constants, such as biases of zero, would
-be stored once or left out), converted with batch 1, read, and compared kernel class by kernel class. Prints a line a
-network and one a class that differs, and keeps one JSON line a network and format in the results.
+For each network of `tf_keras.applications` and some of `roofline_networks.py`: built with random weights (equal
+constants, such as biases of zero, would be stored once or left out), converted with batch 1, read, and compared kernel
+class by kernel class. Prints a line a network and one a class that differs, and keeps one JSON line a network and
+format in the results; `--table` shows them.
 """
 
 from __future__ import annotations
@@ -46,8 +48,16 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], str]] = {
     "DenseNet169": ("DenseNet169", {}, "densenet layers=169"),
     "InceptionV3": ("InceptionV3", {}, "inception_v3"),
     "InceptionResNetV2": ("InceptionResNetV2", {}, "inception_resnet_v2"),
-    "NASNetMobile": ("NASNetMobile", {}, "nasnet"),
+    "NASNetMobile": ("NASNetMobile", {"input_shape": (224, 224, 3)}, "nasnet"),
     "VGG16": ("VGG16", {}, "vgg"),
+    # of `roofline_networks.build`
+    "CNN_1": ("", {}, "edgemark_cnn"),
+    "CNN_5": ("", {}, "edgemark_cnn number=5"),
+    "FC_8": ("", {}, "mlp layers=13-128-128-128-1"),
+    "TinyMLPerf_AE": ("", {}, "autoencoder"),
+    "TinyMLPerf_DS_CNN": ("", {}, "ds_cnn"),
+    "TinyMLPerf_ResNet": ("", {}, "resnet_cifar blocks=1"),
+    "EfficientNet-Lite0": ("", {}, "efficientnet_lite"),
 }
 FIELDS = ("operators", "macs", "element_ops", "window_taps", "weight_bytes", "input_bytes", "output_bytes")
 _SCALE = 0.1
@@ -56,10 +66,11 @@ _SCALE = 0.1
 def build(name: str) -> Any:
     """The Keras model of a row, with random weights."""
     import numpy as np
+    import roofline_networks
     import tf_keras as keras
 
     kind, options, _ = NETWORKS[name]
-    model = getattr(keras.applications, kind)(weights=None, **options)
+    model = getattr(keras.applications, kind)(weights=None, **options) if kind else roofline_networks.build(name)
     draw = np.random.default_rng(1)
     for weight in model.weights:  # variances must be positive
         weight.assign(draw.uniform(0.5, 1.5, weight.shape) if "variance" in weight.name
@@ -68,19 +79,21 @@ def build(name: str) -> Any:
 
 
 def convert(model: Any, number_format: str) -> bytes:
-    """The plain converter with batch 1; int8 is calibrated on one random sample, since only the shapes matter."""
+    """The plain converter with batch 1; integers are calibrated on one random sample, since only the shapes matter."""
     import numpy as np
     import tensorflow as tf
 
     shape = [1, *model.input_shape[1:]]
     serve = tf.function(model).get_concrete_function(tf.TensorSpec(shape, tf.float32))
     converter = tf.lite.TFLiteConverter.from_concrete_functions([serve], model)
-    if number_format == "int8":
+    if number_format != "float32":
         sample = np.random.default_rng(1).random(shape, dtype=np.float32)
+        kinds = {"int8": (tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8),
+                 "int16x8": (tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, tf.int16)}
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = lambda: ([sample] for _ in range(2))
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter.target_spec.supported_ops = [kinds[number_format][0]]
+        converter.inference_input_type = converter.inference_output_type = kinds[number_format][1]
     return bytes(converter.convert())
 
 
@@ -136,14 +149,30 @@ def show(line: dict[str, Any]) -> None:
         print(f"    {kernel:16s}", *[f"{field} {a:,} -> {b:,}" for field, (a, b) in fields.items()])
 
 
+def table(lines: list[dict[str, Any]]) -> str:
+    """The results as a Markdown table."""
+    rows = ["| network | format | MACs | parameters | operators | classes that differ |", "|---|---|---|---|---|---|"]
+    for line in lines:
+        numbers = [f"{line[field]:,}" if line[field] == line[f"{field}_rebuilt"]
+                   else f"{line[field]:,}, rebuilt {line[f'{field}_rebuilt']:,}"
+                   for field in ("macs", "parameters", "operators")]
+        cells = [line["network"], line["format"], *numbers, ", ".join(line["differing"]) or "none"]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def main() -> None:
     """Measure, show, keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=list(NETWORKS))
-    parser.add_argument("--format", default="float32", choices=("float32", "int8"))
+    parser.add_argument("--format", default="float32", choices=("float32", "int8", "int16x8"))
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/results/network_workloads.jsonl")
-    parser.add_argument("--keep", type=Path, help="Folder where converted tflite models are kept for the next time.")
+    parser.add_argument("--keep", type=Path, help="Folder that keeps converted tflite models for the next time.")
+    parser.add_argument("--table", action="store_true", help="Print the results as a table and end.")
     words = parser.parse_args()
+    if words.table:
+        print(table([json.loads(line) for line in words.out.read_text().splitlines()]))
+        return
     for name in words.names:
         started = time.monotonic()
         line = measure(name, words.format, words.keep)

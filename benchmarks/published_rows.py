@@ -14,6 +14,7 @@ import argparse
 import csv
 import json
 import re
+import statistics
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -106,6 +107,7 @@ RULES: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("low confidence", lambda row: "low confidence" in row["note"]),
     ("open division, the submitter's own network", lambda row: "(open: custom" in row["model"]),
     ("runs from external memory", _external),
+    ("YOLOBench: threads and clock not stated", lambda row: row["model"].startswith("YOLOBench")),
     ("same work as another row", lambda row: bool(_SAME_COMPUTE.search(row["model_variant"]))),
     ("wake words network restructured by the tool",
      lambda row: "(MLPerf Tiny VWW)" in row["model"] and bool(_RESTRUCTURING.search(row["runtime"]))),
@@ -169,6 +171,19 @@ def _runtime(words: str) -> tuple[str, str]:
     raise SystemExit(f"no rule for the runtime {words!r}: add one to RUNTIMES")
 
 
+def pixel_jump(rows: Iterable[Row]) -> float:
+    """How much more a pixel costs YOLOBench's networks at 224 than at 256 pixels: the median of the ratios.
+
+    Near 1 where both were measured under the same conditions, as for all its other neighbouring sizes.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for row in rows:
+        if row["model"].startswith("YOLOBench"):
+            side = row["input_shape"].split("x")[0]
+            found.setdefault(row["model"], {})[side] = float(row["latency_ms"]) / int(side) ** 2
+    return statistics.median(sizes["224"] / sizes["256"] for sizes in found.values())
+
+
 def _read(path: Path) -> Iterator[Row]:
     with path.open(newline="") as file:
         yield from csv.DictReader(file)
@@ -180,7 +195,8 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--out", type=Path, default=ROOT / "device_profiles/data/published_latency.csv")
     arguments = parser.parse_args()
-    kept, dropped, names = clean(_read(arguments.table))
+    rows = list(_read(arguments.table))
+    kept, dropped, names = clean(rows)
     kept.sort(key=lambda row: tuple(row[column] for column in ("device", "runtime", "network", "format", "source")))
     with arguments.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -190,10 +206,12 @@ def main() -> None:
                "devices": dict(Counter(row["device"] for row in kept).most_common()),
                "families": dict(Counter(row["family"] for row in kept).most_common()),
                "kernels": dict(Counter(row["kernels"] for row in kept).most_common()),
-               "networks_not_rebuilt": dict(names.most_common())}
+               "networks_not_rebuilt": dict(names.most_common()),
+               "yolobench_pixel_224_over_256": round(pixel_jump(rows), 3)}
     (ROOT / "benchmarks/results/published_rows.json").write_text(json.dumps(summary, indent=1) + "\n")
     for title in ("left_out", "devices", "families", "kernels"):
         print(title, *[f"  {count:5d}  {name}" for name, count in summary[title].items()], sep="\n")
+    print(f"YOLOBench: a pixel at 224 costs {summary['yolobench_pixel_224_over_256']} times one at 256")
     print(f"kept {len(kept)} rows, {len({row['network'] for row in kept})} networks")
 
 

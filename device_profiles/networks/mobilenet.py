@@ -13,21 +13,22 @@ from device_profiles.networks.builder import NetworkBuilder, Node
 _V1 = ((1, 64), (2, 128), (1, 128), (2, 256), (1, 256), (2, 512), (1, 512), (1, 512), (1, 512), (1, 512), (1, 512),
        (2, 1024), (1, 1024))  # stride, channels
 _V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-# v2: expansion, channels, repeats, stride
+# expansion, channels, repeats, stride
 
-# v3: kernel, expanded channels, channels, squeeze and excite, activation, stride
-_V3_LARGE = ((3, 16, 16, False, "relu", 1), (3, 64, 24, False, "relu", 2), (3, 72, 24, False, "relu", 1),
-             (5, 72, 40, True, "relu", 2), (5, 120, 40, True, "relu", 1), (5, 120, 40, True, "relu", 1),
-             (3, 240, 80, False, "hard_swish", 2), (3, 200, 80, False, "hard_swish", 1),
-             (3, 184, 80, False, "hard_swish", 1), (3, 184, 80, False, "hard_swish", 1),
-             (3, 480, 112, True, "hard_swish", 1), (3, 672, 112, True, "hard_swish", 1),
-             (5, 672, 160, True, "hard_swish", 2), (5, 960, 160, True, "hard_swish", 1),
-             (5, 960, 160, True, "hard_swish", 1))
-_V3_SMALL = ((3, 16, 16, True, "relu", 2), (3, 72, 24, False, "relu", 2), (3, 88, 24, False, "relu", 1),
-             (5, 96, 40, True, "hard_swish", 2), (5, 240, 40, True, "hard_swish", 1),
-             (5, 240, 40, True, "hard_swish", 1), (5, 120, 48, True, "hard_swish", 1),
-             (5, 144, 48, True, "hard_swish", 1), (5, 288, 96, True, "hard_swish", 2),
-             (5, 576, 96, True, "hard_swish", 1), (5, 576, 96, True, "hard_swish", 1))
+_Row = tuple[int, int, int, bool, str, int]  # of v3: kernel, expanded, channels, squeeze and excite, activation, stride
+_V3_LARGE: tuple[_Row, ...] = (
+    (3, 16, 16, False, "relu", 1), (3, 64, 24, False, "relu", 2), (3, 72, 24, False, "relu", 1),
+    (5, 72, 40, True, "relu", 2), (5, 120, 40, True, "relu", 1), (5, 120, 40, True, "relu", 1),
+    (3, 240, 80, False, "hard_swish", 2), (3, 200, 80, False, "hard_swish", 1), (3, 184, 80, False, "hard_swish", 1),
+    (3, 184, 80, False, "hard_swish", 1), (3, 480, 112, True, "hard_swish", 1), (3, 672, 112, True, "hard_swish", 1),
+    (5, 672, 160, True, "hard_swish", 2), (5, 960, 160, True, "hard_swish", 1), (5, 960, 160, True, "hard_swish", 1),
+)
+_V3_SMALL: tuple[_Row, ...] = (
+    (3, 16, 16, True, "relu", 2), (3, 72, 24, False, "relu", 2), (3, 88, 24, False, "relu", 1),
+    (5, 96, 40, True, "hard_swish", 2), (5, 240, 40, True, "hard_swish", 1), (5, 240, 40, True, "hard_swish", 1),
+    (5, 120, 48, True, "hard_swish", 1), (5, 144, 48, True, "hard_swish", 1), (5, 288, 96, True, "hard_swish", 2),
+    (5, 576, 96, True, "hard_swish", 1), (5, 576, 96, True, "hard_swish", 1),
+)
 
 
 def mobilenet_v1(b: NetworkBuilder, *, width: float = 1.0, size: int = 224, channels: int = 3, classes: int = 1000,
@@ -94,20 +95,26 @@ def inverted_residual(b: NetworkBuilder, x: Node, kernel: int, stride: int, expa
     return b.add(x, y) if stride == 1 and b.channels(x) == filters else y
 
 
-def _v3(b: NetworkBuilder, rows: tuple[tuple[int, int, int, bool, str, int], ...], last: int, width: float, size: int,
-        classes: int, minimalistic: bool, slim: bool) -> Node:
+def _v3(b: NetworkBuilder, rows: tuple[_Row, ...], last: int, width: float, size: int, classes: int, minimalistic: bool,
+        slim: bool) -> Node:
     """Both sizes of v3; minimalistic: 3x3 kernels, ReLU, no squeeze and excite."""
     swish = "relu" if minimalistic else "hard_swish"
     x = b.input(size, size, 3)
     if not slim:  # tf_keras scales the input in the network
         x = b.add(b.multiply(x, b.values()), b.values())
     x = b.conv(x, 16, 3, 2, activation=swish)
-    for number, (kernel, expanded, filters, squeezed, activation, stride) in enumerate(rows):
-        grown = rounded(b.channels(x) * expanded / rows[number - 1][2]) if number else b.channels(x)
-        squeeze = Excite(rounded(grown / 4), "hard_sigmoid") if squeezed and not minimalistic else None
-        x = inverted_residual(b, x, 3 if minimalistic else kernel, stride, grown if number else 0,
-                              rounded(filters * width), "relu" if minimalistic else activation, squeeze)
+    for row, before in zip(rows, (None, *rows), strict=False):
+        x = _v3_block(b, x, row, before, width, minimalistic)
     x = b.conv(x, b.channels(x) * 6, activation=swish)
     x = b.average_pool(x, b.size(x), b.size(x)) if slim else b.global_average(x, keep=True)
     x = b.conv(x, rounded(last * width) if width > 1 else last, activation=swish)
     return b.softmax(b.reshape(b.conv(x, classes), 1, classes))
+
+
+def _v3_block(b: NetworkBuilder, x: Node, row: _Row, before: _Row | None, width: float, minimalistic: bool) -> Node:
+    """One row; it widens its input as many times as the full network's row does. The first one does not widen."""
+    kernel, expanded, filters, squeezed, activation, stride = row
+    grown = rounded(b.channels(x) * expanded / before[2]) if before else b.channels(x)
+    squeeze = Excite(rounded(grown / 4), "hard_sigmoid") if squeezed and not minimalistic else None
+    return inverted_residual(b, x, 3 if minimalistic else kernel, stride, grown if before else 0,
+                             rounded(filters * width), "relu" if minimalistic else activation, squeeze)

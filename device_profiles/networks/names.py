@@ -108,6 +108,7 @@ def _network(family: str, **options: Option) -> _Rule:
     """A rule that takes width and size from the row, where the pattern and the shape give them."""
 
     def rule(row: _Named) -> str:
+        """The key."""
         found = dict(options)
         groups = row.match.groupdict()
         if "width" in groups:
@@ -179,6 +180,7 @@ _RULES = _rules({
     r"^ResNet_V2_101": _network("resnet_v2", layers=101, classes=_CLASSES),
     r"^InceptionV4": _network("inception_v4", classes=_CLASSES),
     r"^Inception_ResNet_V2": _network("inception_resnet_v2", classes=_CLASSES),
+    r"^NASNet mobile": _network("nasnet", classes=_CLASSES),
     r"^SqueezeNet \|": _network("squeezenet", version="1.0"),
     r"^PoseNet \(MobileNetV1 1.0\)": _network("posenet"),
     r"^person_detection \(TFLM": _fixed("person_detection"),
