@@ -47,11 +47,11 @@ def importance(words: argparse.Namespace) -> None:
     from stages.augmentation import Augmentation
     from stages.context import StageContext
     from stages.datasets.prepared import Preprocessing, Split
+    from stages.fitting.statistics import renewing
     from stages.models.framework import tensorflow_turn
     from stages.slimming import importance as measures
     from stages.slimming.budget import Bounds
     from stages.slimming.cutting import Goal, narrow, survey
-    from stages.slimming.statistics import renew
     from stages.tasks import make_task
     from stages.tasks.settings import TaskSettings
     from stages.training import FitSettings, Lesson, fit
@@ -62,6 +62,7 @@ def importance(words: argparse.Namespace) -> None:
     test_x, test_y = images(words.data / "test", TESTED // 10)
     lesson = Lesson(Split(x[VALIDATED:], y[VALIDATED:]), Split(x[:VALIDATED], y[:VALIDATED]),
                     make_task(TaskSettings()), Preprocessing(inputs={}, class_names=tuple("0123456789")))
+    statistics = FitSettings(statistics_batches=16)
     settings = FitSettings(epochs=words.epochs, learning_rate=1e-3, patience=0,
                            augment=Augmentation(horizontal_flip=True, shift=0.125))
     for share in words.shares:
@@ -72,11 +73,11 @@ def importance(words: argparse.Namespace) -> None:
                 goal = Goal("macs", surveyed.macs(surveyed.all), share)
                 scores = measures.measure(kind, model, surveyed.trace, lesson, 1024, SEED)
                 found = narrow(surveyed, goal, scores, x[:16])
-                renew(found.model, lesson.train, SEED)
+                renewing(found.model, lesson.train, statistics, SEED)(0)
                 before = accuracy(found.model, test_x, test_y)  # with statistics taken anew, here and below
                 scratch = Path(text)
                 fit(found.model, lesson, settings, SEED, StageContext(scratch, scratch, scratch / "log.txt"))
-                renew(found.model, lesson.train, SEED)
+                renewing(found.model, lesson.train, statistics, SEED)(0)
                 print(json.dumps({"importance": kind, "share": share, "kept": found.kept.tolist(),
                                   "removed": round(1 - found.cost / goal.whole, 4),
                                   "accuracy_of_original": accuracy(model, test_x, test_y),

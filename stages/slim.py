@@ -28,7 +28,7 @@ from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings, best_text, read_lesson
 
 NAME = "slim"
-VERSION = 1
+VERSION = 2
 LIBRARIES = ("tensorflow", "tf-keras", "numpy")
 
 

@@ -27,6 +27,7 @@ from stages.datasets.records import TRAIN, VALIDATION
 from stages.distillation import Distillation, TaughtLoss, Teacher
 from stages.fitting.batches import batches, sample_weights
 from stages.fitting.objective import Objective, OwnLoss
+from stages.fitting.randomness import seed_random_layers
 from stages.fitting.settings import FitSettings, make_optimizer, rate_at, steps_per_epoch
 from stages.fitting.statistics import renewing
 from stages.models.arrays import as_mapping, tensor_specs
@@ -160,7 +161,7 @@ def fit(model: Any, lesson: Lesson, settings: FitSettings, seed: int, context: S
     weights, renew = sample_weights(lesson.train.y, settings), renewing(model, lesson.train, settings, seed)
     while not state.is_over(settings):
         epoch = state.epochs
-        _set_random_state(model, seed, epoch)
+        seed_random_layers(model, seed, epoch)
         optimizer.learning_rate.assign(rate_at(settings, epoch))
         loss = _run_epoch(steps, lesson, weights, settings, seed, epoch, context, state)
         hooks.after_epoch()
@@ -245,14 +246,6 @@ def summarize(history: History, validation_samples: int) -> str:
     stopped = ", stopped early" if history.stopped_early else ""
     return (f"{best_text(history)} on {validation_samples} validation samples, "
             f"best of {len(history.loss)} epochs: {history.best_epoch + 1}{stopped}")
-
-
-def _set_random_state(model: Any, seed: int, epoch: int) -> None:
-    """Start the random numbers of every random layer (dropout, noise) from (seed, epoch, its place in the model)."""
-    for place, layer in enumerate(model._flatten_layers()):
-        generator = getattr(getattr(layer, "_random_generator", None), "_generator", None)
-        if generator is not None:
-            generator.reset_from_seed(int(np.random.default_rng((seed, epoch, place)).integers(2**31)))
 
 
 def _note_epoch(state: _State, model: Any, predict: Predictor, lesson: Lesson, trained: float, hooks: Hooks) -> None:

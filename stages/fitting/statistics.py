@@ -1,8 +1,9 @@
 """Batch normalization's statistics, computed anew for the weights as they are.
 
 In training they follow the batches as moving averages. Where small steps move weights by much (from one shared value to
-the next), the averages are those of weights that are no longer there, and a model that is good in training mode is poor
-in use. M. Nagel et al. 2022, "Overcoming oscillations in quantization-aware training", arXiv:2203.11086.
+the next), or channels were just removed, the averages are those of weights that are no longer there, and a model that
+is good in training mode is poor in use. M. Nagel et al. 2022, "Overcoming oscillations in quantization-aware training",
+arXiv:2203.11086.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from stages.datasets.prepared import Split
 from stages.fitting.batches import batches
+from stages.fitting.randomness import seed_random_layers
 from stages.fitting.settings import FitSettings, samples_in_epoch
 from stages.models.arrays import as_mapping, given_inputs, tensor_specs
 
@@ -33,7 +35,7 @@ def renewing(model: Any, train: Split, settings: FitSettings, seed: int) -> Call
     Returns:
         A function of the epoch (0-based). It does nothing where there is no batch normalization.
     """
-    norms = [layer for layer in model._flatten_layers() if type(layer).__name__ == "BatchNormalization"]
+    norms = [layer for layer in model._flatten_layers() if _follows_batches(layer)]
     statistics = [variable for norm in norms for variable in (norm.moving_mean, norm.moving_variance)]
     wanted = settings.statistics_batches
     if not statistics or not wanted:
@@ -46,6 +48,7 @@ def renewing(model: Any, train: Split, settings: FitSettings, seed: int) -> Call
 
     def renew(epoch: int) -> None:
         """Once."""
+        seed_random_layers(model, seed, settings.epochs + epoch)
         others = _others(model, statistics)
         sums, count = [np.zeros(variable.shape, np.float64) for variable in statistics], 0
         for x, _, weight in batches(train, weights, few, seed, settings.epochs + epoch):
@@ -58,6 +61,11 @@ def renewing(model: Any, train: Split, settings: FitSettings, seed: int) -> Call
             variable.assign(value)
 
     return renew
+
+
+def _follows_batches(layer: Any) -> bool:
+    """Whether a layer has statistics that training moves."""
+    return "BatchNormalization" in type(layer).__name__ and bool(layer.trainable)
 
 
 def _leave(_epoch: int) -> None:

@@ -14,6 +14,7 @@ from device_profiles.records import Record
 from device_profiles.schema import Measured, Profile
 from stages.context import StageContext
 from stages.datasets.prepared import Split
+from stages.fitting.statistics import renewing
 from stages.models.arrays import as_mapping, given_inputs
 from stages.models.files import copy_companions, load_model, save_model
 from stages.records import BeforeAfter, History, SlimLatency, SlimResult, SlimRound
@@ -24,11 +25,12 @@ from stages.slimming.importance import Importance
 from stages.slimming.kernels import has_kernel
 from stages.slimming.latency import LatencyFormat, make_clock
 from stages.slimming.spaces import Counts
-from stages.slimming.statistics import renew
 from stages.training import FitSettings, Lesson, fit
 
 PROOF_SAMPLES = 16
 _ROUND_FILE, _PLAN_FILE = "round.json", "plan.json"
+_STATISTICS = FitSettings(batch_size=64, statistics_batches=16)
+"""1,024 samples for batch normalization's statistics: what reads fewer channels has other means and variances."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Slimming:
         """Take batch normalization's statistics anew, then fine-tune with a checkpoint of the round's own."""
         scratch = self._context.scratch / f"fit{number}"
         scratch.mkdir(exist_ok=True)
-        renew(model, self._lesson.train, self._work.seed)
+        renewing(model, self._lesson.train, _STATISTICS, self._work.seed)(0)
         return fit(model, self._lesson, settings, self._work.seed, replace(self._context, scratch=scratch))
 
     def _keep(self, folder: Path, narrowed: Narrowed, history: History) -> None:

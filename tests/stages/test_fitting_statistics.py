@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from stages.datasets.prepared import Split
 from stages.fitting.settings import FitSettings
 from stages.fitting.statistics import renewing
+from stages.models.framework import tensorflow_turn
 
 X = np.random.default_rng(4).normal(3, 2, (64, 4)).astype(np.float32)
 TRAIN = Split(X, np.zeros(64, np.int64))
@@ -72,3 +74,16 @@ def test_a_model_without_batch_normalization_is_left_alone(tiny_keras: Any) -> N
     before = [weight.copy() for weight in tiny_keras.get_weights()]
     renewing(tiny_keras, Split(np.zeros((8, 6, 6, 2), np.float32), np.zeros(8, np.int64)), settings(), seed=1)(0)
     assert all(np.array_equal(one, other) for one, other in zip(before, tiny_keras.get_weights(), strict=True))
+
+
+def test_the_same_seed_gives_the_same_statistics_although_there_is_dropout(tmp_path: Path) -> None:
+    import tf_keras as keras
+
+    with tensorflow_turn(0, tmp_path / "log.txt"):
+        dropping = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dropout(0.5),
+                                     keras.layers.BatchNormalization(name="norm")])
+        renew, found = renewing(dropping, TRAIN, settings(), seed=3), []
+        for _ in range(2):
+            renew(0)
+            found.append(np.concatenate(dropping.get_layer("norm").get_weights()))
+    assert np.array_equal(*found)
