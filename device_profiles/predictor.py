@@ -1,6 +1,7 @@
-"""Latency and energy of a workload on a profiled device, predicted. The one place to replace by a better prediction.
+"""Latency and energy of a workload on a profiled device, predicted.
 
-A roofline over the operators. For one operator on one core:
+A profile of `kind: calibrated` is predicted by `prediction.calibrated`. One of `kind: predicted` states its own rates
+for a roofline over the operators. For one operator on one core:
 
     compute = work / throughput + loops / loops_per_s        (the loops of convolutions; by their kind)
     latency = max(compute, bytes / bandwidth) / (1 + (threads - 1) * parallel_efficiency) + operator_overhead
@@ -15,41 +16,16 @@ from __future__ import annotations
 from typing import cast
 
 from device_profiles.operators import VIEWS
-from device_profiles.records import Figure, Record
-from device_profiles.schema import Arithmetic, KernelClass, Loop, Predicted, Profile
+from device_profiles.prediction.calibrated import predict_calibrated
+from device_profiles.prediction.energy import energy_by_power, published_power
+from device_profiles.prediction.records import OperatorPrediction, Prediction
+from device_profiles.records import Figure
+from device_profiles.schema import Arithmetic, Calibrated, Loop, Predicted, Profile
 from device_profiles.workload import OperatorWork, Workload
 
-_MS, _UJ_PER_J = 1e3, 1e6
+_MS = 1e3
 
-
-class OperatorPrediction(Record):
-    """One operator's share.
-
-    Attributes:
-        bound: what decides it: "compute", "memory" or "overhead".
-    """
-
-    index: int
-    operator: str
-    kernel: KernelClass
-    latency_ms: float
-    bound: str
-
-
-class Prediction(Record):
-    """What was predicted, or why nothing was.
-
-    Attributes:
-        figure: median latency of one inference in ms, with its interval; None where none can be had.
-        reason: why there is no figure; empty where there is one.
-        operators: the share of each operator; empty where there is no figure.
-        widened: the interval is wider than the profile's, because the model is outside the range that was validated.
-    """
-
-    figure: Figure | None
-    reason: str = ""
-    operators: tuple[OperatorPrediction, ...] = ()
-    widened: bool = False
+__all__ = ["OperatorPrediction", "Prediction", "predict_energy", "predict_latency"]
 
 
 def predict_latency(workload: Workload, profile: Profile) -> Prediction:
@@ -64,6 +40,8 @@ def predict_latency(workload: Workload, profile: Profile) -> Prediction:
         arithmetic of which the profile states no throughput, control flow.
     """
     model = profile.latency
+    if isinstance(model, Calibrated):
+        return predict_calibrated(workload, profile, model)
     if not isinstance(model, Predicted):
         return Prediction(figure=None, reason=f"profile '{profile.name}' is measured, not predicted")
     reason = _unpredictable(workload, model)
@@ -81,9 +59,10 @@ def predict_latency(workload: Workload, profile: Profile) -> Prediction:
 
 
 def predict_energy(profile: Profile, latency: Figure | None) -> Figure | None:
-    """Energy of one inference: active power times latency.
+    """Energy of one inference: the power while an inference runs, times the latency.
 
-    Over 27 MLPerf Tiny submissions the power of a board changes little with the network, so one power serves all.
+    Over 27 MLPerf Tiny submissions the power of a board changes little with the network, so one power serves all. A
+    calibrated profile takes the power that was published for its device; other profiles state one.
 
     Args:
         profile: of the device.
@@ -92,13 +71,15 @@ def predict_energy(profile: Profile, latency: Figure | None) -> Figure | None:
     Returns:
         uJ with the latency's interval and provenance "predicted"; None without a latency or a power.
     """
-    if latency is None or profile.active_power_w is None:
+    if latency is None:
         return None
-    uj_per_ms = profile.active_power_w.value * _UJ_PER_J / _MS
-    interval = None if latency.interval is None else (latency.interval[0] * uj_per_ms, latency.interval[1] * uj_per_ms)
-    method = f"{profile.active_power_w.value:g} W times the {latency.provenance} latency"
-    return Figure(value=latency.value * uj_per_ms, unit="uJ", provenance="predicted", interval=interval,
-                  level=latency.level, method=method)
+    if profile.active_power_w is not None:
+        return energy_by_power(profile.active_power_w.value, "", latency)
+    power = published_power(profile.latency.device) if isinstance(profile.latency, Calibrated) else None
+    if power is None:
+        return None
+    where = "the chip's supply rail" if power.energy_of == "rail" else "the whole board at the wall, idle included"
+    return energy_by_power(power.power_w, f"{where}, median of {power.rows} published rows", latency, power.spread)
 
 
 def _method(profile: Profile, factor: float, inside: bool) -> str:

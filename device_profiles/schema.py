@@ -177,6 +177,20 @@ class Predicted(Record):
     level: float = Field(gt=0, lt=1, description="the level of the interval that uncertainty_factor gives, 0 to 1")
 
 
+class Calibrated(Record):
+    """Latency is predicted by the model that is calibrated on published measurements (`prediction`).
+
+    Attributes:
+        device: key of the device in the published measurements; empty for one that was never measured, which is
+            predicted from its core and clock with a wider interval.
+        runtime: key of a runtime there; empty for the one nearest to the profile's engine.
+    """
+
+    kind: Literal["calibrated"]
+    device: str = Field("", pattern=r"^[a-z0-9.-]*$", description="key of a device in the published measurements")
+    runtime: str = Field("", pattern=r"^[a-z0-9.-]*$", description="key of a runtime in the published measurements")
+
+
 class Profile(Record):
     """A device: what it is, what it can run, what it allows.
 
@@ -187,6 +201,7 @@ class Profile(Record):
         formats: number formats of tflite models that the engine takes on this device.
         operators: "all" of the engine, or the builtin operators (and names of custom ones) that it takes.
         threads: how many the engine uses.
+        target: where the device is to be reached; what is measured there stands over what is predicted.
         latency: how latency is obtained.
         hardware: the device's facts; None where the device is this host: the benchmark records it with its figures.
         active_power_w: drawn while an inference runs; energy is power times latency.
@@ -202,15 +217,17 @@ class Profile(Record):
     formats: Fact[Annotated[tuple[Format, ...], Field(min_length=1)]] = Field(description="number formats, with source")
     operators: Fact[Literal["all"] | tuple[str, ...]] = Field(description="'all' or a list of operators, with source")
     threads: int = Field(ge=1, description="threads that the engine uses")
+    target: str | None = Field(None, pattern=r"^(host|ssh:.+|adb|adb[:,].+)$",
+                               description="where the device is to be reached: ssh:user@host, adb:serial")
     limits: Limits = Limits()
-    latency: Annotated[Measured | Predicted, Field(discriminator="kind")] = Field(
-        description="a mapping with kind: measured or predicted")
+    latency: Annotated[Measured | Predicted | Calibrated, Field(discriminator="kind")] = Field(
+        description="a mapping with kind: measured, predicted or calibrated")
     active_power_w: Fact[Annotated[float, Field(gt=0, le=1000)]] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.hardware is None and self.latency.kind == "predicted":
-            raise refusal("latency is predicted but there is no hardware", "a mapping 'hardware' of facts")
+        if self.hardware is None and self.latency.kind != "measured":
+            raise refusal(f"latency is {self.latency.kind} but there is no hardware", "a mapping 'hardware' of facts")
         if self.hardware is not None and self.threads > self.hardware.cores.value:
             raise refusal(f"threads {self.threads} is more than the device's {self.hardware.cores.value} cores",
                           f"1 to {self.hardware.cores.value}")
