@@ -29,7 +29,9 @@ OperatorArithmetic = Literal["float32", "hybrid", "int8", "int16x8", "uint8", "o
 NumberFormat = Literal["float32", "float16", "dynamic", "int8", "int16x8", "uint8", "int4", "mixed", "other"]
 
 _WEIGHTED: dict[str, tuple[int, ...]] = {
-    "CONV_2D": (1,), "DEPTHWISE_CONV_2D": (1,), "CONV_3D": (1,), "FULLY_CONNECTED": (1,), "TRANSPOSE_CONV": (1,),
+    "CONV_2D": (1,), "DEPTHWISE_CONV_2D": (1,), "CONV_3D": (1,), "CONV_3D_TRANSPOSE": (1,),
+    "FULLY_CONNECTED": (1,), "TRANSPOSE_CONV": (1,), "BIDIRECTIONAL_SEQUENCE_RNN": (1, 2, 5, 6),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": (*range(1, 9), 16, *range(18, 26), 33),
     "BATCH_MATMUL": (1,), "SVDF": (1, 2), "RNN": (1, 2), "UNIDIRECTIONAL_SEQUENCE_RNN": (1, 2),
     "LSTM": tuple(range(1, 9)), "UNIDIRECTIONAL_SEQUENCE_LSTM": (*range(1, 9), 16),
 }

@@ -79,6 +79,12 @@ def _conv_3d(operator: Operator, tensors: Tensors) -> int:
     return math.prod(_output(operator, tensors)) * math.prod(kernel[:4]) if len(kernel) > 4 else 0
 
 
+def _conv_3d_transpose(operator: Operator, tensors: Tensors) -> int:
+    """Inputs: output shape, filter (depth, height, width, output channels, input channels), activations."""
+    kernel, data = _shape(operator, tensors, 1), _shape(operator, tensors, 2)
+    return _shape_elements(data) * math.prod(kernel[:4]) if len(kernel) > 4 else 0
+
+
 def _fully_connected(operator: Operator, tensors: Tensors) -> int:
     """Weights: (units, depth)."""
     kernel = _shape(operator, tensors, 1)
@@ -116,6 +122,7 @@ _RULES: dict[str, Callable[[Operator, Tensors], int]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise,
     "CONV_3D": _conv_3d,
+    "CONV_3D_TRANSPOSE": _conv_3d_transpose,
     "FULLY_CONNECTED": _fully_connected,
     "TRANSPOSE_CONV": _transpose_conv,
     "BATCH_MATMUL": _batch_matmul,
@@ -124,4 +131,6 @@ _RULES: dict[str, Callable[[Operator, Tensors], int]] = {
     "UNIDIRECTIONAL_SEQUENCE_RNN": _recurrent((1, 2)),
     "LSTM": _recurrent(tuple(range(1, 9))),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": _recurrent((*range(1, 9), 16)),
+    "BIDIRECTIONAL_SEQUENCE_RNN": _recurrent((1, 2, 5, 6)),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": _recurrent((*range(1, 9), 16, *range(18, 26), 33)),
 }

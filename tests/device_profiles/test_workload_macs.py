@@ -59,6 +59,16 @@ def weights(*shape: int) -> np.ndarray:
     # 5 steps x 4 gates x (3x4 + 3x3)
     (lambda: single("UNIDIRECTIONAL_SEQUENCE_LSTM", [(1, 5, 4), *[weights(3, 4)] * 4, *[weights(3, 3)] * 4],
                     (1, 5, 3)), 420, "recurrent"),
+    # 5 steps x both ways x (3x4 + 3x3); biases and states do not multiply
+    (lambda: single("BIDIRECTIONAL_SEQUENCE_RNN", [(1, 5, 4), *[weights(3, 4), weights(3, 3), weights(3), (1, 3)] * 2],
+                    (1, 5, 6)), 210, "recurrent"),
+    # 5 steps x both ways x (4 gates x (3x4 + 3x3) + a projection of 3x3); three peepholes, four biases, one more
+    (lambda: single("BIDIRECTIONAL_SEQUENCE_LSTM", [
+        (1, 5, 4), *[*[weights(3, 4)] * 4, *[weights(3, 3)] * 4, *[weights(3)] * 7, weights(3, 3), weights(3)] * 2],
+                    (1, 5, 6)), 930, "recurrent"),
+    # every one of 2x4x4x2 inputs meets 2x2x2 taps of 3 channels
+    (lambda: single("CONV_3D_TRANSPOSE", [np.array([1, 4, 8, 8, 3], np.int32), weights(2, 2, 2, 3, 2), (1, 2, 4, 4, 2)],
+                    (1, 4, 8, 8, 3)), 1_536, "conv"),
 ])
 def test_macs_are_exact(work: Any, macs: int, kernel: str) -> None:
     found = work()
