@@ -17,7 +17,7 @@ class NoiseFloor(Record):
     Attributes:
         launches: how many.
         ratio: one process by the other, with the interval that is always valid.
-        spread: standard deviation of a launch's ratio, as a share.
+        spread: robust standard deviation of a launch's ratio, as a share.
         sound: whether that interval holds 1. Where it does not, the machine tells a model from itself, and no claim
             is made.
         detectable: the least slow-down that the budget could prove half of the time, as a share; None where it could
@@ -39,7 +39,8 @@ class LatencyComparison(Record):
         why: a sentence.
         how: "interleaved": both measured in turns here; "milliseconds": held against figures of an earlier day.
         margin: the difference that does not matter, as a share.
-        ratio: candidate's latency by the reference's: geometric mean over launches, 99 % interval valid at all times.
+        ratio: candidate's latency by the reference's: trimmed geometric mean of launches, 99 % interval valid at all
+            times.
         medians_ratio: ratio of medians, median over all rounds; block bootstrap over launches, 95 %.
         reference, candidate: medians in ms; block bootstrap over launches.
         floor: the noise floor; None where the reference cannot be run here.

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
-
-import numpy as np
 
 from device_profiles.records import Figure
 from stages.comparing.findings import findings
 from stages.comparing.launching import Launch
 from stages.comparing.records import LatencyComparison, NoiseFloor
-from stages.comparing.sequential import LEVEL, Decision, critical, decide, detectable, launches_to_decide
+from stages.comparing.sequential import (
+    LEVEL,
+    Decision,
+    critical,
+    decide,
+    detectable,
+    launches_to_decide,
+    robust_deviation,
+    standard_error,
+)
 from stages.timing import latency_figures, ratio_figure
 
 Against = Literal["itself", "candidate"]
@@ -95,7 +102,7 @@ def run_trial(bench: Bench, rule: Rule, tell: Tell = silent, now: Callable[[], f
         tell("noise floor", clock(), rule.budget_s, f"{len(floor)} launches")
     itself = decide([each.log_ratio for each in floor], 0.0)
     sound, floor_seconds = itself.claim == "undecided", clock()
-    deviation = deviation_of(floor)
+    deviation = robust_deviation([each.log_ratio for each in floor])
     launches: list[Launch] = []
     logs: list[float] = []
     while True:
@@ -108,11 +115,6 @@ def run_trial(bench: Bench, rule: Rule, tell: Tell = silent, now: Callable[[], f
     if not sound:
         decision = Decision("undecided", decision.estimate, decision.half)
     return Outcome(tuple(floor), tuple(launches), decision, sound, clock(), floor_seconds)
-
-
-def deviation_of(launches: Sequence[Launch]) -> float:
-    """Standard deviation of a launch's logarithm; 0 for fewer than two."""
-    return float(np.std([each.log_ratio for each in launches], ddof=1)) if len(launches) > 1 else 0.0
 
 
 def words(decision: Decision) -> str:
@@ -130,10 +132,10 @@ def comparison(outcome: Outcome, rule: Rule, engine: str, threads: int = 1,
     launches, decision = outcome.launches, outcome.decision
     pooled = tuple([each.pooled(side) for each in launches] for side in (0, 1))
     reference, candidate = (latency_figures(each, seed=rule.seed, of="launches").median for each in pooled)
-    deviation = max(deviation_of(launches), deviation_of(outcome.floor))
     needed = None
     if decision.claim == "undecided" and outcome.sound and len(launches) > 1:
-        needed = launches_to_decide(decision.estimate, deviation, rule.margin, len(launches))
+        error = standard_error([each.log_ratio for each in launches], _floor_deviation(outcome))
+        needed = launches_to_decide(decision.estimate, error * len(launches) ** 0.5, rule.margin, len(launches))
     each_s = (outcome.seconds - outcome.floor_seconds) / len(launches)
     return LatencyComparison(
         claim=decision.claim, why=_why(outcome, rule, needed, each_s), engine=engine,
@@ -146,16 +148,21 @@ def comparison(outcome: Outcome, rule: Rule, engine: str, threads: int = 1,
         findings=findings(outcome.floor, launches))
 
 
+def _floor_deviation(outcome: Outcome) -> float:
+    """Of a launch of the reference against itself."""
+    return robust_deviation([each.log_ratio for each in outcome.floor])
+
+
 def _ratio(decision: Decision, launches: int) -> Figure:
     """With the interval that is always valid."""
     return Figure(value=decision.ratio, unit="ratio", provenance="measured", samples=launches, level=LEVEL,
-                  interval=decision.interval, method=f"geometric mean over {launches} launches; interval valid at all "
-                                                     "times (Bayes factor of a t test, Ville's inequality)")
+                  interval=decision.interval,
+                  method=f"trimmed geometric mean of {launches} launches; interval valid at all times")
 
 
 def _floor(outcome: Outcome, rule: Rule, each_s: float) -> NoiseFloor:
     """What the reference against itself says of the machine, and of what the budget could show."""
-    deviation = deviation_of(outcome.floor)
+    deviation = _floor_deviation(outcome)
     itself = decide([each.log_ratio for each in outcome.floor], 0.0)
     affordable = min(rule.most_launches, max(1, int((rule.budget_s - outcome.floor_seconds) / max(each_s, 1e-9))))
     least = detectable(deviation, rule.margin, affordable)

@@ -7,7 +7,16 @@ import math
 import numpy as np
 import pytest
 
-from stages.comparing.sequential import claimed, critical, decide, detectable, launches_to_decide, spread
+from stages.comparing.sequential import (
+    claimed,
+    critical,
+    decide,
+    detectable,
+    launches_to_decide,
+    robust_deviation,
+    spread,
+    standard_error,
+)
 
 
 def bayes_factor(t: float, n: int, g: float = 10.0) -> float:
@@ -66,10 +75,12 @@ def test_the_floor_keeps_launches_that_agree_by_luck_from_proving_anything() -> 
 
 
 def test_launches_to_decide_is_the_least_number_that_clears() -> None:
-    needed = launches_to_decide(0.0, 0.01, 0.02, now=5)
-    assert needed is not None
-    assert critical(needed) * 0.01 / math.sqrt(needed) < math.log(1.02)
-    assert critical(needed - 1) * 0.01 / math.sqrt(needed - 1) >= math.log(1.02)
+    needed = launches_to_decide(0.0, 0.006, 0.02, now=4)
+    assert needed == 6  # 6.953 * 0.006 / sqrt(6) = 0.0170 < log(1.02) = 0.0198; of 5: 8.40 * 0.006 / sqrt(5) = 0.0225
+    trimmed = launches_to_decide(0.0, 0.02, 0.02, now=5)
+    assert trimmed is not None
+    kept = trimmed - 2 * (trimmed // 10)
+    assert critical(kept) * 0.02 / math.sqrt(trimmed) < math.log(1.02)
     assert launches_to_decide(0.0, 0.0001, 0.02, now=30) == 31
     assert launches_to_decide(math.log(1.02), 0.01, 0.02, now=5) is None
 
@@ -81,22 +92,52 @@ def test_what_can_be_detected_is_the_margin_and_half_the_interval() -> None:
     assert detectable(0.01, 0.02, 40) < detectable(0.01, 0.02, 10)
 
 
+def test_from_ten_launches_on_the_outermost_are_left_out_and_the_error_is_the_trimmed_mean_s() -> None:
+    """Of 0, 1, ..., 8, 1000 the inner mean is 36 / 8; Winsorized 1, 1, 2, ..., 7, 8, 8: variance 66.5 / 9."""
+    logs = [1000.0, *range(9)]
+    assert spread(logs)[0] == 4.5
+    assert standard_error(logs) == pytest.approx(math.sqrt(66.5 / 9) * math.sqrt(9 / (8 * 7)))
+    assert spread(logs)[1] == pytest.approx(critical(8) * standard_error(logs))
+    assert spread(logs[:9])[0] == pytest.approx((1000 + 28) / 9)
+
+
+def test_one_disturbed_launch_in_twelve_does_not_hide_a_slow_down() -> None:
+    logs = [0.05 + 0.003 * each for each in np.random.default_rng(2).standard_normal(11)]
+    assert decide([*logs, -0.1], margin=0.02).claim == "slower"
+    assert decide([*logs[:8], -0.1], margin=0.02).claim == "undecided"  # of nine none is left out
+
+
+def test_the_robust_deviation_is_that_of_normal_launches_and_minds_no_outlier() -> None:
+    """Medians of -1, 0, 1, 2, 30: 1, of the distances 0, 1, 1, 2, 29: 1."""
+    assert robust_deviation([-1, 0, 1, 2, 30]) == pytest.approx(1.4826)
+    assert robust_deviation([]) == 0.0
+    normal = np.random.default_rng(0).standard_normal(20_000)
+    assert robust_deviation(list(normal)) == pytest.approx(1.0, abs=0.02)
+
+
 def _ever_wrong(draws: np.ndarray, level: float) -> float:
-    """Share of series whose interval misses 0 at any length.  # draws (series, launches)"""
-    counts = np.arange(1, draws.shape[1] + 1)
-    sums, squares = np.cumsum(draws, axis=1), np.cumsum(draws**2, axis=1)
-    means = sums / counts
-    deviations = np.sqrt(np.maximum(squares - counts * means**2, 0) / np.maximum(counts - 1, 1))
-    reach = np.array([critical(int(count), level) for count in counts])
-    with np.errstate(invalid="ignore"):
-        missed = np.abs(means) > reach * deviations / np.sqrt(counts)
-    return float((missed & np.isfinite(reach)).any(axis=1).mean())
+    """Share of series whose interval misses 0 at any length; `spread`, for all series at once.
+
+    Args:
+        draws: (series, launches) around 0.
+        level: of the interval.
+    """
+    wrong = np.zeros(len(draws), bool)
+    for count in range(4, draws.shape[1] + 1):
+        trimmed, ordered = count // 10, np.sort(draws[:, :count], axis=1)
+        kept = count - 2 * trimmed
+        means = ordered[:, trimmed:count - trimmed].mean(axis=1)
+        ordered[:, :trimmed] = ordered[:, trimmed:trimmed + 1]
+        ordered[:, count - trimmed:] = ordered[:, count - trimmed - 1:count - trimmed]
+        errors = ordered.std(axis=1, ddof=1) * math.sqrt((count - 1) / (kept * (kept - 1)))
+        wrong |= np.abs(means) > critical(kept, level) * errors
+    return float(wrong.mean())
 
 
 @pytest.mark.parametrize("kind", ["normal", "heavy tails", "two states"])
-def test_looking_after_each_of_200_launches_misses_the_truth_no_more_often_than_stated(kind: str) -> None:
+def test_looking_after_each_of_60_launches_misses_the_truth_no_more_often_than_stated(kind: str) -> None:
     generator = np.random.default_rng(5)
-    shape = (4000, 200)
+    shape = (2000, 60)
     draws = {"normal": generator.standard_normal(shape), "heavy tails": generator.standard_t(2.5, shape),
              "two states": np.where(generator.random(shape) < 0.1, 8.0, 1.0) * generator.standard_normal(shape)}[kind]
     assert _ever_wrong(draws, 0.95) <= 0.05

@@ -6,9 +6,9 @@ import json
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 
+from stages.comparing.sequential import robust_deviation
 from stages.comparing.trial import Outcome, Rule, comparison, run_trial, words
 from tests.stages.comparing_benches import Simulated, launch_of, normal, resampled
 
@@ -93,7 +93,7 @@ def test_the_record_says_what_was_measured() -> None:
     assert found.floor is not None
     assert found.floor.launches == 5
     logs = [each.log_ratio for each in outcome.floor]
-    assert found.floor.spread == pytest.approx(math.expm1(np.std(logs, ddof=1)))
+    assert found.floor.spread == pytest.approx(math.expm1(robust_deviation(logs)))
     assert found.why == f"{words(outcome.decision)}: more than 2 % for certain"
 
 
