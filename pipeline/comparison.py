@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from stages.comparing.baseline import LAUNCHES, Baseline, KeptModel, against_mil
 from stages.comparing.launching import Contender, Launch, Place
 from stages.comparing.pairing import Candidates, bench_of, compare_pair, with_samples
 from stages.comparing.records import ComparisonResult, LatencyComparison, PairComparison, Predictions
-from stages.comparing.trial import Rule
+from stages.comparing.trial import Rule, level_of_each
 from stages.engines import host, registry
 
 Array = npt.NDArray[Any]
@@ -56,6 +56,10 @@ class Asked:
         """Engine and threads; TFLM has one."""
         engine = self.engine or (baseline.engine if baseline else "litert")
         return engine, 1 if engine == "tflm" else self.threads or (baseline.threads if baseline else 1)
+
+    def for_claims(self, claims: int) -> Asked:
+        """With a level so that a run with many variants raises no more false alarms than one with a single one."""
+        return replace(self, rule=replace(self.rule, level=level_of_each(claims)))
 
 
 def unwatched(name: str, phase: str, spent_s: float, budget_s: float, text: str) -> None:
@@ -142,11 +146,14 @@ def compare(reference: Path, candidate: Path, asked: Asked, watch: Watch = unwat
     """
     first, second = find_models(reference, asked.variants), find_models(candidate, asked.variants)
     match, samples = matched(first, second), read_samples(asked.samples)
+    same = {name for name, (one, other) in match.pairs.items()
+            if len(match.pairs) > 1 and first[one].read_bytes() == second[other].read_bytes()}
+    asked = asked.for_claims(len(match.pairs) - len(same))
     with _place(asked) as place:
         pairs = []
         for name, (one, other) in match.pairs.items():
             before = first[one].read_bytes()
-            if len(match.pairs) > 1 and before == second[other].read_bytes():
+            if name in same:
                 pairs.append(_without_model(name, str(first[one]), second[other], SAME_BYTES))
             else:
                 pairs.append(_pair(name, (str(first[one]), before), second[other], samples, place, asked, watch))
@@ -275,7 +282,9 @@ def compare_with_baseline(candidate: Path, path: Path, asked: Asked, watch: Watc
     baseline, files = read_baseline(path), find_models(candidate, asked.variants)
     wanted = {name: each for name, each in baseline.models.items() if not asked.variants or name in asked.variants}
     match, samples = matched(wanted, files, crossing=False), read_samples(asked.samples)
-    pairs = []
+    changed = [name for name, (one, other) in match.pairs.items()
+               if file_digest(files[other]) != baseline.models[one].sha256]
+    asked, pairs = asked.for_claims(len(changed)), []
     with _place(asked, baseline) as place:
         against = _Against(baseline, path, samples, place, asked, watch)
         for name, (one, other) in match.pairs.items():

@@ -19,7 +19,7 @@ from pydantic import Field
 from device_profiles.records import Figure, Record
 from stages.comparing.launching import Launch, Place
 from stages.comparing.records import LatencyComparison
-from stages.comparing.sequential import LEVEL, claimed
+from stages.comparing.sequential import claimed
 from stages.comparing.trial import Rule, words
 from stages.engines import host
 from stages.records import Host
@@ -122,7 +122,7 @@ def against_milliseconds(before: KeptModel, launches: Sequence[Launch], rule: Ru
 
     With means m, variances s^2 and n launches each, the interval is
 
-        m2 - m1 +- t(0.995, v) sqrt(s1^2 / n1 + s2^2 / n2)
+        m2 - m1 +- t((1 + level) / 2, v) sqrt(s1^2 / n1 + s2^2 / n2)
 
     with v by Welch (1947, Biometrika 34:28-35). It knows how launches of one day differ, not how days do.
 
@@ -135,7 +135,7 @@ def against_milliseconds(before: KeptModel, launches: Sequence[Launch], rule: Ru
     pooled = _pooled(launches)
     first = np.log(np.array(before.launch_medians_ms))
     second = np.log(np.array([np.median(each) / 1e6 for each in pooled]))
-    estimate, half = float(second.mean() - first.mean()), _welch(first, second)
+    estimate, half = float(second.mean() - first.mean()), _welch(first, second, rule.level)
     decision = claimed(estimate, half, rule.margin)
     proven = "for certain, as far as launches of one day can say" if decision.claim != "undecided" else "not decided"
     return LatencyComparison(
@@ -144,12 +144,12 @@ def against_milliseconds(before: KeptModel, launches: Sequence[Launch], rule: Ru
             "tflite model",
         threads=place.threads, cpus=place.cpus, margin=rule.margin, reference=before.median,
         candidate=latency_figures(pooled, seed=rule.seed, of="launches").median, launches=len(launches),
-        ratio=Figure(value=decision.ratio, unit="ratio", provenance="measured", samples=len(launches), level=LEVEL,
+        ratio=Figure(value=decision.ratio, unit="ratio", provenance="measured", samples=len(launches), level=rule.level,
                      interval=decision.interval, method="ratio of geometric means of launch medians; Welch's interval"),
         inferences=sum(map(len, pooled)), seconds=sum(each.seconds for each in launches))
 
 
-def _welch(first: Array, second: Array) -> float:
+def _welch(first: Array, second: Array, level: float) -> float:
     """Half the interval's width; infinite where one side has a single launch."""
     from scipy.special import stdtrit
 
@@ -160,4 +160,4 @@ def _welch(first: Array, second: Array) -> float:
     if error == 0:
         return 0.0
     freedom = error**2 / sum(part**2 / (len(each) - 1) for part, each in zip(parts, (first, second), strict=True))
-    return float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(error)
+    return float(stdtrit(freedom, (1 + level) / 2)) * math.sqrt(error)

@@ -18,7 +18,6 @@ from stages.comparing.records import LatencyComparison, NoiseFloor
 from stages.comparing.sequential import (
     LEVEL,
     Decision,
-    critical,
     decide,
     detectable,
     launches_to_decide,
@@ -44,13 +43,20 @@ class Rule:
         margin: the difference that does not matter, as a share: 0.02 for 2 %.
         budget_s: seconds of wall time, the noise floor included. A launch that has begun is finished.
         most_launches: of the reference against the candidate.
+        level: of the interval; see `level_of_each`.
         seed: of the bootstrap.
     """
 
     margin: float = 0.02
     budget_s: float = 60.0
     most_launches: int = 1000
+    level: float = LEVEL
     seed: int = 0
+
+
+def level_of_each(claims: int) -> float:
+    """The level of each of some claims, so that the chance that any of them is ever wrong is 1 - LEVEL (Bonferroni)."""
+    return 1 - (1 - LEVEL) / max(1, claims)
 
 
 def silent(phase: str, spent_s: float, budget_s: float, text: str) -> None:
@@ -108,9 +114,10 @@ def run_trial(bench: Bench, rule: Rule, tell: Tell = silent, now: Callable[[], f
     while True:
         launches.append(bench("candidate"))
         logs.append(launches[-1].log_ratio)
-        decision = decide(logs, rule.margin, deviation)
+        decision = decide(logs, rule.margin, deviation, rule.level)
         tell("in turns", clock(), rule.budget_s, words(decision))
-        if decision.claim != "undecided" or clock() >= rule.budget_s or len(launches) >= rule.most_launches:
+        spent = clock() >= rule.budget_s or len(launches) >= rule.most_launches
+        if decision.claim != "undecided" or spent or not sound:
             break
     if not sound:
         decision = Decision("undecided", decision.estimate, decision.half)
@@ -135,12 +142,13 @@ def comparison(outcome: Outcome, rule: Rule, engine: str, threads: int = 1,
     needed = None
     if decision.claim == "undecided" and outcome.sound and len(launches) > 1:
         error = standard_error([each.log_ratio for each in launches], _floor_deviation(outcome))
-        needed = launches_to_decide(decision.estimate, error * len(launches) ** 0.5, rule.margin, len(launches))
+        needed = launches_to_decide(decision.estimate, error * len(launches) ** 0.5, rule.margin, len(launches),
+                                    rule.level)
     each_s = (outcome.seconds - outcome.floor_seconds) / len(launches)
     return LatencyComparison(
         claim=decision.claim, why=_why(outcome, rule, needed, each_s), engine=engine,
         engine_version=launches[-1].engine_version, threads=threads, cpus=cpus, margin=rule.margin,
-        ratio=_ratio(decision, len(launches)),
+        ratio=_ratio(decision, len(launches), rule.level),
         medians_ratio=ratio_figure([each.ratios for each in launches], seed=rule.seed), reference=reference,
         candidate=candidate, floor=_floor(outcome, rule, each_s), launches=len(launches),
         inferences=sum(len(turn) for each in launches for turns in each.turns for turn in turns),
@@ -153,9 +161,9 @@ def _floor_deviation(outcome: Outcome) -> float:
     return robust_deviation([each.log_ratio for each in outcome.floor])
 
 
-def _ratio(decision: Decision, launches: int) -> Figure:
+def _ratio(decision: Decision, launches: int, level: float = LEVEL) -> Figure:
     """With the interval that is always valid."""
-    return Figure(value=decision.ratio, unit="ratio", provenance="measured", samples=launches, level=LEVEL,
+    return Figure(value=decision.ratio, unit="ratio", provenance="measured", samples=launches, level=level,
                   interval=decision.interval,
                   method=f"trimmed geometric mean of {launches} launches; interval valid at all times")
 
@@ -165,7 +173,7 @@ def _floor(outcome: Outcome, rule: Rule, each_s: float) -> NoiseFloor:
     deviation = _floor_deviation(outcome)
     itself = decide([each.log_ratio for each in outcome.floor], 0.0)
     affordable = min(rule.most_launches, max(1, int((rule.budget_s - outcome.floor_seconds) / max(each_s, 1e-9))))
-    least = detectable(deviation, rule.margin, affordable)
+    least = detectable(deviation, rule.margin, affordable, rule.level)
     return NoiseFloor(launches=len(outcome.floor), ratio=_ratio(itself, len(outcome.floor)),
                       spread=math.expm1(deviation), sound=outcome.sound,
                       detectable=None if math.isinf(least) else least)
@@ -183,7 +191,7 @@ def _why(outcome: Outcome, rule: Rule, needed: int | None, each_s: float) -> str
         return f"{shown}: within {margin} for certain"
     if decision.claim != "undecided":
         return f"{shown}: more than {margin} for certain"
-    if math.isinf(critical(len(outcome.launches))):
+    if math.isinf(decision.half):
         return f"{len(outcome.launches)} launches are too few for an interval: give --budget more seconds"
     if needed is None:
         return f"{shown} spans the margin of {margin}, and the ratio lies at it: only another margin would decide it"

@@ -72,6 +72,18 @@ def test_two_runs_are_compared_variant_by_variant(files, speed):
     assert only.pairs[0].differences.identical
 
 
+def test_many_variants_share_one_chance_of_a_false_alarm(files, speed):
+    (files / "b" / "models" / "int8.tflite").write_bytes(IDENTITY)
+    found = compare(files / "a", files / "b", QUICK)
+    assert [pair.latency.ratio.level for pair in found.pairs] == [pytest.approx(0.995)] * 2
+    make_baseline(files / "a", files / "base.json", QUICK)
+    found = compare_with_baseline(files / "b", files / "base.json", QUICK)
+    assert [pair.latency.ratio.level for pair in found.pairs] == [pytest.approx(0.995)] * 2
+    (files / "b" / "models" / "int8.tflite").write_bytes(SWAPPED)
+    found = compare_with_baseline(files / "b", files / "base.json", QUICK)
+    assert [pair.latency and pair.latency.ratio.level for pair in found.pairs] == [0.99, None]
+
+
 def test_matching_goes_by_name_and_else_one_model_meets_every_other():
     assert matched(["x"], ["y"]).pairs == {"y": ("x", "y")}
     assert matched(["x"], ["y", "z"]).pairs == {"y": ("x", "y"), "z": ("x", "z")}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stages.comparing.sequential import robust_deviation
-from stages.comparing.trial import Outcome, Rule, comparison, run_trial, words
+from stages.comparing.trial import Outcome, Rule, comparison, level_of_each, run_trial, words
 from tests.stages.comparing_benches import Simulated, launch_of, normal, resampled
 
 RECORDED = json.loads((Path(__file__).parent / "recorded_launches.json").read_text())
@@ -70,6 +70,7 @@ def test_a_machine_that_tells_a_model_from_itself_makes_no_claim() -> None:
 
     outcome = tried(Unsound(normal(5, 0.002)))
     assert outcome.decision.claim == "undecided"
+    assert len(outcome.launches) == 1  # more would prove no more
     found = comparison(outcome, Rule(), "litert")
     assert found.floor is not None
     assert not found.floor.sound
@@ -105,6 +106,15 @@ def test_the_floor_says_what_the_budget_could_show() -> None:
     assert wide.detectable is not None
     assert narrow.detectable is not None
     assert 0.02 < narrow.detectable < wide.detectable
+
+
+def test_several_claims_share_the_chance_of_a_false_alarm() -> None:
+    assert [level_of_each(claims) for claims in (0, 1, 2, 10)] == pytest.approx([0.99, 0.99, 0.995, 0.999])
+    one, ten = (tried(Simulated(normal(10, 0.006)), level=level_of_each(claims)) for claims in (1, 10))
+    assert len(one.launches) < len(ten.launches)
+    found = comparison(ten, Rule(level=level_of_each(10)), "litert").ratio
+    assert found is not None
+    assert found.level == pytest.approx(0.999)
 
 
 def test_progress_is_told_after_every_launch() -> None:
