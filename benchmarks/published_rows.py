@@ -37,6 +37,7 @@ RUNTIMES: tuple[tuple[str, str, str], ...] = (
     (r"^TensorFlow Lite \(benchmark_model\) \| TFLite ([\d.]+)", r"tflite-\1", "xnnpack"),
     (r"^TensorFlow Lite \(benchmark_model\)", "tflite-imx", "xnnpack"),
     (r"^TensorFlow Lite \(CPU\) \| YOLOBench", "tflite-yolobench", "xnnpack"),
+    (r"^TensorFlow Lite 2.11.0 \(X-LINUX-AI.*X-LINUX-AI v(\d\.\d)\.\d(;.*)?$", r"tflite-2.11.0-x-linux-\1", "xnnpack"),
     (r"^TensorFlow Lite 2.11.0 \(X-LINUX-AI", "tflite-2.11.0", "xnnpack"),
     (r"^TensorFlow Lite CPU \|.*(Android 10|measurement|iOS 12)", "tflite-2020", "ruy"),
     (r"^TensorFlow Lite CPU \|.*2020-03", "tflite-2020", "ruy"),
@@ -107,6 +108,9 @@ RULES: tuple[tuple[str, Callable[[Row], bool]], ...] = (
     ("low confidence", lambda row: "low confidence" in row["note"]),
     ("open division, the submitter's own network", lambda row: "(open: custom" in row["model"]),
     ("runs from external memory", _external),
+    ("clocked down (power mode)", lambda row: bool(re.search(r"power mode [1-9]", row["note"]))),
+    ("same figure for one and two threads", lambda row: (row["device"], row["model"], row["threads"])
+     == ("i.MX 93", "tiny-resnet", "2.0")),
     ("YOLOBench: threads and clock not stated", lambda row: row["model"].startswith("YOLOBench")),
     ("same work as another row", lambda row: bool(_SAME_COMPUTE.search(row["model_variant"]))),
     ("wake words network restructured by the tool",
@@ -154,12 +158,17 @@ def _kept(row: Row, device: Row) -> Row:
     mhz = stated or device["assumed_mhz"]
     runtime, kernels = _runtime(f"{row['runtime']} | {row['runtime_version_or_date']}")
     energy = {"": ""}.get(row["energy_uj"], "wall" if "inference_results" in row["source_repo_or_url"] else "rail")
-    threads = row["threads"] or ("1" if "single large core" in row["soc_core"] else "")
+    threads = row["threads"] or ("1" if _one_thread(row) else "")
     return {"device": device["key"], "core": device["core"], "clock_hz": f"{float(mhz) * 1e6:.0f}" if mhz else "",
             "clock": "stated" if stated else "assumed" if mhz else "", "threads": threads.removesuffix(".0"),
             "runtime": runtime, "kernels": kernels, "dtype": row["dtype"], "latency_ms": row["latency_ms"],
             "energy_uj": row["energy_uj"], "energy_of": energy, "ram_kib": row["ram_kib"],
             "flash_kib": row["flash_kib"], "source": f"{row['source_repo_or_url']} {row['source_path']}".strip()}
+
+
+def _one_thread(row: Row) -> bool:
+    """Whether the source says so without a number: by its core, or (cTuning's Orin) by its rate and its power."""
+    return "single large core" in row["soc_core"] or ("look single-threaded" in row["note"] and row["dtype"] != "uint8")
 
 
 def _runtime(words: str) -> tuple[str, str]:
