@@ -309,6 +309,7 @@ class EngineWorker:
                 frame = worker.pack_frame(dict(request, op=operation), list(arrays))
                 header, results = channel.exchange(frame, self.timeout_s)
             except ChannelTimeout as error:
+                self._target.assure()
                 raise self._error(EngineTimeout, f"did not answer to {operation} within {self.timeout_s:g} s",
                                   next_step="give a longer timeout_s, or a smaller model") from error
             except ChannelClosed as error:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from pydantic import Field
 
 from device_profiles.records import Record
-from stages.records.benchmark import Host
+
+
+class Host(Record):
+    """The machine that measured."""
+
+    cpu: str
+    architecture: str
+    cores: int
+    memory_bytes: int
+    system: str
+    python: str
 
 
 class CoreGroup(Record):
@@ -76,3 +86,25 @@ class Conditions(Record):
     before: DeviceState
     after: DeviceState
     throttling: tuple[str, ...] = ()
+
+
+class OperatorDifference(Record):
+    """The first operator whose output differs between this host and a target.
+
+    Attributes:
+        index: of the operator in the tflite model; None where none differs.
+        operator, tensor: what it is, and its output.
+        operators_equal: how many before it gave the same, bit for bit.
+        share: of its output's elements that differ.
+        largest: difference, in `unit`: steps of the quantized tensor, or the tensor's own ("").
+        versions: of the engine, here and there.
+    """
+
+    index: int | None = None
+    operator: str = ""
+    tensor: str = ""
+    operators_equal: int
+    share: float = 0
+    largest: float = 0
+    unit: str = ""
+    versions: tuple[str, str]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from stages.engines.targets import names
+from stages.engines.targets.adb import AdbTarget
+from stages.engines.targets.emulated import EmulatedTarget
 from stages.engines.targets.host import HostTarget
+from stages.engines.targets.ssh import SshTarget
 from stages.engines.targets.target import Target
 
 
@@ -13,5 +16,11 @@ def open_target(text: str) -> Target:
     Raises:
         UsageError: there is none.
     """
-    names.parse(text)
+    parts = names.parse(text)
+    if parts.kind == "ssh":
+        return SshTarget(text, parts)
+    if parts.kind == "adb":
+        return AdbTarget(text, parts)
+    if parts.kind == "emulated":
+        return EmulatedTarget(text, parts)
     return HostTarget()

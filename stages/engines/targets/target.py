@@ -8,14 +8,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 
-from device_profiles.records import Provenance
+from device_profiles.records import Provenance, Record
 from stages.engines import worker
 from stages.engines.registry import EngineInfo
 from stages.records.targets import Device, DeviceState
 
 WORKER = Path(worker.__file__)
+R = TypeVar("R", bound=Record)
 
 
 class Target(abc.ABC):
@@ -31,11 +32,13 @@ class Target(abc.ABC):
         provenance: of figures that are measured there.
         is_remote: whether its files are other files than this host's, so that they must be sent.
         tells_time: whether a latency there means anything.
+        most_workers: that may run there at once.
     """
 
     provenance: Provenance = "measured"
     is_remote = False
     tells_time = True
+    most_workers = 256
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -85,6 +88,13 @@ class Target(abc.ABC):
     def cores(self) -> tuple[int, ...]:
         """The cores that a worker may use there, ascending."""
 
+    def workers(self) -> int:
+        """How many workers at once make sense: one for each core, as many as the way there bears."""
+        return min(len(self.cores()), self.most_workers)
+
+    def assure(self) -> None:  # noqa: B027 (most places have nothing to do)
+        """Raise a `TargetLost` if the place does not answer any more."""
+
     def end(self, pid: int) -> None:  # noqa: B027 (most places have nothing to do)
         """See that a worker is gone whose carrier was killed here.
 
@@ -107,6 +117,21 @@ class Target(abc.ABC):
         """
         del words
         return ended(status)
+
+
+def stamped(record: R, provenance: Provenance) -> R:
+    """The record with every figure in it that was measured marked as what measuring there gives."""
+    if provenance == "measured":
+        return record
+    return type(record).model_validate(_marked(record.model_dump(), provenance))
+
+
+def _marked(value: Any, provenance: str) -> Any:
+    """The same data with another provenance wherever it says measured."""
+    if isinstance(value, dict):
+        return {key: provenance if key == "provenance" and each == "measured" else _marked(each, provenance)
+                for key, each in value.items()}
+    return type(value)(_marked(each, provenance) for each in value) if isinstance(value, list | tuple) else value
 
 
 def ended(status: int | None) -> str:
