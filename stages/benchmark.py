@@ -10,7 +10,9 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
@@ -24,8 +26,17 @@ from stages.context import StageContext
 from stages.engines import host, registry
 from stages.engines.client import EngineWorker
 from stages.engines.inputs import first_samples, normalization_of
+from stages.engines.targets import facts
+from stages.engines.targets.adb import AdbTarget
+from stages.engines.targets.benchmark_program import Round, run_round
+from stages.engines.targets.counting import count_inference
+from stages.engines.targets.emulated import EmulatedTarget
+from stages.engines.targets.names import HOST, TargetText
+from stages.engines.targets.opening import open_target
+from stages.engines.targets.target import Target
 from stages.records import BenchmarkResult, EngineBenchmark, EngineStatus
-from stages.timing import Array, latency_figures
+from stages.records.targets import Conditions
+from stages.timing import Array, LatencyFigures, latency_figures
 
 NAME = "benchmark"
 VERSION = 3
@@ -35,6 +46,8 @@ _FED = 32  # samples that the inferences take in turn
 _SETTLING, _SETTLING_S = 2000, 0.002  # start of a round that does not count: the others have had the caches
 _FEWEST_ROUNDS = 5
 _WINDOW, _WINDOW_S, _WINDOWS, _STEADY = 500, 0.02, 3, 0.03
+_EMULATED_TIMES = 20  # what an emulator takes longer, and more
+_PROGRAM_S = 0.2  # of measuring in a start of Google's program
 _REBUILD = "run again: what is missing is built anew"
 _AGAIN: tuple[EngineStatus, ...] = ("crashed", "timeout")
 
@@ -50,6 +63,8 @@ class Settings(Record):
     rounds: int = Field(default=30, ge=_FEWEST_ROUNDS, le=10_000, description="interleaved rounds over all variants")
     round_samples: int = Field(default=100, ge=1, le=100_000, description="inferences a round and variant, at most")
     round_s: float = Field(default=0.02, gt=0, le=60, description="seconds a round and variant, at most")
+    target: TargetText = Field(
+        default=HOST, description="where the engines run: host, ssh:user@host, adb:serial, emulated")
     budget_s: float = Field(default=5.0, gt=0, description="seconds a variant and engine; five rounds are always made")
     warm_up_s: float = Field(default=0.5, ge=0, description="seconds a variant may take until its latency is steady")
     timeout_s: float = Field(default=60.0, gt=0, description="seconds that an engine may take to load or to answer")
@@ -87,6 +102,7 @@ def run(*, tflites: Mapping[str, Path], data: Path, options: Options, context: S
     Raises:
         StageError: a tflite model's inputs do not fit the data.
         StoreError: an artifact without its files.
+        TargetError: the target cannot be reached, or was lost; nothing of it is kept.
     """
     contents = {name: _read(folder / TFLITE_FILE) for name, folder in tflites.items()}
     samples = {name: first_samples(data / "x_test.npy", _FED, normalization_of(folder, data))
@@ -95,22 +111,40 @@ def run(*, tflites: Mapping[str, Path], data: Path, options: Options, context: S
     found: dict[str, dict[str, EngineBenchmark]] = {name: {} for name in contents}
     raw: dict[str, dict[str, list[list[float]]]] = {name: {} for name in contents}
     unsteady: list[str] = []
-    for engine in options.engines:
-        for trial in _measure_engine(engine, contents, samples, options, context, progress):
-            found[trial.variant][engine] = trial.record(options)
-            raw[trial.variant][engine] = [(each / 1e6).tolist() for each in trial.rounds]
-            unsteady += [] if trial.steady else [f"{trial.variant} in {engine}"]
+    with open_target(options.target) as target:
+        before = target.state()
+        for engine in options.engines:
+            for trial in _measure_engine(engine, contents, samples, _Place(target, options, context, progress)):
+                found[trial.variant][engine] = trial.record(options)
+                raw[trial.variant][engine] = [(each / 1e6).tolist() for each in trial.rounds]
+                unsteady += [] if trial.steady else [f"{trial.variant} in {engine}"]
+        conditions = facts.conditions(target.device(), before, target.state())
     (context.out / "samples.json").write_text(json.dumps({"unit": "ms", "samples": raw}), "utf-8")
-    return _result(found, unsteady, options)
+    return _result(found, unsteady, options, conditions)
 
 
-def pinned(options: Settings) -> tuple[int, ...]:
-    """The cores that the workers are pinned to; empty for none."""
+def pinned(options: Settings, cores: Sequence[int] | None = None) -> tuple[int, ...]:
+    """The cores that the workers are pinned to; empty for none.
+
+    Args:
+        options: what the user wants.
+        cores: those of the target; this host's by default.
+    """
     if options.cpus == "any" or not hasattr(os, "sched_setaffinity"):
         return ()
     if options.cpus == "last":
-        return host.cores()[-options.threads:]
+        return tuple(host.cores() if cores is None else cores)[-options.threads:]
     return tuple(options.cpus)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the measuring is done, and what all of it shares."""
+
+    target: Target
+    options: Options
+    context: StageContext
+    progress: _Progress
 
 
 class Trial:
@@ -127,9 +161,12 @@ class Trial:
         self.threads = 1
         self.cpus: tuple[int, ...] = ()
         self._once: dict[str, Figure] = {}
+        self._timed = True
+        self._start_program: Callable[[], Round] | None = None
         self._worker: EngineWorker | None = None
 
-    def start(self, worker: EngineWorker, content: bytes, samples: Mapping[str, Array], options: Options) -> None:
+    def start(self, worker: EngineWorker, content: bytes, samples: Mapping[str, Array], options: Options,
+              cpus: tuple[int, ...]) -> None:
         """Load the model, make the first inference, and warm up.
 
         Args:
@@ -137,6 +174,7 @@ class Trial:
             content: the tflite model.
             samples: (samples, ...) by input name, as the model is to be given them.
             options: see `Options`.
+            cpus: the cores to pin it to; empty for none.
 
         Raises:
             StageError: the samples do not fit the model.
@@ -144,8 +182,8 @@ class Trial:
         """
         self._worker, self.version = worker, worker.hello.version
         self.threads = 1 if self.engine == "tflm" else options.threads
-        loaded = worker.load(content, threads=self.threads, cpus=pinned(options))
-        self.cpus = loaded.cpus if pinned(options) else ()
+        loaded = worker.load(content, threads=self.threads, cpus=cpus)
+        self.cpus = loaded.cpus if cpus else ()
         worker.feed(*(samples[name] for name in worker.match({name: x.shape[1:] for name, x in samples.items()})))
         first_ns = float(worker.measure(1)[0])
         self._once["load"] = _once(loaded.load_ms, "ms", "from bytes to a model that can be invoked")
@@ -154,8 +192,32 @@ class Trial:
             self._once["arena"] = _once(loaded.arena_bytes, "bytes", "in use, as the runtime reports it")
         self.steady = warm_up(worker, options.warm_up_s)
 
+    def count(self, target: EmulatedTarget, content: bytes, samples: Mapping[str, Array], place: _Place) -> None:
+        """Count instructions instead: an emulator's times mean nothing."""
+        self._timed = False
+        found = count_inference(target, self.engine, content, samples, log=place.context.log, model=self.variant,
+                                timeout_s=_EMULATED_TIMES * place.options.timeout_s)
+        self.version = found.engine_version
+        self._once = {"instructions": found.instructions, "accesses": found.accesses}
+
+    def start_program(self, target: AdbTarget, content: bytes, options: Options, cpus: tuple[int, ...]) -> None:
+        """Measure with Google's program, which is started anew for each round."""
+        self.threads, self.cpus = options.threads, cpus
+        self._start_program = partial(run_round, target, content, model=self.variant, threads=options.threads,
+                                      cpus=cpus, seconds=max(_PROGRAM_S, options.round_s))
+        found = self._start_program()
+        self._once["load"] = _once(found.load_ms, "ms", "as benchmark_model prints it")
+        self._once["first_inference"] = _once(found.first_ms, "ms", "the first after loading")
+        if found.memory_bytes:
+            self._once["peak_memory"] = _once(found.memory_bytes, "bytes", "growth of benchmark_model, as it prints it")
+
     def round(self, options: Options) -> None:
         """Measure for one round, and the memory after it."""
+        if self._start_program is not None:
+            found = self._start_program()
+            self.rounds.append(np.array([found.mean_ms * 1e6]))
+            self.spent_s += max(_PROGRAM_S, options.round_s)
+            return
         worker = self._worker
         if worker is None:
             return
@@ -185,7 +247,7 @@ class Trial:
     def is_due(self, options: Options) -> bool:
         """Whether another round is to be made."""
         made = len(self.rounds)
-        return self.status == "ok" and made < options.rounds and (
+        return self._timed and self.status == "ok" and made < options.rounds and (
             made < _FEWEST_ROUNDS or self.spent_s < options.budget_s)
 
     def record(self, options: Options) -> EngineBenchmark:
@@ -193,10 +255,20 @@ class Trial:
         base = {"engine": self.engine, "engine_version": self.version, "status": self.status, "message": self.message}
         if self.status != "ok":
             return EngineBenchmark.model_validate(base)
+        if not self._timed:
+            return EngineBenchmark.model_validate({**base, **self._once})
         figures = latency_figures(self.rounds, seed=options.seed, resamples=options.resamples)
+        if self._start_program is not None:
+            figures = of_means(figures)
         return EngineBenchmark.model_validate({
             **base, **self._once, **vars(figures), "threads": self.threads, "cpus": self.cpus,
             "rounds": len(self.rounds)})
+
+
+def of_means(figures: LatencyFigures) -> LatencyFigures:
+    """Figures whose samples are means of many inferences: the percentiles of means are not those of inferences."""
+    median = figures.median.model_copy(update={"method": f"of means of many inferences: {figures.median.method}"})
+    return replace(figures, median=median, p90=None, p99=None)
 
 
 def warm_up(worker: EngineWorker, limit_s: float) -> bool:
@@ -226,26 +298,43 @@ class _Progress:
 
 
 def _measure_engine(engine: str, contents: Mapping[str, bytes], samples: Mapping[str, Mapping[str, Array]],
-                    options: Options, context: StageContext, progress: _Progress) -> list[Trial]:
-    """Every variant in one engine: started one after the other, then measured in turns."""
+                    place: _Place) -> list[Trial]:
+    """Every variant in one engine, as many at a time as the target bears workers."""
     trials = [Trial(engine, variant) for variant in contents]
-    info = registry.engine_info(engine)
+    info = place.target.engine_info(engine)
+    for trial in trials:
+        trial.version = info.version or ""
+        if not info.available:
+            trial.status, trial.message = "unavailable", info.reason
+    several = place.target.most_workers
+    for start in range(0, len(trials) if info.available else 0, several):
+        _measure_together(trials[start:start + several], contents, samples, place)
+    return trials
+
+
+def _measure_together(trials: list[Trial], contents: Mapping[str, bytes], samples: Mapping[str, Mapping[str, Array]],
+                      place: _Place) -> None:
+    """Some variants in one engine: started one after the other, then measured in turns."""
+    target, options, context = place.target, place.options, place.context
+    cpus = pinned(options, target.cores())
     with contextlib.ExitStack() as stack:
         for trial in trials:
-            trial.version = info.version or ""
-            if not info.available:
-                trial.status, trial.message = "unavailable", info.reason
-                continue
-            progress.step(f"{trial.variant} in {engine}", 0)
+            place.progress.step(f"{trial.variant} in {trial.engine}", 0)
+            content, fed = contents[trial.variant], samples[trial.variant]
             with _failing(trial):
-                worker = stack.enter_context(EngineWorker(engine, log=context.log, model=trial.variant,
-                                                          timeout_s=options.timeout_s))
-                trial.start(worker, contents[trial.variant], samples[trial.variant], options)
-        _take_rounds(trials, options, progress)
+                if isinstance(target, EmulatedTarget):
+                    trial.count(target, content, fed, place)
+                    continue
+                if isinstance(target, AdbTarget) and target.benchmark_model is not None:
+                    trial.start_program(target, content, options, cpus)
+                    continue
+                worker = stack.enter_context(EngineWorker(trial.engine, log=context.log, model=trial.variant,
+                                                          timeout_s=options.timeout_s, target=target))
+                trial.start(worker, content, fed, options, cpus)
+        _take_rounds(trials, options, place.progress)
         for trial in trials:
             with _failing(trial):
                 trial.finish()
-    return trials
 
 
 def _take_rounds(trials: list[Trial], options: Options, progress: _Progress) -> None:
@@ -269,21 +358,24 @@ def _failing(trial: Trial) -> Iterator[None]:
         trial.fail(error)
 
 
-def _result(found: dict[str, dict[str, EngineBenchmark]], unsteady: list[str], options: Options) -> BenchmarkResult:
+def _result(found: dict[str, dict[str, EngineBenchmark]], unsteady: list[str], options: Options,
+            conditions: Conditions) -> BenchmarkResult:
     """The record, with what went wrong in passing."""
     all_records = [(variant, record) for variant, records in found.items() for record in records.values()]
     failed = [f"{variant} in {r.engine}: {r.message}" for variant, r in all_records if r.status in _AGAIN]
-    warnings = [*failed]
+    warnings = [*failed, *(facts.remarks(conditions) if options.target != HOST else [])]
     if unsteady:
         warnings.append(f"not steady after {options.warm_up_s:g} s of warm-up: {', '.join(unsteady)}; is there other "
                         "load on this machine? The intervals show it")
     measured = [(record.median.value, variant, record) for variant, record in all_records if record.median]
     fastest = min(measured, default=None, key=lambda each: each[0])
-    text = f"{len(measured)} of {len(all_records)} measured"
+    counted = sum(record.instructions is not None for _, record in all_records)
+    text = f"{counted} of {len(all_records)} counted" if counted else (
+        f"{len(measured)} of {len(all_records)} measured")
     if fastest:
         text += f", fastest {fastest[1]} in {fastest[2].engine} with {fastest[0]:.3g} ms"
-    return BenchmarkResult(summary=text, provisional=tuple(failed), warnings=tuple(warnings), host=host.host(),
-                           variants=found)
+    return BenchmarkResult(summary=text, provisional=tuple(failed), warnings=tuple(warnings),
+                           host=conditions.device.host, target=options.target, conditions=conditions, variants=found)
 
 
 def _once(value: float, unit: str, method: str) -> Figure:

@@ -111,7 +111,7 @@ def _subject(name: str, folder: Path, evaluations: Mapping[str, Path], measured:
     content = (folder / TFLITE_FILE).read_bytes()
     return Subject(name=name, tflite_bytes=len(content), workload=read_workload(content),
                    evaluated=read_result(evaluations[name], EvaluateResult).engines,
-                   measured=measured.variants.get(name, {}))
+                   measured=measured.variants.get(name, {}), target=measured.target)
 
 
 def _check_profile(subjects: list[Subject], profile: Profile, choice: Choice, *, required: bool) -> ProfileCheck:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -15,11 +16,17 @@ from stages.artifacts import TFLITE_FILE
 from stages.context import StageContext
 from stages.datasets.prepared import read_preprocessing, read_split
 from stages.datasets.records import TEST
-from stages.engines import host, registry
-from stages.engines.inputs import normalization_of
+from stages.engines import registry
+from stages.engines.inputs import first_samples, normalization_of
 from stages.engines.pool import Job
+from stages.engines.targets.differing import first_difference
+from stages.engines.targets.host import HostTarget
+from stages.engines.targets.names import HOST, TargetText
+from stages.engines.targets.opening import open_target
+from stages.engines.targets.target import Target, stamped
 from stages.outputs import OUTPUTS_FILE, largest_difference, overall_score, read_outputs, score_name, write_outputs
 from stages.records import Agreement, EngineEvaluation, EngineStatus, EvaluateResult
+from stages.records.targets import OperatorDifference
 from stages.safety import slices as slicing
 from stages.safety.measure import SLICE, Gate, Wish
 from stages.statistics import ENDS_LEVEL
@@ -32,6 +39,7 @@ NAME = "evaluate"
 VERSION = 3
 LIBRARIES = ("numpy", "scipy")
 
+_FOLLOWED = 16  # samples that are followed through the operators where a target's kernels are compared
 _AGAIN: tuple[EngineStatus, ...] = ("crashed", "timeout")
 
 
@@ -49,6 +57,8 @@ class Settings(Record):
     slices: tuple[str, ...] = Field(
         default=(), description="columns whose values are slices: of data.source.slices, or group; left out: all of "
                                 "data.source.slices")
+    target: TargetText = Field(
+        default=HOST, description="where the engines run: host, ssh:user@host, adb:serial, emulated")
     slice_least_samples: int = Field(default=slicing.LEAST_SAMPLES, ge=1,
                                      description="slices with fewer test samples are reported, not judged")
 
@@ -92,13 +102,18 @@ def run(*, tflite: Path, data: Path, baseline: Path, options: Options, context: 
         DataError: outputs that are not finite, or labels that leave the score undefined.
         UsageError: a slice column that is not there.
         StoreError: an artifact without its files.
+        TargetError: the target cannot be reached, or was lost; nothing of it is kept.
     """
-    trial = _Trial(tflite, data, baseline, options, context)
-    engines = {name: trial.evaluate(name) for name in options.engines}
+    with open_target(options.target) as target:
+        trial = _Trial(tflite, data, baseline, options, context, target)
+        engines = {name: trial.evaluate(name) for name in options.engines}
+        differences = {} if target.tells_time else trial.differences()
     failed = [f"{e.engine}: {e.message}" for e in engines.values() if e.status in _AGAIN]
     idle = () if trial.outputs else (f"{trial.name}: no engine could run it",)
-    return EvaluateResult(summary=_summary(engines.values()), provisional=tuple(failed), warnings=(*failed, *idle),
-                          engines=engines, agreements=trial.agreements())
+    result = EvaluateResult(
+        summary=_summary(engines.values()), provisional=tuple(failed), warnings=(*failed, *idle), engines=engines,
+        agreements=trial.agreements(), target=options.target, differences=differences)
+    return stamped(result, target.provenance)
 
 
 class _Trial:
@@ -109,8 +124,9 @@ class _Trial:
         outputs: by engine that could run it.
     """
 
-    def __init__(self, tflite: Path, data: Path, baseline: Path, options: Options, context: StageContext) -> None:
-        self._options, self._context = options, context
+    def __init__(self, tflite: Path, data: Path, baseline: Path, options: Options, context: StageContext,
+                 target: Target) -> None:
+        self._options, self._context, self._target = options, context, target
         self.name = options.variant or tflite.name
         self.outputs: dict[str, Array] = {}
         try:
@@ -129,7 +145,7 @@ class _Trial:
 
     def evaluate(self, engine: str) -> EngineEvaluation:
         """One engine's figures, or why there are none; its outputs are written and kept."""
-        info = registry.engine_info(engine)
+        info = self._target.engine_info(engine)
         if not info.available:
             return EngineEvaluation(engine=engine, engine_version="", status="unavailable", message=info.reason)
         version = info.version or ""
@@ -147,6 +163,18 @@ class _Trial:
     def agreements(self) -> tuple[Agreement, ...]:
         """Every pair of engines that ran the model."""
         return tuple(self._agreement(one, other) for one, other in combinations(self.outputs, 2))
+
+    def differences(self) -> dict[str, OperatorDifference]:
+        """By engine that runs here and there, the first operator that gives something else there."""
+        samples = first_samples(self._samples, _FOLLOWED, self._normalization)
+        found: dict[str, OperatorDifference] = {}
+        for engine in self.outputs:
+            if registry.engine_info(engine).available:
+                with contextlib.suppress(EngineError):  # a model whose activations cannot all be outputs
+                    found[engine] = first_difference(
+                        (HostTarget(), self._target), engine, self._tflite, samples, log=self._context.log,
+                        model=self.name, timeout_s=self._options.timeout_s)
+        return found
 
     def _output_shapes(self) -> dict[str, Shape | None]:
         """Shape by output name, as the float model gives them."""
@@ -177,7 +205,7 @@ class _Trial:
         options = self._options
         job = Job(engine=engine, tflite=self._tflite, model=self.name, samples=samples,
                   normalization=self._normalization, batch=options.batch_size, log=self._context.log,
-                  workers=options.workers or len(host.cores()), timeout_s=options.timeout_s)
+                  workers=options.workers or self._target.workers(), timeout_s=options.timeout_s, target=self._target)
         write_outputs(job, self._wanted, path, lambda done, total: self._context.progress(done, total, where))
         return read_outputs(path, self._task)
 

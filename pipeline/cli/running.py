@@ -52,8 +52,10 @@ def _stage_command(name: str, text: str) -> click.Command:
                    short_help=text)
     @run_options
     @talk_options
-    def command(calibration_study: bool = False, **options: Any) -> int:
+    def command(calibration_study: bool = False, target: str | None = None, **options: Any) -> int:
         """Run as far as this stage."""
+        if target:
+            options["changes"] = (*options["changes"], f"{name}.target={target}")
         if calibration_study or name == "calibrate":
             options["changes"] = (*options["changes"], "calibration_study=true")
         return _go(name, **options)
@@ -61,6 +63,9 @@ def _stage_command(name: str, text: str) -> click.Command:
     if name == "quantize":
         return click.option("--calibration-study", is_flag=True,
                             help="Also measure how many calibration samples are enough.")(command)
+    if name in ("evaluate", "benchmark"):
+        return click.option("--target", metavar="TARGET", help="Where the engines run: host, ssh:user@host, "
+                            "adb:serial, emulated. 'litesmith doctor --target TARGET' says what is there.")(command)
     if name == "check":
         return click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE",
                             help="Also measure every tflite model in turns with the one that `litesmith compare "

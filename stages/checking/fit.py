@@ -32,7 +32,8 @@ class Subject(Record):
 
     Attributes:
         evaluated: by engine.
-        measured: by engine, on the host.
+        measured: by engine, on the target.
+        target: where; a profile's own target makes it that profile's latency.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Subject(Record):
     workload: Workload
     evaluated: dict[str, EngineEvaluation]
     measured: dict[str, EngineBenchmark]
+    target: str = "host"
 
 
 class Fitting(Record):
@@ -235,16 +237,22 @@ def _why_no_arena(subject: Subject) -> str:
 
 
 def _peak(subject: Subject, profile: Profile) -> Figure | None:
-    """Peak memory of the engine's process on this host: a figure of this host alone."""
+    """Peak memory of the engine's process: a figure of the machine that it was measured on."""
     run = subject.measured.get(profile.engine.name)
-    return run.peak_memory if run and profile.latency.kind == "measured" else None
+    return run.peak_memory if run and _is_measured_there(subject, profile) else None
+
+
+def _is_measured_there(subject: Subject, profile: Profile) -> bool:
+    """Whether the benchmark ran on the profile's device: on its target, or on this host where the profile is that."""
+    return subject.target == (profile.target or ("host" if profile.latency.kind == "measured" else None))
 
 
 def _why_unmeasured(subject: Subject, profile: Profile, what: str) -> str:
     """Why something that only a measurement gives is not there."""
     run = subject.measured.get(profile.engine.name)
-    if profile.latency.kind != "measured":
-        return f"{what} is measured on this host only; {profile.device} is another machine"
+    if not _is_measured_there(subject, profile):
+        place = "this host" if subject.target == "host" else subject.target
+        return f"{what} was measured on {place} only; {profile.device} is another machine"
     if run is None:
         return f"{profile.engine.name} was not benchmarked"
     return f"{profile.engine.name} {_words(run.status)}: see engine" if run.status != "ok" else (
@@ -252,12 +260,13 @@ def _why_unmeasured(subject: Subject, profile: Profile, what: str) -> str:
 
 
 def _latency(subject: Subject, profile: Profile) -> _Latency:
-    """Measured here for a profile that is this host, else predicted."""
-    if profile.latency.kind == "predicted":
+    """Measured where the benchmark ran on the profile's device, else predicted."""
+    run = subject.measured.get(profile.engine.name)
+    told = run is not None and run.median is not None and run.threads == profile.threads
+    if profile.latency.kind != "measured" and not (told and _is_measured_there(subject, profile)):
         prediction = predict_latency(subject.workload, profile)
         return _Latency(median=prediction.figure, missing=prediction.reason)
-    run = subject.measured.get(profile.engine.name)
-    if run is None or run.median is None:
+    if run is None or run.median is None or not _is_measured_there(subject, profile):
         return _Latency(missing=_why_unmeasured(subject, profile, "latency"))
     if run.threads != profile.threads:
         return _Latency(missing=f"it was measured with {run.threads} threads; the profile runs {profile.threads}")

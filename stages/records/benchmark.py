@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from device_profiles.records import Figure, Record
 from stages.records.base import EngineStatus, StageResult
+from stages.records.targets import Conditions, Host
 
-
-class Host(Record):
-    """The machine that measured."""
-
-    cpu: str
-    architecture: str
-    cores: int
-    memory_bytes: int
-    system: str
-    python: str
+__all__ = ["BenchmarkResult", "EngineBenchmark", "Host", "OperatorTime"]
 
 
 class OperatorTime(Record):
@@ -39,6 +31,8 @@ class EngineBenchmark(Record):
         samples_ms: every sample, in order, in the artifact's `samples.json`; here a summary for plots: the deciles
             0, 10, ... 100 %.
         rounds: how many interleaved rounds the samples came in.
+        instructions, accesses: of one inference, and reads and writes of memory among them (an emulated target alone,
+            which in turn has no latency).
     """
 
     engine: str
@@ -59,10 +53,20 @@ class EngineBenchmark(Record):
     deciles_ms: tuple[float, ...] = ()
     rounds: int = 0
     operator_times: tuple[OperatorTime, ...] = ()
+    instructions: Figure | None = None
+    accesses: Figure | None = None
 
 
 class BenchmarkResult(StageResult):
-    """Every variant in every engine: `variants[name][engine]`."""
+    """Every variant in every engine: `variants[name][engine]`.
+
+    Attributes:
+        host: the machine that the workers ran on.
+        target: how it was reached.
+        conditions: its state before and after; None where nothing ran.
+    """
 
     host: Host
+    target: str = "host"
+    conditions: Conditions | None = None
     variants: dict[str, dict[str, EngineBenchmark]]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from device_profiles.records import Figure, Record
 from stages.records.base import EngineStatus, StageResult
+from stages.records.targets import OperatorDifference
 
 
 class Metrics(Record):
@@ -193,10 +194,20 @@ class Agreement(Record):
 
 
 class EvaluateResult(StageResult):
-    """One tflite model in every engine; by engine name. Outputs are in the artifact as `outputs_<engine>.npy`."""
+    """One tflite model in every engine; by engine name. Outputs are in the artifact as `outputs_<engine>.npy`.
+
+    Attributes:
+        engines: by engine.
+        agreements: of each two that ran it.
+        target: where they ran; the provenance of the figures follows from it.
+        differences: by engine, the first operator that gives something else there than here (an emulated target
+            alone).
+    """
 
     engines: dict[str, EngineEvaluation]
     agreements: tuple[Agreement, ...] = ()
+    target: str = "host"
+    differences: dict[str, OperatorDifference] = Field(default_factory=dict)
 
 
 class BaselineResult(StageResult):
