@@ -31,7 +31,50 @@ class Check:
 
 def examine() -> list[Check]:
     """Everything, in the order in which a user would ask."""
-    return [_python(), *_requirements(), *_engines(), *_machine(), _browser()]
+    return [_python(), *_requirements(), *_engines(), *_machine(), _browser(), _emulator()]
+
+
+def examine_target(name: str) -> list[Check]:
+    """What a target is, how it feels, and which engines it has.
+
+    Raises:
+        UsageError: there is no such target.
+        TargetError: it cannot be reached.
+    """
+    from stages.engines import registry
+    from stages.engines.targets import facts
+    from stages.engines.targets.opening import open_target
+
+    with open_target(name) as target:
+        device, state = target.device(), target.state()
+        infos = [target.engine_info(engine) for engine in registry.ENGINES]
+    here = device.host
+    cores = ", ".join(device.core_names) or f"{here.cores} cores"
+    checks = [
+        Check("device", True, True, ", ".join(filter(None, (device.board, here.cpu)))),
+        Check("cores", True, True, f"{cores}, {here.memory_bytes / 2**30:.1f} GiB, {here.architecture}, {here.system}"),
+        *(Check(f"clock of core {group.cores[0] if group.cores else '?'}", False, group.governor in ("performance", ""),
+                f"{group.frequency_hz / 1e6:.0f} of {group.hardware_hz / 1e6:.0f} MHz, governor {group.governor}")
+          for group in state.groups),
+        *(Check(f"heat {zone}", False, True, f"{value:.1f} C") for zone, value in state.temperatures_c.items())]
+    checks += [Check("state", False, False, said) for said in facts.remarks(facts.conditions(device, state, state))]
+    some = any(info.available for info in infos)
+    return checks + [Check(f"engine {info.name}", not some and info.name == "litert", info.available,
+                           f"{info.version or 'version not said'}, found there" if info.available else info.reason)
+                     for info in infos]
+
+
+def _emulator() -> Check:
+    """The emulated Arm core, which nobody needs but who wants it."""
+    from device_profiles.errors import TargetError
+    from stages.engines.targets.emulator import Emulator, default_folder
+
+    try:
+        about = Emulator(default_folder()).about("emulated")
+    except TargetError as error:
+        return Check("arm-emulator", False, False, error.found, error.next_step)
+    packages = ", ".join(f"{name} {version}" for name, version in about.packages.items())
+    return Check("arm-emulator", False, True, f"QEMU {about.qemu}, Python {about.python}, {packages}")
 
 
 def _python() -> Check:

@@ -57,12 +57,20 @@ def _two_columns(rows: dict[str, str], indent: str = "") -> None:
 
 
 @click.command()
+@click.option("--target", metavar="TARGET", help="Look at another place: ssh:user@host, adb:serial, emulated.")
+@click.option("--clear", is_flag=True, help="With --target: take away the files that were sent there.")
+@click.option("--install", type=click.Choice(["arm-emulator"]), help="Set up the emulated Arm core, without root.")
+@click.option("-f", "--force", is_flag=True, help="With --install: set it up anew.")
 @output_options
-def doctor(as_json: bool) -> int:
+def doctor(target: str | None, clear: bool, install: str | None, force: bool, as_json: bool) -> int:
     """Show versions, engines and the machine; what is missing, and the command that mends it."""
-    from pipeline.doctor import examine
+    from pipeline.doctor import examine, examine_target
 
-    found = examine()
+    if install:
+        return _install(force, as_json)
+    if clear:
+        return _clear(target, as_json)
+    found = examine_target(target) if target else examine()
     if as_json:
         print_json([check.__dict__ for check in found])
     else:
@@ -73,3 +81,34 @@ def doctor(as_json: bool) -> int:
                 click.echo(f"        next: {check.mend}")
     return int(any(check.needed and not check.good for check in found))
 
+
+def _install(force: bool, as_json: bool) -> int:
+    """Set the Arm emulator up and say what it is."""
+    from stages.engines.targets.emulator import default_folder
+    from stages.engines.targets.installing import install_arm_emulator
+
+    about = install_arm_emulator(default_folder(), lambda step: click.echo(f"  {step}", err=True), force=force)
+    if as_json:
+        print_json({"folder": str(default_folder()), **about.model_dump()})
+    else:
+        packages = ", ".join(f"{name} {version}" for name, version in about.packages.items())
+        click.echo(f"arm-emulator in {default_folder()}: QEMU {about.qemu}, Python {about.python}, {packages}"
+                   + ("" if about.counts else "; without gcc there is no counting of instructions"))
+    return 0
+
+
+def _clear(target: str | None, as_json: bool) -> int:
+    """Take away what was sent to a target."""
+    from device_profiles.errors import UsageError
+    from stages.engines.targets.opening import open_target
+
+    if not target:
+        raise UsageError("--clear without a target", "--clear with --target",
+                         "litesmith doctor --target ssh:user@host --clear")
+    with open_target(target) as place:
+        place.clear()
+    if as_json:
+        print_json({"cleared": target})
+    else:
+        click.echo(f"{target}: the files that were sent there are gone")
+    return 0
