@@ -18,6 +18,7 @@ from device_profiles.networks import (
     edgemark,
     efficientnet,
     inception,
+    mcunet,
     mobilenet,
     nasnet,
     resnet,
@@ -41,7 +42,7 @@ NETWORKS: Mapping[str, Maker] = MappingProxyType({make.__name__: make for make i
     tiny.autoencoder, tiny.ds_cnn, tiny.visual_wake_words, tiny.mlp, edgemark.edgemark_cnn,
     densenet.densenet, squeezenet.squeezenet, squeezenet.vgg, inception.inception_v1, inception.inception_v2,
     inception.inception_v3, inception.inception_v4, inception.inception_resnet_v2, nasnet.nasnet,
-    nasnet.pnasnet,
+    nasnet.pnasnet, mcunet.mcunet,
 )})
 
 _CACHED = 256

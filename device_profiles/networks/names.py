@@ -32,7 +32,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType({
 """Network -> the family that is left out together; a network that is not listed is its own."""
 
 _CLASSES = 1001  # TF-Slim's checkpoints have a class for "background"
-_FIXED_SIZE = ("edgemark_cnn", "efficientnet_lite")
+_FIXED_SIZE = ("edgemark_cnn", "efficientnet_lite", "mcunet", "nasnet")
 
 
 @dataclass(frozen=True)
@@ -226,4 +226,5 @@ _RULES = _rules({
     r"^efficientnet-lite \| efficientnet-lite0": _network("efficientnet_lite"),
     r"^mbv2-w(?P<width>0\.3)5?-r\d+": _network("mobilenet_v2", narrow=True),
     r"^proxyless-w(?P<width>0\.3)": _network("proxyless"),
+    r"^mcunet-in(?P<number>\d)": _network("mcunet"),
 })
