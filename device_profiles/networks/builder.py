@@ -214,6 +214,10 @@ class NetworkBuilder:
         """Elementwise sum."""
         return self._binary("ADD", left, right, activation)
 
+    def subtract(self, left: Node, right: Node) -> Node:
+        """Elementwise difference."""
+        return self._binary("SUB", left, right)
+
     def multiply(self, left: Node, right: Node, activation: str = "none") -> Node:
         """Elementwise product; one of the two may have height and width 1."""
         return self._binary("MUL", left, right, activation)
@@ -228,10 +232,11 @@ class NetworkBuilder:
         channels = self.channels(x)
         return self.add(self.multiply(x, self.values(channels)), self.values(channels), activation)
 
-    def concat(self, *nodes: Node) -> Node:
-        """Joined along the channels."""
-        shape = (*self.shape(nodes[0])[:-1], sum(map(self.channels, nodes)))
-        return self._operator("CONCATENATION", nodes, self._activation(shape), axis=len(shape) - 1)
+    def concat(self, *nodes: Node, axis: int = -1) -> Node:
+        """Joined along the channels, or along another axis."""
+        shape = list(self.shape(nodes[0]))
+        shape[axis] = sum(self.shape(node)[axis] for node in nodes)
+        return self._operator("CONCATENATION", nodes, self._activation(shape), axis=axis % len(shape))
 
     def pad(self, x: Node, before: Pair = 1, after: Pair = 1, channels: int = 0) -> Node:
         """Zeros around height and width; `channels` more behind the channels."""

@@ -25,6 +25,7 @@ from device_profiles.networks import (
     squeezenet,
     st,
     tiny,
+    yolo,
 )
 from device_profiles.networks.builder import BuildFormat, NetworkBuilder, Node
 from device_profiles.workload import Workload, workload_of
@@ -42,7 +43,7 @@ NETWORKS: Mapping[str, Maker] = MappingProxyType({make.__name__: make for make i
     tiny.autoencoder, tiny.ds_cnn, tiny.visual_wake_words, tiny.mlp, edgemark.edgemark_cnn,
     densenet.densenet, squeezenet.squeezenet, squeezenet.vgg, inception.inception_v1, inception.inception_v2,
     inception.inception_v3, inception.inception_v4, inception.inception_resnet_v2, nasnet.nasnet,
-    nasnet.pnasnet, mcunet.mcunet,
+    nasnet.pnasnet, mcunet.mcunet, yolo.yolov4_tiny, yolo.yolov5, yolo.yolov8,
 )})
 
 _CACHED = 256

@@ -26,6 +26,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType({
     "st_fd_mobilenet": "mobilenet_v1", "yamnet_256": "mobilenet_v1", "st_efficientnet_lc": "efficientnet",
     "resnet_cifar": "resnet", "resnet_v2": "resnet", "st_resnet": "resnet", "st_resnet_v2": "resnet",
     "inception_v4": "inception", "inception_resnet_v2": "inception", "st_yolo_lc": "yolo", "tiny_yolo_v2": "yolo",
+    "yolov4_tiny": "yolo", "yolov5": "yolo", "yolov8": "yolo",
     "activity_gmp": "small_cnn", "activity_ign": "small_cnn", "hand_posture": "small_cnn", "st_mnist": "small_cnn",
     "edgemark_cnn": "small_cnn", "autoencoder": "mlp",
 })
@@ -226,5 +227,7 @@ _RULES = _rules({
     r"^efficientnet-lite \| efficientnet-lite0": _network("efficientnet_lite"),
     r"^mbv2-w(?P<width>0\.3)5?-r\d+": _network("mobilenet_v2", narrow=True),
     r"^proxyless-w(?P<width>0\.3)": _network("proxyless"),
+    r"^yolov4tiny \|": _network("yolov4_tiny"),
+    r"^yolov8 \| yolov8n": _network("yolov8"),
     r"^mcunet-in(?P<number>\d)": _network("mcunet"),
 })
