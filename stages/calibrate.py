@@ -6,6 +6,7 @@ time. Choosing by the test split would lean towards it, so the validation split 
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -15,22 +16,24 @@ from pydantic import Field, field_validator
 from device_profiles.errors import EngineUnavailable, StageError
 from device_profiles.records import Record
 from stages import calibration
+from stages.bench import Bench, whole_split
 from stages.calibrating import study
 from stages.calibrating.plot import draw_study
 from stages.calibrating.record import CalibrationPoint, CalibrationStudy
 from stages.context import Progress, StageContext
 from stages.converting.quantizing import FAULTS, PostTraining
+from stages.converting.ranges import method_for
 from stages.converting.source import read_float
-from stages.datasets.prepared import read_preprocessing, read_split
+from stages.datasets.prepared import read_split
 from stages.datasets.records import TEST, TRAIN, VALIDATION
 from stages.engines import host, registry
 from stages.models.quiet import native_errors_to
 from stages.recipes import rules_for
-from stages.tasks import TaskSettings, make_task, read_truth
+from stages.tasks import TaskSettings
 from stages.tasks.settings import score_text
 
 NAME = "calibrate"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("litert-quantizer", "ai-edge-litert", "numpy", "matplotlib")
 
 
@@ -94,15 +97,16 @@ def run(*, tflite: Path, data: Path, options: Options, context: StageContext) ->
              for place in range(options.draws)]
     sizes = usable_sizes(options.sizes, len(order[0]))
     content, bench = read_float(tflite), _bench(data, options, context)
-    reference = bench.outputs(content, "float32")
+    reference = study.outputs_of(bench, content, "float32")
     with native_errors_to(context.log):
         try:
-            work = PostTraining(content, rules_for(options.format))
+            work = PostTraining(content, rules_for(options.format), None, method_for(options.format, options.task.kind))
             draws = [study.run_draw(work, train.x, rows, sizes, bench, _nth(context, place, options.draws))
                      for place, rows in enumerate(order)]
         except FAULTS as error:
             raise StageError(f"cannot quantize to {options.format}: {error}", "", f"see {context.log}") from error
-    points = study.compare(draws, sizes, reference, bench)
+    points = study.compare(draws, sizes, reference, bench, partial(
+        bench.drop, seed=options.seed, resamples=options.resamples))
     found = _result(points, bench.score(reference), info.version or "", len(reference), bench.task.score_name, options)
     draw_study(found, context.out)
     return found
@@ -121,16 +125,11 @@ def usable_sizes(sizes: tuple[int, ...], available: int) -> list[int]:
     return kept
 
 
-def _bench(data: Path, options: Options, context: StageContext) -> study.Bench:
+def _bench(data: Path, options: Options, context: StageContext) -> Bench:
     """The samples that are scored, and what scores them."""
-    name = VALIDATION if options.split == "validation" else TEST
-    preprocessing, task = read_preprocessing(data), make_task(options.task)
-    split = read_split(data, name, in_memory_bytes=0)
-    return study.Bench(
-        engine=options.engine, samples=data / f"x_{name}.npy", truth=read_truth(split, preprocessing), task=task,
-        normalization={each: spec.normalization for each, spec in preprocessing.inputs.items()},
-        shapes=task.output_shapes(preprocessing), workers=options.workers or len(host.cores()),
-        timeout_s=options.timeout_s, log=context.log, seed=options.seed, resamples=options.resamples)
+    return whole_split(data, VALIDATION if options.split == "validation" else TEST, options.task,
+                       engine=options.engine, workers=options.workers or len(host.cores()),
+                       timeout_s=options.timeout_s, log=context.log)
 
 
 def _nth(context: StageContext, place: int, draws: int) -> Progress:

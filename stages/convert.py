@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from stages.converting import interface
 from stages.converting.from_keras import KERAS_FORMATS, convert_keras, refusal
 from stages.converting.interface import Input, Wish
 from stages.converting.quantizing import FAULTS, PostTraining
+from stages.converting.ranges import RangeMethod
 from stages.converting.rewriting import scaled_in_front
 from stages.converting.source import NAMED_FILE, UNFOLDED_FILE, has_tflite, read_float
 from stages.datasets.prepared import PREPROCESSING_FILE, Preprocessing, read_preprocessing
@@ -34,7 +36,7 @@ from stages.records import ConvertResult, Normalization
 from stages.variants import CALIBRATED_FORMATS, FORMATS, QAT_FORMATS
 
 NAME = "convert"
-VERSION = 3
+VERSION = 4
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "ai-edge-litert", "numpy")
 
 SOURCE: dict[str, Literal["keras", "tflite"]] = {
@@ -117,6 +119,19 @@ def run(*, source: Path, options: Options, context: StageContext, recipe: Path |
     return _result(finished, inputs, tool, warnings, options)
 
 
+@dataclass(frozen=True)
+class _Recipe:
+    """What a quantize artifact says: rules, what is asked of the weights, how ranges are found, calibration samples.
+
+    The samples are (samples, *shape), structured for several inputs.
+    """
+
+    rules: Rules
+    weights: WeightRecipe | None = None
+    ranges: RangeMethod = "extremes"
+    samples: Array = field(default_factory=lambda: np.empty(0, np.float32))
+
+
 Made = tuple[bytes, bytes, list[Input], str, tuple[str, ...]]
 """The model before its surface was changed, the finished one, its inputs, what made it, and warnings."""
 
@@ -140,20 +155,19 @@ def _from_tflite(source: Path, recipe: Path | None, preprocessing: Preprocessing
     steps = interface.operators_in_front(inputs, options.format)
     content, tool = scaled_in_front(plain, steps), AS_GIVEN
     if options.format != "float32":
-        rules, weights, samples = _read_recipe(recipe, options.format)
+        found = _read_recipe(recipe, options.format)
         with native_errors_to(log):
             try:
-                content = _quantized(content, rules, weights, _as_fed(samples, inputs, set(steps)), inputs)
+                content = _quantized(content, found, _as_fed(found.samples, inputs, set(steps)), inputs)
             except FAULTS as error:
                 raise refusal(options.format, error, log) from error
         tool = f"litert-quantizer {version('litert-quantizer')}"
     return plain, interface.change_surface(content, inputs, options.format, options.output_type), inputs, tool, ()
 
 
-def _quantized(content: bytes, rules: Rules, weights: WeightRecipe | None, samples: Array,
-               inputs: list[Input]) -> bytes:
+def _quantized(content: bytes, recipe: _Recipe, samples: Array, inputs: list[Input]) -> bytes:
     """The tflite model in a post-training format."""
-    work = PostTraining(content, rules, weights)
+    work = PostTraining(content, recipe.rules, recipe.weights, recipe.ranges)
     ranges = work.calibrate(samples) if work.needs_calibration else None
     if ranges is not None:
         interface.fix_ranges(ranges, content, inputs)
@@ -204,13 +218,10 @@ def _preprocessing(source: Path, options: Options) -> Preprocessing | None:
     return read_preprocessing(source) if options.fold_preprocessing else None
 
 
-def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, WeightRecipe | None, Array]:
-    """Of a quantize artifact: rules, what is asked of the weights, and calibration samples.
-
-    The samples are (samples, *shape), structured for several inputs.
-    """
+def _read_recipe(recipe: Path | None, number_format: str) -> _Recipe:
+    """What a quantize artifact says."""
     if recipe is None and number_format == "float16":
-        return rules_for(number_format), None, np.empty(0, np.float32)
+        return _Recipe(rules_for(number_format))
     if recipe is None:
         raise StageError(f"the format {number_format} needs a recipe", "a quantize artifact", "litesmith quantize")
     samples = np.empty(0, np.float32)
@@ -218,6 +229,7 @@ def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, Weight
         found = json.loads((recipe / RECIPE_FILE).read_text("utf-8"))
         name, rules = str(found["format"]), list(found["rules"])
         weights = WeightRecipe.model_validate(found["weights"]) if "weights" in found else None
+        ranges: RangeMethod = "mse" if found["ranges"] == "mse" else "extremes"
         needed = number_format in CALIBRATED_FORMATS or (weights is not None and weights.needs_samples)
         if name == number_format and needed:
             samples = np.load(recipe / CALIBRATION_FILE, allow_pickle=False)
@@ -225,4 +237,4 @@ def _read_recipe(recipe: Path | None, number_format: str) -> tuple[Rules, Weight
         raise StoreError(f"{recipe} holds no whole recipe: {error}", "", "litesmith quantize") from error
     if name != number_format:
         raise StageError(f"the recipe in {recipe} is for {name}", number_format, "litesmith quantize")
-    return rules, weights, samples
+    return _Recipe(rules, weights, ranges, samples)

@@ -17,7 +17,7 @@ __all__ = ["CALIBRATION_FILE", "LIBRARIES", "NAME", "POST_TRAINING", "RECIPE_FIL
            "run"]
 
 NAME = "quantize"
-VERSION = 4
+VERSION = 5
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "numpy")
 
 

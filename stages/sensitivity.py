@@ -17,8 +17,10 @@ from device_profiles.errors import EngineUnavailable, StageError
 from device_profiles.records import Record
 from device_profiles.workload import read_workload
 from stages import calibration
+from stages.bench import Array, Bench
 from stages.context import StageContext
-from stages.converting.quantizing import FAULTS, PostTraining, Ranges
+from stages.converting.quantizing import FAULTS, PostTraining
+from stages.converting.ranges import RangeMethod, Ranges, method_for
 from stages.converting.reconstruction import Fitted
 from stages.converting.source import read_float
 from stages.datasets.prepared import read_split
@@ -27,8 +29,6 @@ from stages.engines import host, registry
 from stages.mixing.cost import weight_bytes
 from stages.mixing.layout import DEFAULT_FORMATS, Layout, read_layout, recipe_parts, weight_recipe
 from stages.mixing.trials import (
-    Array,
-    Bench,
     Maker,
     Runner,
     divergence,
@@ -42,7 +42,7 @@ from stages.records.sensitivity import Divergence, LayerFormat, LayerSensitivity
 from stages.tasks.settings import TaskSettings
 
 NAME = "sensitivity"
-VERSION = 2
+VERSION = 3
 LIBRARIES = ("litert-quantizer", "ai-edge-litert", "numpy")
 
 SENSITIVITY_FILE = "sensitivity.json"
@@ -103,7 +103,7 @@ def run(*, tflite: Path, data: Path, options: Options, context: StageContext) ->
                        folder=context.scratch)
     try:
         with native_errors_to(context.log):
-            trials = _Trials(content, layout, _calibration_samples(data, options))
+            trials = _Trials(content, layout, _calibration_samples(data, options), options.task.kind)
             result = _measure(trials, bench, options, context)
     except FAULTS as error:
         raise StageError(f"a layer cannot be quantized: {error}", "", f"see {context.log}") from error
@@ -114,11 +114,13 @@ def run(*, tflite: Path, data: Path, options: Options, context: StageContext) ->
 class _Trials:
     """Makes the float model with one layer in another format."""
 
-    def __init__(self, content: bytes, layout: Layout, samples: Array) -> None:
-        self.content, self.layout = content, layout
+    def __init__(self, content: bytes, layout: Layout, samples: Array, task_kind: str) -> None:
+        self.content, self.layout, self._kind = content, layout, task_kind
         self.pairs: list[tuple[int, LayerFormat]] = [
             (number, each) for number in layout.layers() for each in layout.nodes[number].formats if each != "float32"]
-        self._ranges: Ranges = PostTraining(content, rules_for("int8")).calibrate(samples)
+        methods = sorted({method_for(each, task_kind) for _, each in self.pairs})
+        self._ranges: dict[RangeMethod, Ranges] = {
+            method: PostTraining(content, rules_for("int8"), None, method).calibrate(samples) for method in methods}
         low = any(each == "int4" for _, each in self.pairs)
         self._fitted: Mapping[int, Fitted] = _low_bits(content, samples) if low else {}
 
@@ -129,7 +131,8 @@ class _Trials:
         work = PostTraining(self.content, mixed_rules(domains), weights)
         fitted = {layer.ordinal: self._fitted[layer.ordinal] for layer in self.layout.nodes[number].layers} \
             if weights else {}
-        return work.quantize(dict(self._ranges) if work.needs_calibration else None, fitted)
+        ranges = self._ranges[method_for(layer_format, self._kind)]
+        return work.quantize(dict(ranges) if work.needs_calibration else None, fitted)
 
 
 def _low_bits(content: bytes, samples: Array) -> dict[int, Fitted]:

@@ -3,76 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_profiles.records import Figure
+from stages.bench import Array, Bench
 from stages.calibrating.record import CalibrationPoint
 from stages.context import Progress
-from stages.converting.quantizing import PostTraining, Ranges
+from stages.converting.quantizing import PostTraining
+from stages.converting.ranges import Ranges
 from stages.datasets.prepared import Samples
 from stages.datasets.rows import slices
 from stages.engines.pool import Job
 from stages.outputs import engine_outputs
-from stages.records import Normalization
-from stages.tasks import Task, Truth
-from stages.tasks.matching import Shape
 
-Array = NDArray[Any]
+Drop = Callable[[Array, Array], Figure]
+"""Score of one model's outputs less that of another's, in points, with a paired interval."""
 
 
-@dataclass(frozen=True)
-class Bench:
-    """What every trial of a study shares.
+def outputs_of(bench: Bench, content: bytes, name: str) -> Array:
+    """Outputs of a tflite model on all samples, which its workers share.
 
-    Attributes:
-        engine: that runs the models.
-        samples: an `.npy` file of stored samples.
-        normalization: by input name.
-        truth: of the same samples.
-        task: that scores.
-        shapes: of the outputs; see `stages.tasks.matching.arrange`.
-        workers, timeout_s, log: of the engine.
-        seed, resamples: of the bootstrap.
+    Raises:
+        EngineError: the engine cannot run it.
     """
-
-    engine: str
-    samples: Path
-    normalization: dict[str, Normalization]
-    truth: Truth
-    task: Task
-    shapes: Mapping[str, Shape | None]
-    workers: int
-    timeout_s: float
-    log: Path
-    seed: int
-    resamples: int
-
-    def outputs(self, content: bytes, name: str) -> Array:
-        """Outputs of a tflite model on all samples.
-
-        Raises:
-            EngineError: the engine cannot run it.
-        """
-        job = Job(engine=self.engine, tflite=content, model=name, samples=self.samples, batch=0, workers=self.workers,
-                  timeout_s=self.timeout_s, log=self.log, normalization=self.normalization)
-        found = engine_outputs(job, self.shapes, lambda _done, _total: None)
-        self.task.check_outputs(found, self.truth, name)
-        return found
-
-    def score(self, outputs: Array) -> float:
-        """The task's score."""
-        return self.task.validate(outputs, self.truth)[1]
-
-    def drop(self, reference: Array, outputs: Array) -> Figure:
-        """Score of one less that of the other, in points, with a paired interval."""
-        return self.task.drop(reference, outputs, self.truth, seed=self.seed, resamples=self.resamples)
+    job = Job(engine=bench.engine, tflite=content, model=name, samples=bench.samples, batch=0, workers=bench.workers,
+              timeout_s=bench.timeout_s, log=bench.log, normalization=dict(bench.normalization))
+    found = engine_outputs(job, bench.shapes, lambda _done, _total: None)
+    bench.task.check_outputs(found, bench.truth, name)
+    return found
 
 
 @dataclass(frozen=True)
@@ -89,14 +52,14 @@ def run_draw(work: PostTraining, x: Samples, order: NDArray[np.int64], sizes: Se
     trials = []
     samples = x[order[:sizes[-1]]]  # as drawn, so that a larger set begins with the smaller one
     for position, (size, ranges) in enumerate(zip(sizes, work.calibrations(samples, list(sizes)), strict=True)):
-        outputs = bench.outputs(work.quantize(dict(ranges)), f"{size} calibration samples")
+        outputs = outputs_of(bench, work.quantize(dict(ranges)), f"{size} calibration samples")
         trials.append(Trial(outputs, ranges))
         progress(position + 1, len(sizes), f"{size} calibration samples")
     return trials
 
 
-def compare(draws: Sequence[Sequence[Trial]], sizes: Sequence[int], reference: Array, bench: Bench) -> tuple[
-        CalibrationPoint, ...]:
+def compare(draws: Sequence[Sequence[Trial]], sizes: Sequence[int], reference: Array, bench: Bench,
+            drop: Drop) -> tuple[CalibrationPoint, ...]:
     """A point for each size, each draw held against its own largest size and against the float model.
 
     Args:
@@ -104,21 +67,22 @@ def compare(draws: Sequence[Sequence[Trial]], sizes: Sequence[int], reference: A
         sizes: ascending.
         reference: outputs of the float model.
         bench: what they were run with.
+        drop: of two models' outputs.
     """
     comparisons, largest = len(draws) * (len(sizes) - 1), [draw[-1] for draw in draws]
-    return tuple(_point(size, [draw[position] for draw in draws], largest, reference, bench, comparisons)
+    return tuple(_point(size, [draw[position] for draw in draws], largest, reference, bench, drop, comparisons)
                  for position, size in enumerate(sizes))
 
 
 def _point(size: int, trials: Sequence[Trial], largest: Sequence[Trial], reference: Array, bench: Bench,
-           comparisons: int) -> CalibrationPoint:
+           drop: Drop, comparisons: int) -> CalibrationPoint:
     """One size: its trials, those of the largest size in the same draws, and outputs of the float model."""
     pairs = [(trial, full) for trial, full in zip(trials, largest, strict=True) if trial is not full]
-    differences = tuple(bench.drop(full.outputs, trial.outputs) for trial, full in pairs)
+    differences = tuple(drop(full.outputs, trial.outputs) for trial, full in pairs)
     changed = [bench.task.changed(reference, trial.outputs, bench.truth) for trial in trials]
     return CalibrationPoint(
         samples=size, scores=tuple(bench.score(trial.outputs) for trial in trials),
-        drops=tuple(bench.drop(reference, trial.outputs) for trial in trials), differences=differences,
+        drops=tuple(drop(reference, trial.outputs) for trial in trials), differences=differences,
         changed=tuple(each for each in changed if each is not None),
         distances=tuple(mean_distance(reference, trial.outputs) for trial in trials),
         range_shares=tuple(range_share(trial.ranges, full.ranges)

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from device_profiles.tflite import read_tflite
-from stages.converting.quantizing import Ranges
+from stages.converting.ranges import Ranges
 from stages.converting.rewriting import Surface
 from stages.datasets.prepared import Preprocessing
 from stages.engines.inputs import match

@@ -2,7 +2,8 @@
 
 litert-quantizer 0.11 lets its ranges follow the samples as `range = 0.95 range + 0.05 sample_range`, which ends near
 the mean of the samples' extremes and cuts off the rest (docs/formats.md has what that costs). Here the ranges are the
-extremes over all samples. One thread: they must not depend on how many cores this host has.
+extremes over all samples, or what `ranges` makes of them. One thread: they must not depend on how many cores this host
+has.
 
 Where a `WeightRecipe` asks for it, the integers of the weights and the biases are our own (`reconstruction`); they take
 the place of litert-quantizer's in the model that it has made.
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from device_profiles.errors import StageError, near_miss
 from device_profiles.tflite import Graph, Tensor, read_tflite
+from stages.converting.ranges import RangeMethod, Ranges, clip
 from stages.converting.reconstruction import Fitted, Wish, fit_weights
 from stages.converting.rewriting import with_signature
 from stages.converting.weights import Editor, Layer, read_layers
@@ -27,8 +29,6 @@ from stages.engines.signature import read_names
 from stages.recipes import Rules, WeightRecipe
 
 Array = NDArray[Any]
-Ranges = dict[str, dict[str, Any]]
-"""By tensor name, the smallest and the largest value: "min" and "max", arrays of one element an axis."""
 
 CALIBRATION_BATCH = 16  # all intermediate tensors of a batch are held at once
 FAULTS = (ValueError, RuntimeError, KeyError, TypeError, NotImplementedError, IndexError, AttributeError)
@@ -42,14 +42,16 @@ class PostTraining:
         content: the float32 tflite model.
         rules: of the format; see `stages.recipes`.
         weights: how weights become integers; None leaves that to litert-quantizer, to the nearest.
+        method: "extremes", or "mse" for ranges that round best; see `stages.converting.ranges`.
 
     Raises:
         StageError: the model is quantized already, or the weights' recipe names a layer that it does not have.
         TfliteError: it is no whole tflite model.
     """
 
-    def __init__(self, content: bytes, rules: Rules, weights: WeightRecipe | None = None) -> None:
-        self._rules = rules
+    def __init__(self, content: bytes, rules: Rules, weights: WeightRecipe | None = None,
+                 method: RangeMethod = "extremes") -> None:
+        self._rules, self._method = rules, method
         self._content = with_signature(content)
         self._wish: Wish | None = None
         if weights is not None:
@@ -70,7 +72,7 @@ class PostTraining:
         return bool(manager.need_calibration())
 
     def calibrate(self, samples: Array) -> Ranges:
-        """The extremes of every tensor over all samples.
+        """The range of every tensor over all samples.
 
         Args:
             samples: (samples, *shape) float32 as the model takes them, or structured with a field for each input.
@@ -82,7 +84,7 @@ class PostTraining:
         return found
 
     def calibrations(self, samples: Array, sizes: list[int]) -> Iterator[Ranges]:
-        """The extremes over the first samples: once for each of the ascending `sizes`."""
+        """The ranges over the first samples: once for each of the ascending `sizes`."""
         from litert_quantizer import calibrator, recipe_manager
 
         manager = recipe_manager.RecipeManager()
@@ -93,7 +95,9 @@ class PostTraining:
             for batch in self._batches(samples[done:size]):
                 work.calibrate({self._names.signature: [batch]}, manager)
             done = size
-            yield {tensor: dict(found) for tensor, found in work.get_model_qsvs().items()}
+            found = {tensor: dict(each) for tensor, each in work.get_model_qsvs().items()}
+            yield found if self._method == "extremes" else clip(
+                found, self._content, self._graph, self._batches(samples[:size]), size)
 
     def fit(self, samples: Array, *, alone: bool = False) -> dict[int, Fitted]:
         """Our own integers for the weights, by layer ordinal; empty where litert-quantizer's are to stay.

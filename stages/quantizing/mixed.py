@@ -13,8 +13,10 @@ from device_profiles.errors import StageError, StoreError
 from device_profiles.records import Figure
 from device_profiles.tflite import read_tflite
 from stages import calibration
+from stages.bench import Array
 from stages.context import StageContext
-from stages.converting.quantizing import FAULTS, PostTraining, Ranges
+from stages.converting.quantizing import FAULTS, PostTraining
+from stages.converting.ranges import RangeMethod, Ranges
 from stages.converting.source import read_float
 from stages.converting.weights import Editor
 from stages.datasets.prepared import read_preprocessing, read_split
@@ -32,7 +34,7 @@ from stages.mixing.layout import (
 )
 from stages.mixing.search import Built, Formats, Search
 from stages.mixing.solver import Choice
-from stages.mixing.trials import Array, Runner, make_bench
+from stages.mixing.trials import Runner, make_bench
 from stages.models.quiet import native_errors_to
 from stages.packing.shrinking import shrink
 from stages.quantizing.options import CALIBRATION_FILE, Options, calibration_rows, write_recipe
@@ -80,7 +82,7 @@ def choose_formats(data: Path, tflite: Path, sensitivity: Path, options: Options
     except FAULTS as error:
         raise StageError(f"a mixed model cannot be quantized: {error}", "", f"see {context.log}") from error
     rules, weights = assembly.recipe(chosen)
-    write_recipe(rules, options, context.out, weights)
+    write_recipe(rules, options, context.out, weights, assembly.method(chosen))
     return QuantizeResult(
         summary=f"mixed: {_counts(mixing)}; {mixing.drop.value:+.2f} points on validation; {calibration_text(report)}",
         format=options.format, method=options.method, calibration_samples=report.samples,
@@ -109,7 +111,11 @@ class _Assembly:
     layout: Layout
     samples: Array
     options: Options
-    _ranges: Ranges = field(default_factory=dict)
+    _ranges: dict[RangeMethod, Ranges] = field(default_factory=dict)
+
+    def method(self, formats: Formats) -> RangeMethod:
+        """How ranges are found: those of a tensor in 16 bits are not to be cut for 8."""
+        return "extremes" if "int16x8" in formats else self.options.range_method
 
     def recipe(self, formats: Formats) -> tuple[Rules, WeightRecipe | None]:
         """Rules and weights' recipe of a choice."""
@@ -119,10 +125,12 @@ class _Assembly:
 
     def model(self, formats: Formats) -> bytes:
         """The tflite model, before its inputs and outputs are what the device feeds."""
-        if not self._ranges:
-            self._ranges = PostTraining(self.content, rules_for("int8")).calibrate(self.samples)
+        method = self.method(formats)
+        if method not in self._ranges:
+            self._ranges[method] = PostTraining(self.content, rules_for("int8"), None, method).calibrate(self.samples)
         work = PostTraining(self.content, *self.recipe(formats))
-        ranges = {name: dict(each) for name, each in self._ranges.items()} if work.needs_calibration else None
+        found = self._ranges[method]
+        ranges = {name: dict(each) for name, each in found.items()} if work.needs_calibration else None
         return work.quantize(ranges, work.fit(self.samples))
 
     def _dynamic(self, formats: Formats) -> set[str]:

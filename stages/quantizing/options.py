@@ -14,6 +14,7 @@ from device_profiles.records import Record
 from device_profiles.schema import Profile
 from stages import calibration
 from stages.calibration import Strategy
+from stages.converting.ranges import RangeMethod, Wish, method_for
 from stages.datasets.prepared import Split
 from stages.distillation import Distillation
 from stages.recipes import Rules, WeightRecipe
@@ -70,6 +71,9 @@ class Settings(FitSettings):
     algorithm: Literal["auto", "minmax", "mse", "octav", "gptq"] = Field(
         default="auto", description="how weights become integers: minmax, mse, octav, gptq; auto: gptq for int4 and "
                                     "mixed, minmax for the others")
+    ranges: Wish = Field(
+        default="auto", description="where activation ranges end: extremes over the calibration samples, or mse, where "
+                                    "8 bits round best; auto: mse for classification and multilabel")
     bias_correction: Literal["auto"] | bool = Field(
         default="auto", description="let biases take up the mean shift of each layer's output; auto: for "
                                     "int4 and mixed, where the algorithm is not gptq")
@@ -107,6 +111,11 @@ class Options(Settings):
         return ("p" if self.sparsity is not None else "") + ("c" if self.clusters is not None else "") + "qat"
 
     @property
+    def range_method(self) -> RangeMethod:
+        """How activation ranges are found."""
+        return method_for(self.format, self.task.kind, self.ranges)
+
+    @property
     def weights(self) -> WeightRecipe | None:
         """How weights become integers; None where litert-quantizer's own way is asked for."""
         low = self.format in ("int4", "mixed")
@@ -125,9 +134,10 @@ def calibration_rows(train: Split, options: Options) -> NDArray[np.int64]:
                               strategy=options.calibration, x=train.x)
 
 
-def write_recipe(rules: Rules, options: Options, folder: Path, weights: WeightRecipe | None = None) -> None:
+def write_recipe(rules: Rules, options: Options, folder: Path, weights: WeightRecipe | None = None,
+                 ranges: RangeMethod = "extremes") -> None:
     """What the convert stage is to do, the same bytes for the same options."""
-    recipe: dict[str, object] = {"format": options.format, "method": options.method, "rules": rules}
+    recipe: dict[str, object] = {"format": options.format, "method": options.method, "rules": rules, "ranges": ranges}
     if weights is not None:
         recipe["weights"] = weights.model_dump(mode="json")
     (folder / RECIPE_FILE).write_text(json.dumps(recipe, indent=2, sort_keys=True) + "\n", "utf-8")

@@ -26,10 +26,11 @@ def choose_recipe(data: Path, options: Options, context: StageContext) -> Quanti
         np.save(context.out / CALIBRATION_FILE, train.x[rows])
         report = calibration.describe(train.x, train.y, rows, len(read_preprocessing(data).class_names),
                                       strategy=options.calibration, seed=options.seed)
-    write_recipe(rules_for(options.format), options, context.out, weights)
+    write_recipe(rules_for(options.format), options, context.out, weights, options.range_method)
     return QuantizeResult(summary=f"{options.format}: {calibration_text(report)}", format=options.format,
                           method=options.method, calibration_samples=report.samples if report else 0,
                           calibration_class_counts=report.class_counts if report else (), calibration=report,
+                          ranges=options.range_method if options.format in CALIBRATED_FORMATS else "",
                           warnings=calibration_warnings(report), **weights_fields(options))
 
 

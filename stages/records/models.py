@@ -159,6 +159,7 @@ class QuantizeResult(StageResult):
         shared_values: for QAT after clustering, distinct values by layer, counted.
         algorithm: how weights become integers: "minmax", "mse", "octav" or "gptq"; "" for QAT and float16.
         bias_correction: whether biases take up the shift that this makes.
+        ranges: where activation ranges end: "extremes" or "mse"; "" where there are none, or they are learnt.
         mixing: for `mixed`: the formats that were chosen, and how.
     """
 
@@ -174,6 +175,7 @@ class QuantizeResult(StageResult):
     shared_values: dict[str, int] = Field(default_factory=dict)
     algorithm: str = ""
     bias_correction: bool = False
+    ranges: str = ""
     mixing: Mixing | None = None
 
 
