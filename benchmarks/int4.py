@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from stages import calibration
+from stages.bench import Bench, whole_split
 from stages.converting.quantizing import PostTraining
-from stages.datasets.prepared import Preprocessing, read_preprocessing, read_split
+from stages.datasets.prepared import read_split
 from stages.engines import host
-from stages.mixing.trials import Bench, Runner, noise_share
+from stages.mixing.trials import Runner, noise_share
 from stages.recipes import WeightRecipe, rules_for
-from stages.tasks import make_task, read_truth
 from stages.tasks.settings import TaskSettings
 
 ROWS: tuple[tuple[str, WeightRecipe | None], ...] = (
@@ -88,15 +88,12 @@ def test_bench(prepared: Path, samples: int, folder: Path) -> Bench:
         samples: how many at most.
         folder: where they are written.
     """
-    preprocessing: Preprocessing = read_preprocessing(prepared)
-    split, task = read_split(prepared, "test", in_memory_bytes=0), make_task(TaskSettings())
-    rows = np.sort(calibration.draw(split.y, 0)[:samples])
-    stored = np.load(prepared / "x_test.npy", mmap_mode="r")
+    bench = whole_split(prepared, "test", TaskSettings(), engine="litert", workers=len(host.cores()), timeout_s=300.0,
+                        log=folder / "log.txt")
+    rows = np.sort(calibration.draw(bench.truth.y, 0)[:samples])
+    stored = np.load(bench.samples, mmap_mode="r")
     np.save(folder / "samples.npy", stored[rows])
-    truth = replace(read_truth(split, preprocessing).part(rows), x=None)
-    return Bench(engine="litert", workers=len(host.cores()), timeout_s=300.0, log=folder / "log.txt",
-                 samples=folder / "samples.npy", truth=truth, task=task, shapes=task.output_shapes(preprocessing),
-                 normalization={name: spec.normalization for name, spec in preprocessing.inputs.items()})
+    return replace(bench, samples=folder / "samples.npy", truth=replace(bench.truth.part(rows), x=None))
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,72 +7,30 @@ models are shared out.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from device_profiles.records import Figure
 from stages import calibration
-from stages.datasets.prepared import read_preprocessing, read_split
+from stages.bench import Array, Bench, whole_split
 from stages.datasets.records import VALIDATION
 from stages.datasets.rows import Rows
 from stages.engines.client import EngineWorker
 from stages.engines.pool import fitting_batch
-from stages.records import Normalization
 from stages.records.sensitivity import Divergence
-from stages.tasks import Task, Truth, make_task, read_truth
+from stages.tasks import Task
 from stages.tasks.classification import probabilities
-from stages.tasks.matching import Shape, arrange
+from stages.tasks.matching import arrange
 from stages.tasks.settings import TaskSettings
 
-Array = NDArray[Any]
 Maker = Callable[[], bytes]
 _AHEAD = 2
 """Models that are made before a worker is free: enough that none waits, few enough for memory."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """Validation samples, and what scores outputs on them.
-
-    Attributes:
-        engine, workers, timeout_s, log: of the workers.
-        samples: an `.npy` file of stored samples.
-        normalization: by input name.
-        truth: of these samples.
-        task: that scores.
-        shapes: of the outputs; see `stages.tasks.matching.arrange`.
-    """
-
-    engine: str
-    workers: int
-    timeout_s: float
-    log: Path
-    samples: Path
-    normalization: Mapping[str, Normalization]
-    truth: Truth
-    task: Task
-    shapes: Mapping[str, Shape | None]
-
-    @property
-    def count(self) -> int:
-        """Number of samples."""
-        return len(self.truth.y)
-
-    def score(self, outputs: Array) -> float:
-        """The task's score."""
-        return self.task.validate(outputs, self.truth)[1]
-
-    def drop(self, reference: Array, outputs: Array, seed: int = 0, resamples: int = 0) -> Figure:
-        """Score of one less that of the other, in points; with an interval where there are resamples."""
-        return self.task.drop(reference, outputs, self.truth, seed=seed, resamples=resamples)
 
 
 def make_bench(data: Path, task: TaskSettings, *, samples: int, seed: int, engine: str, workers: int, timeout_s: float,
@@ -90,17 +48,13 @@ def make_bench(data: Path, task: TaskSettings, *, samples: int, seed: int, engin
         log: for what the workers say.
         folder: where the chosen samples are written.
     """
-    preprocessing, scorer = read_preprocessing(data), make_task(task)
-    split = read_split(data, VALIDATION, in_memory_bytes=0)
-    file, truth = data / f"x_{VALIDATION}.npy", read_truth(split, preprocessing)
-    if scorer.kind != "anomaly" and len(split.y) > samples:
-        rows = np.sort(calibration.draw(split.y, seed, kind=scorer.kind)[:samples])
-        truth = truth.part(rows)
-        np.save(folder / "samples.npy", Rows(file)[rows])
-        file = folder / "samples.npy"
-    return Bench(engine=engine, workers=workers, timeout_s=timeout_s, log=log, samples=file, truth=truth, task=scorer,
-                 normalization={name: spec.normalization for name, spec in preprocessing.inputs.items()},
-                 shapes=scorer.output_shapes(preprocessing))
+    bench = whole_split(data, VALIDATION, task, engine=engine, workers=workers, timeout_s=timeout_s, log=log)
+    if bench.task.kind == "anomaly" or bench.count <= samples:
+        return bench
+    rows = np.sort(calibration.draw(bench.truth.y, seed, kind=bench.task.kind)[:samples])
+    file = folder / "samples.npy"
+    np.save(file, Rows(bench.samples)[rows])
+    return replace(bench, samples=file, truth=bench.truth.part(rows))
 
 
 @dataclass
