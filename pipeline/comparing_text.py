@@ -86,17 +86,18 @@ def _static(found: StaticDifference) -> Iterator[str]:
     yield _line("MACs", _counts(found.macs))
     yield _line("operators", _operators(found))
     if None not in found.arena_bytes:
-        yield _line("arena", f"{_counts((found.arena_bytes[0] or 0, found.arena_bytes[1] or 0))} bytes in tflm")
+        arena = (found.arena_bytes[0] or 0, found.arena_bytes[1] or 0)
+        yield _line("arena", f"{_counts(arena)}, bytes in tflm")
     else:
-        yield _line("activations", f"{_counts(found.activation_peak_bytes)} bytes at their peak (no arena: tflm takes "
-                                   "not both)")
+        yield _line("activations", f"{_counts(found.activation_peak_bytes)}, bytes at their peak (no arena: tflm does "
+                                   "not take both)")
 
 
 def _counts(pair: tuple[int, int]) -> str:
     """`95,568 -> 98,496 (+3.1 %)`."""
     first, second = pair
     if first == second:
-        return f"{first:,} both"
+        return f"{first:,} each"
     change = f" ({100 * (second / first - 1):+.1f} %)" if first else ""
     return f"{first:,} -> {second:,}{change}"
 

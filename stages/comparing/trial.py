@@ -24,7 +24,7 @@ from stages.comparing.sequential import (
     robust_deviation,
     standard_error,
 )
-from stages.timing import latency_figures, ratio_figure
+from stages.timing import FEWEST_ROUNDS, latency_figures, ratio_figure
 
 Against = Literal["itself", "candidate"]
 Bench = Callable[[Against], Launch]
@@ -117,7 +117,8 @@ def run_trial(bench: Bench, rule: Rule, tell: Tell = silent, now: Callable[[], f
         decision = decide(logs, rule.margin, deviation, rule.level)
         tell("in turns", clock(), rule.budget_s, words(decision))
         spent = clock() >= rule.budget_s or len(launches) >= rule.most_launches
-        if decision.claim != "undecided" or spent or not sound:
+        clear = decision.claim != "undecided" and len(launches) >= FEWEST_ROUNDS  # medians have an interval then, too
+        if clear or spent or not sound:
             break
     if not sound:
         decision = Decision("undecided", decision.estimate, decision.half)

@@ -198,6 +198,8 @@ def test_lines_for_people_begin_with_the_claim_and_name_what_differs(files, spee
     text = "\n".join(lines)
     assert "  operators   1 -> 2 (+100.0 %): RELU float32 0 -> 1" in text
     assert f"  bytes       {len(IDENTITY):,} -> {len(LONGER):,}" in text
+    assert "  arena       1,000 each, bytes in tflm" in text
+    assert "  MACs        9 each" in text
     assert "  outputs     output: equal to the last bit" in text
     assert f"int8: not measured: {SAME_BYTES}" in text
     alone = Asked("litert", rule=QUICK.rule, variants=("int8",))
