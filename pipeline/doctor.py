@@ -7,8 +7,13 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.calls import installed_version
+
+if TYPE_CHECKING:
+    from stages.engines.registry import EngineInfo
+    from stages.records.targets import Device, DeviceState
 
 
 @dataclass(frozen=True)
@@ -48,20 +53,33 @@ def examine_target(name: str) -> list[Check]:
     with open_target(name) as target:
         device, state = target.device(), target.state()
         infos = [target.engine_info(engine) for engine in registry.ENGINES]
-    here = device.host
-    cores = ", ".join(device.core_names) or f"{here.cores} cores"
-    checks = [
-        Check("device", True, True, ", ".join(filter(None, (device.board, here.cpu)))),
-        Check("cores", True, True, f"{cores}, {here.memory_bytes / 2**30:.1f} GiB, {here.architecture}, {here.system}"),
-        *(Check(f"clock of core {group.cores[0] if group.cores else '?'}", False, group.governor in ("performance", ""),
-                f"{group.frequency_hz / 1e6:.0f} of {group.hardware_hz / 1e6:.0f} MHz, governor {group.governor}")
-          for group in state.groups),
-        *(Check(f"heat {zone}", False, True, f"{value:.1f} C") for zone, value in state.temperatures_c.items())]
-    checks += [Check("state", False, False, said) for said in facts.remarks(facts.conditions(device, state, state))]
-    some = any(info.available for info in infos)
-    return checks + [Check(f"engine {info.name}", not some and info.name == "litert", info.available,
-                           f"{info.version or 'version not said'}, found there" if info.available else info.reason)
-                     for info in infos]
+    said = [Check("state", False, False, text) for text in facts.remarks(facts.conditions(device, state, state))]
+    return [*_device(device), *_state(state), *said, *_engines_there(infos)]
+
+
+def _device(device: Device) -> list[Check]:
+    """What a target is."""
+    here, cores = device.host, ", ".join(device.core_names) or f"{device.host.cores} cores"
+    return [Check("device", True, True, ", ".join(filter(None, (device.board, here.cpu)))),
+            Check("cores", True, True,
+                  f"{cores}, {here.memory_bytes / 2**30:.1f} GiB, {here.architecture}, {here.system}")]
+
+
+def _state(state: DeviceState) -> list[Check]:
+    """A target's clocks and heat."""
+    clocks = [Check(f"clock of core {','.join(map(str, group.cores))}", False, group.governor in ("performance", ""),
+                    f"{group.frequency_hz / 1e6:.0f} of {group.hardware_hz / 1e6:.0f} MHz, governor {group.governor}")
+              for group in state.groups]
+    return clocks + [Check(f"heat {zone}", False, True, f"{value:.1f} C")
+                     for zone, value in state.temperatures_c.items()]
+
+
+def _engines_there(infos: list[EngineInfo]) -> list[Check]:
+    """Engines of a target; the first is needed where there is none at all."""
+    none = not any(info.available for info in infos)
+    return [Check(f"engine {info.name}", none and info is infos[0], info.available,
+                  f"{info.version or 'version not said'}, found there" if info.available else info.reason)
+            for info in infos]
 
 
 def _emulator() -> Check:

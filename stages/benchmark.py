@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, cast
@@ -28,7 +28,7 @@ from stages.engines.client import EngineWorker
 from stages.engines.inputs import first_samples, normalization_of
 from stages.engines.targets import facts
 from stages.engines.targets.adb import AdbTarget
-from stages.engines.targets.benchmark_program import Round, run_round
+from stages.engines.targets.benchmark_program import Round, of_means, run_round
 from stages.engines.targets.counting import count_inference
 from stages.engines.targets.emulated import EmulatedTarget
 from stages.engines.targets.names import HOST, TargetText
@@ -36,7 +36,7 @@ from stages.engines.targets.opening import open_target
 from stages.engines.targets.target import Target
 from stages.records import BenchmarkResult, EngineBenchmark, EngineStatus
 from stages.records.targets import Conditions
-from stages.timing import Array, LatencyFigures, latency_figures
+from stages.timing import Array, latency_figures
 
 NAME = "benchmark"
 VERSION = 3
@@ -265,12 +265,6 @@ class Trial:
             "rounds": len(self.rounds)})
 
 
-def of_means(figures: LatencyFigures) -> LatencyFigures:
-    """Figures whose samples are means of many inferences: the percentiles of means are not those of inferences."""
-    median = figures.median.model_copy(update={"method": f"of means of many inferences: {figures.median.method}"})
-    return replace(figures, median=median, p90=None, p99=None)
-
-
 def warm_up(worker: EngineWorker, limit_s: float) -> bool:
     """Make inferences until the latency is steady; whether it became so within the limit.
 
@@ -363,19 +357,28 @@ def _result(found: dict[str, dict[str, EngineBenchmark]], unsteady: list[str], o
     """The record, with what went wrong in passing."""
     all_records = [(variant, record) for variant, records in found.items() for record in records.values()]
     failed = [f"{variant} in {r.engine}: {r.message}" for variant, r in all_records if r.status in _AGAIN]
-    warnings = [*failed, *(facts.remarks(conditions) if options.target != HOST else [])]
+    counted = sum(record.instructions is not None for _, record in all_records)
+    warnings = [*failed, *(facts.remarks(conditions) if options.target != HOST and not counted else [])]
+    if options.target != HOST:
+        warnings.append(f"the benchmark ran on {options.target}, not on this host")
     if unsteady:
         warnings.append(f"not steady after {options.warm_up_s:g} s of warm-up: {', '.join(unsteady)}; is there other "
                         "load on this machine? The intervals show it")
-    measured = [(record.median.value, variant, record) for variant, record in all_records if record.median]
+    return BenchmarkResult(summary=_summary(all_records), provisional=tuple(failed), warnings=tuple(warnings),
+                           host=conditions.device.host, target=options.target, conditions=conditions, variants=found)
+
+
+def _summary(records: Sequence[tuple[str, EngineBenchmark]]) -> str:
+    """How many could be measured, and the fastest of them."""
+    counted = sum(record.instructions is not None for _, record in records)
+    if counted:
+        return f"{counted} of {len(records)} counted"
+    measured = [(record.median.value, variant, record) for variant, record in records if record.median]
+    text = f"{len(measured)} of {len(records)} measured"
     fastest = min(measured, default=None, key=lambda each: each[0])
-    counted = sum(record.instructions is not None for _, record in all_records)
-    text = f"{counted} of {len(all_records)} counted" if counted else (
-        f"{len(measured)} of {len(all_records)} measured")
     if fastest:
         text += f", fastest {fastest[1]} in {fastest[2].engine} with {fastest[0]:.3g} ms"
-    return BenchmarkResult(summary=text, provisional=tuple(failed), warnings=tuple(warnings),
-                           host=conditions.device.host, target=options.target, conditions=conditions, variants=found)
+    return text
 
 
 def _once(value: float, unit: str, method: str) -> Figure:

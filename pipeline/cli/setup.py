@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipeline.cli.options import output_options, print_json
+
+if TYPE_CHECKING:
+    from pipeline.doctor import Check
 
 
 @click.command()
@@ -74,12 +78,17 @@ def doctor(target: str | None, clear: bool, install: str | None, force: bool, as
     if as_json:
         print_json([check.__dict__ for check in found])
     else:
-        for check in found:
-            click.echo(f"{'ok     ' if check.good else 'MISSING' if check.needed else 'absent '} {check.name:<32} "
-                       f"{check.found}")
-            if check.mend:
-                click.echo(f"        next: {check.mend}")
+        _show(found)
     return int(any(check.needed and not check.good for check in found))
+
+
+def _show(found: list[Check]) -> None:
+    """A line for each thing that was looked at, and the command that mends it."""
+    for check in found:
+        click.echo(f"{'ok     ' if check.good else 'MISSING' if check.needed else 'absent '} {check.name:<32} "
+                   f"{check.found}")
+        if check.mend:
+            click.echo(f"        next: {check.mend}")
 
 
 def _install(force: bool, as_json: bool) -> int:

@@ -484,10 +484,7 @@ class Session:
             pin(cpus)
         reset_peak()
         self._model, self._fed, self._proven = None, [], set()
-        try:
-            content = Path(path).read_bytes() if path else arrays[0].tobytes()
-        except OSError as error:
-            raise UsageError(f"load: {error}") from error
+        content = self._content(arrays, path)
         make = MicroModel if self.engine == "tflm" else LiteModel
         start = time.perf_counter_ns()
         self._model = make(self._module, content, threads)
@@ -498,6 +495,13 @@ class Session:
         pinned = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         return {"inputs": [asdict(t) for t in self._model.inputs], "outputs": [asdict(t) for t in self._model.outputs],
                 "load_ms": load_ms, "arena_bytes": self._model.arena_bytes, "cpus": pinned}
+
+    def _content(self, arrays: list[Any], path: str) -> bytes:
+        """The model's bytes: those that came along, or a file's."""
+        try:
+            return Path(path).read_bytes() if path else bytes(arrays[0].tobytes())
+        except OSError as error:
+            raise UsageError(f"load: {error}") from error
 
     def open(self, arrays: list[Any], path: str, fields: list[str | None],  # noqa: ARG002
              normalization: list[Any]) -> dict[str, Any]:

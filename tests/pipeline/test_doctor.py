@@ -43,3 +43,31 @@ def test_a_nearly_full_disk_is_said(monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage(10, 9, 2**20))
     assert not by_name()["disk"].good
+
+
+def test_a_target_is_examined_without_starting_an_engine_there(monkeypatch):
+    found = {check.name: check for check in doctor.examine_target("host")}
+    assert found["engine litert"].good
+    assert "cores" in found["cores"].found or "Cortex" in found["cores"].found
+    assert found["device"].found
+
+
+def test_a_target_without_any_engine_is_not_good_and_says_what_to_install(monkeypatch):
+    from stages.engines.registry import EngineInfo
+    from stages.engines.targets.host import HostTarget
+
+    monkeypatch.setattr(HostTarget, "engine_info", lambda self, name: EngineInfo(
+        name=name, version=None, available=False, reason=f"pip install {name}"))
+    found = {check.name: check for check in doctor.examine_target("host")}
+    assert (found["engine litert"].needed, found["engine litert"].good) == (True, False)
+    assert found["engine litert"].found == "pip install litert"
+    assert not found["engine tflm"].needed
+
+
+def test_an_emulator_that_is_not_installed_comes_with_the_command_that_installs_it(monkeypatch, tmp_path):
+    from stages.engines.targets import emulator
+
+    monkeypatch.setattr(emulator, "default_folder", lambda: tmp_path / "none")
+    check = doctor._emulator()
+    assert (check.needed, check.good) == (False, False)
+    assert check.mend == "litesmith doctor --install arm-emulator"

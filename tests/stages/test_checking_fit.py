@@ -152,6 +152,23 @@ def test_peak_memory_of_this_host_is_not_that_of_a_board() -> None:
     assert "a board is another machine" in limit.why
 
 
+def test_a_measurement_on_the_profile_s_own_target_stands_over_the_prediction() -> None:
+    """The subject's 40 ms in tflm against the 1 ms that the profile's rates predict."""
+    board = micro_profile(latency_median_ms=10, peak_memory_bytes=10**9).model_copy(update={"target": "ssh:pi@pi"})
+    limit = _limits(_subject(target="ssh:pi@pi"), board)["latency_median_ms"]
+    assert (limit.verdict, limit.provenance) == ("fail", "measured")
+    for elsewhere in ("host", "ssh:pi@other"):
+        limits = _limits(_subject(target=elsewhere), board)
+        assert limits["latency_median_ms"].provenance == "predicted"
+        assert limits["peak_memory_bytes"].verdict == "unknown"
+
+
+def test_a_measurement_elsewhere_says_nothing_about_this_host() -> None:
+    limit = _limits(_subject(target="ssh:pi@pi"), measured_profile(latency_median_ms=10))["latency_median_ms"]
+    assert limit.verdict == "unknown"
+    assert limit.why == "latency was measured on ssh:pi@pi only; this host is another machine"
+
+
 def test_an_arena_limit_on_an_engine_without_an_arena_is_unknown() -> None:
     limit = _limits(_subject(), measured_profile(arena_bytes=10_000))["arena_bytes"]
     assert (limit.verdict, limit.why) == ("unknown", "only tflm reports an arena, on a profile that runs it")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from device_profiles.errors import EngineCrash, EngineRefusal, TargetError
 from stages.engines.targets.adb import PROGRAM_ENGINE, AdbTarget
 from stages.engines.targets.remote import QUICK_S
+from stages.timing import LatencyFigures
 
 _MEAN = re.compile(r"Inference timings in us:.*?Init: ([\d.e+]+).*?First inference: ([\d.e+]+).*?"
                    r"Inference \(avg\): ([\d.e+]+)")
@@ -86,6 +87,13 @@ def run_round(target: AdbTarget, tflite: bytes, *, model: str, threads: int = 1,
         raise EngineRefusal(PROGRAM_ENGINE, model, refused[1].strip(), next_step="another number format may be taken")
     said = done.words or "without a word"
     raise EngineCrash(PROGRAM_ENGINE, model, f"benchmark_model ended with status {done.status}: {said}")
+
+
+def of_means(figures: LatencyFigures) -> LatencyFigures:
+    """Figures whose samples are means of many inferences: the percentiles of means are not those of inferences."""
+    median, minimum = (figure.model_copy(update={"method": f"of means of many inferences: {figure.method}"})
+                       for figure in (figures.median, figures.minimum))
+    return replace(figures, median=median, minimum=minimum, p90=None, p99=None)
 
 
 def _sent_program(target: AdbTarget) -> str:

@@ -52,16 +52,24 @@ def parse(text: str) -> TargetName:
         raise _wrong(text, f"there is no target '{kind}'" + (f"; {hint}" if hint else ""))
     if mark and not where:
         raise _wrong(text, f"nothing stands after '{kind}:'")
-    options = _options(text, kind, tail)
-    if kind == "ssh":
-        match = _SSH.fullmatch(where)
-        if not match or not 0 <= int(match["port"] or 0) < 1 << 16:
-            raise _wrong(text, f"'{where}' is no login for ssh")
-        return TargetName(kind, match["login"], int(match["port"] or 0), options)
+    place, port = _login(text, where) if kind == "ssh" else (_place(text, kind, where), 0)
+    return TargetName(kind, place, port, _options(text, kind, tail))
+
+
+def _login(text: str, where: str) -> tuple[str, int]:
+    """Login and port of ssh."""
+    match = _SSH.fullmatch(where)
+    if not match or int(match["port"] or 0) >= 1 << 16:
+        raise _wrong(text, f"'{where}' is no login for ssh")
+    return match["login"], int(match["port"] or 0)
+
+
+def _place(text: str, kind: str, where: str) -> str:
+    """Serial number or CPU, or what stands for none."""
     pattern = {"adb": _SERIAL, "emulated": _CPU}.get(kind)
     if where and not (pattern and pattern.fullmatch(where)):
         raise _wrong(text, f"'{where}' cannot stand after '{kind}:'")
-    return TargetName(kind, where or (DEFAULT_CPU if kind == "emulated" else ""), 0, options)
+    return where or (DEFAULT_CPU if kind == "emulated" else "")
 
 
 def checked(text: str) -> str:

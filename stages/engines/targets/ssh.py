@@ -7,6 +7,7 @@ fails. Host keys are checked strictly; nothing is ever added to or taken from a 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
@@ -80,13 +81,12 @@ class SshTarget(RemoteTarget):
         """
         self.close()
         self._sockets = Path(tempfile.mkdtemp(prefix="litesmith-"))
-        try:
+        with contextlib.ExitStack() as on_error:
+            on_error.callback(self.close)
             self._connect()
             super().open()
-        except BaseException:
-            self.close()
-            raise
-        self._boot = self.run(_BOOT).out.strip()
+            self._boot = self.run(_BOOT).out.strip()
+            on_error.pop_all()
 
     def close(self) -> None:
         """End the connection, and with it every worker that still runs through it."""

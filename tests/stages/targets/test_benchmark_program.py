@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from device_profiles.errors import EngineCrash, EngineRefusal, TargetError
-from stages.engines.targets.benchmark_program import Round, read_round, run_round
+from stages.engines.targets.benchmark_program import Round, of_means, read_round, run_round
+from stages.timing import latency_figures
 from tests.stages.targets.adb_stand_in import StandIn
 
 PRINTED = """INFO: STARTING!
@@ -29,6 +31,15 @@ def test_large_numbers_are_read_in_the_spelling_of_c() -> None:
     found = read_round("Inference timings in us: Init: 1, First inference: 2, Warmup (avg): 3e+06, "
                        "Inference (avg): 1.5e+06")
     assert found == Round(0.001, 0.002, 1500.0, 0, 0)
+
+
+def test_percentiles_of_means_are_not_shown_as_those_of_inferences() -> None:
+    rounds = [np.array([1e6 * value]) for value in range(1, 102)]  # so many that a p90 would be there
+    plain = latency_figures(rounds)
+    assert plain.p90 is not None
+    found = of_means(plain)
+    assert (found.p90, found.p99, found.median.value) == (None, None, 51)
+    assert found.median.method.startswith("of means of many inferences: median of 101 rounds")
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_a_model_gives_on_the_emulated_core_what_it_gives_here(tmp_path: Path) -
         assert machine == "aarch64"
         found = first_difference((HostTarget(), arm), "tflite-runtime", conv_model(), {"input": samples},
                                  log=tmp_path / "log.txt", timeout_s=300)
-    np.testing.assert_allclose(*outputs, atol=1e-6)
+    np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-6)
     assert found.operators_equal == (2 if found.index is None else found.index)
     assert found.versions == ("2.14.0", "2.14.0")
 

@@ -15,7 +15,6 @@ from stages.engines import host, registry
 from stages.engines.client import EngineWorker
 from stages.engines.targets.host import HostTarget
 from stages.engines.targets.opening import open_target
-from stages.engines.targets.target import ended
 from tests.stages.engine_stubs import stub
 
 
@@ -38,13 +37,6 @@ def test_the_device_is_this_machine_with_its_kernel_and_python() -> None:
     assert found.host == host.host()
     assert found.host.python == platform.python_version()
     assert HostTarget().state().boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-
-
-@pytest.mark.parametrize(("status", "words"), [
-    (None, "closed its pipes"), (7, "ended with status 7"), (-signal.SIGSEGV, "was ended by SIGSEGV"),
-    (-99, "was ended by signal 99")])
-def test_an_exit_status_is_put_into_words(status: int | None, words: str) -> None:
-    assert ended(status) == words
 
 
 def test_a_worker_takes_a_model_from_a_file_and_says_when_there_is_none(tmp_path: Path) -> None:

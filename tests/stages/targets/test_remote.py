@@ -16,43 +16,9 @@ from device_profiles.errors import EngineUnavailable, TargetError, TargetLost
 from stages.engines import host
 from stages.engines.client import EngineWorker
 from stages.engines.pool import Job, predict_file
-from stages.engines.targets.remote import Done, RemoteTarget
-from stages.engines.targets.target import WORKER, ended, stamped
-from stages.records import BenchmarkResult, Host
+from stages.engines.targets.target import WORKER
 from tests.stages.engine_stubs import stub
-
-
-class Shell(RemoteTarget):
-    """A device that is this machine, with programs of the test's own before the system's."""
-
-    def __init__(self, folder: Path, python: str = sys.executable) -> None:
-        super().__init__("ssh:pi@pi", f"{folder}/there", python)
-        self.programs, self.scripts = folder / "programs", list[str]()
-        self.programs.mkdir()
-
-    def carry(self, script: str) -> list[str]:
-        return ["env", f"PATH={self.programs}:{os.environ['PATH']}", "sh", "-c", script]
-
-    def run(self, script: str, *, timeout_s: float = 30.0, source: Path | None = None) -> Done:
-        self.scripts.append(script)
-        with (source or Path("/dev/null")).open("rb") as stream:
-            done = subprocess.run(self.carry(script), stdin=stream, capture_output=True, check=False, timeout=timeout_s)
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
-
-    def login_line(self, script: str) -> str:
-        return f"ssh pi@pi '{script}'"
-
-    def ending(self, status: int | None, words: object) -> str:
-        return ended(status)
-
-    def program(self, name: str, text: str) -> None:
-        """Put a program before the system's own."""
-        path = self.programs / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-
-    def uploads(self) -> int:
-        return sum(script.startswith("cat >") for script in self.scripts)
+from tests.stages.targets.shell import Shell
 
 
 @pytest.fixture
@@ -205,17 +171,3 @@ def test_clear_takes_the_files_and_leaves_an_environment(shell: Shell, file: Pat
     (tmp_path / "there" / "venv").mkdir()
     shell.clear()
     assert [path.name for path in (tmp_path / "there").iterdir()] == ["venv"]
-
-
-def test_figures_are_stamped_with_what_the_place_gives_and_others_stay() -> None:
-    here = Host(cpu="a", architecture="b", cores=1, memory_bytes=2, system="c", python="3")
-    figure = {"value": 1.0, "unit": "ms", "provenance": "measured"}
-    result = BenchmarkResult.model_validate({"summary": "", "host": here, "variants": {"int8": {"litert": {
-        "engine": "litert", "engine_version": "1", "status": "ok", "median": figure,
-        "minimum": {**figure, "provenance": "predicted"}, "message": "measured"}}}})
-    found = stamped(result, "emulated").variants["int8"]["litert"]
-    assert found.median is not None
-    assert found.minimum is not None
-    assert (found.median.provenance, found.minimum.provenance) == ("emulated", "predicted")
-    assert found.message == "measured"
-    assert stamped(result, "measured") is result
