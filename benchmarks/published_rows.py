@@ -1,11 +1,13 @@
 """Clean a table of published measurements into the package's own: `device_profiles/data/published_latency.csv`.
 
-    python benchmarks/published_rows.py TABLE.csv [--out FILE]
+    python benchmarks/published_rows.py TABLE.csv [--layers LAYERS.csv] [--out FILE]
 
 A row is kept where a CPU or microcontroller core ran a network that can be rebuilt, in a format that can be built, and
 where nothing in its note says that the figure is not comparable. What is left out is counted by reason, in the order of
 the rules; the counts go to benchmarks/results/published_rows.json. The columns are documented in
-`device_profiles/networks/__init__.py`, the reasons in docs/workload.md.
+`device_profiles/networks/__init__.py`, the reasons in docs/workload.md. With `--layers` come the times that Espressif
+prints for kernels alone, as networks of one layer: those whose shape is clear and that take longer than an
+interpreter's own work.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from device_profiles.networks.names import Unresolved, resolve  # noqa: E402
+from device_profiles.networks.catalog import network_key, parse_key  # noqa: E402
+from device_profiles.networks.names import FAMILIES, Unresolved, resolve  # noqa: E402
 
 Row = dict[str, str]
 COLUMNS = ("device", "core", "clock_hz", "clock", "threads", "runtime", "kernels", "network", "format", "dtype",
@@ -72,6 +75,18 @@ RUNTIMES: tuple[tuple[str, str, str], ...] = (
     (r"^Renesas eAI", "renesas-eai", "vendor"), (r"^Renesas", "renesas", "vendor"), (r"^ESP-DL", "esp-dl", "vendor"),
     (r"^self-developed", "own", "vendor"), (r"^Sinian", "hhb", "vendor"), (r"^Larq", "larq", "xnnpack"),
 )
+LAYERS = {
+    # (operator, the numbers of its shape as printed) -> key; of pools and one convolution the shape is unclear
+    ("elementwise_add", "1615"): "layer_elementwise", ("elementwise_mul", "1615"): "layer_elementwise kind=mul",
+    ("hard_swish", "12544"): "layer_elementwise kind=hard_swish size=12544",
+    ("convolution", "10 10 64 1 1 64 0 0 1 1"): "layer_conv",
+    ("convolution", "8 8 16 1 1 16 0 0 1 1"): "layer_conv channels=16 filters=16 size=8",
+    ("convolution", "10 10 64 3 3 3 0 0 1 1"): "layer_conv channels=3 kernel=3",
+    ("depthwise conv", "16 16 0 0 1 1 1 3 3 16"): "layer_depthwise",
+    ("depthwise conv", "18 18 0 0 1 1 1 3 3 16"): "layer_depthwise size=18",
+    ("depthwise conv", "12 12 1 1 1 1 8 5 5 4"): "layer_depthwise channels=8 kernel=5 multiplier=4 size=14",
+}
+_SHORTEST_TICKS = 30_000
 _ACCELERATORS = re.compile(r"Edge TPU|GPU|NPU|NNAPI|Hexagon|DSP$|DSP delegate|Qualcomm|Samsung|Syntiant|QNN|delegate"
                            r"|Ethos|GapFlow|GAP flow|OpenVX|MVP kernels|Apple Neural", re.IGNORECASE)
 _KIB = 1024
@@ -180,6 +195,31 @@ def _runtime(words: str) -> tuple[str, str]:
     raise SystemExit(f"no rule for the runtime {words!r}: add one to RUNTIMES")
 
 
+def single_layers(rows: Iterable[Row]) -> Iterator[Row]:
+    """Espressif's kernels alone, in their optimized and their plain form."""
+    devices = _devices()
+    for row in rows:
+        key = LAYERS.get((row["op"], _digits(row["shape"])))
+        if row["runtime"] != "ESP-NN" or key is None:
+            continue
+        family, options = parse_key(key)
+        for ticks, runtime, kernels in ((row["ticks_opt"], "esp-nn-kernel", "tflm"),
+                                        (row["ticks_ref"], "esp-nn-kernel-reference", "tflm-reference")):
+            if float(ticks) < _SHORTEST_TICKS:
+                continue
+            device = devices[row["device"], ""]
+            mhz = float(row["clock_mhz"])
+            yield {"device": device["key"], "core": device["core"], "clock_hz": f"{mhz * 1e6:.0f}", "clock": "stated",
+                   "threads": "1", "runtime": runtime, "kernels": kernels, "network": network_key(family, **options),
+                   "format": "int8", "dtype": "int8", "latency_ms": f"{float(ticks) / mhz / 1e3:.6g}",
+                   "energy_uj": "", "energy_of": "", "ram_kib": "", "flash_kib": "", "source": row["source"],
+                   "family": FAMILIES[family]}
+
+
+def _digits(shape: str) -> str:
+    return " ".join(re.findall(r"\d+", shape))
+
+
 def pixel_jump(rows: Iterable[Row]) -> float:
     """How much more a pixel costs YOLOBench's networks at 224 than at 256 pixels: the median of the ratios.
 
@@ -202,10 +242,12 @@ def main() -> None:
     """Clean, write, count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path)
+    parser.add_argument("--layers", type=Path, help="Table of the times of kernels alone.")
     parser.add_argument("--out", type=Path, default=ROOT / "device_profiles/data/published_latency.csv")
     arguments = parser.parse_args()
     rows = list(_read(arguments.table))
     kept, dropped, names = clean(rows)
+    kept += single_layers(_read(arguments.layers)) if arguments.layers else []
     kept.sort(key=lambda row: tuple(row[column] for column in ("device", "runtime", "network", "format", "source")))
     with arguments.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -25,14 +25,14 @@ constants that have a size and no values, and `device_profiles.workload` reads i
     source      where it was published
     family      network family, for leaving one out: "mobilenet_v1"
 
-`published_rows()` reads it. `benchmarks/published_rows.py` makes it and counts what it left out and why.
+`published_rows()` gives those of whole networks, `published_layers()` those of kernels alone. `benchmarks/published_rows.py` makes it and counts what it left out and why.
 """
 
 from __future__ import annotations
 
 from device_profiles.networks.builder import BuildFormat, NetworkBuilder
 from device_profiles.networks.catalog import NETWORKS, network_key, network_workload, parse_key
-from device_profiles.networks.published import PublishedRow, published_rows
+from device_profiles.networks.published import PublishedRow, published_layers, published_rows
 
 __all__ = ["NETWORKS", "BuildFormat", "NetworkBuilder", "PublishedRow", "network_key", "network_workload", "parse_key",
-           "published_rows"]
+           "published_layers", "published_rows"]

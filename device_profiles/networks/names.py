@@ -28,7 +28,8 @@ FAMILIES: Mapping[str, str] = MappingProxyType({
     "inception_v4": "inception", "inception_resnet_v2": "inception", "st_yolo_lc": "yolo", "tiny_yolo_v2": "yolo",
     "yolov4_tiny": "yolo", "yolov5": "yolo", "yolov8": "yolo",
     "activity_gmp": "small_cnn", "activity_ign": "small_cnn", "hand_posture": "small_cnn", "st_mnist": "small_cnn",
-    "edgemark_cnn": "small_cnn", "autoencoder": "mlp",
+    "edgemark_cnn": "small_cnn", "autoencoder": "mlp", "layer_conv": "layer", "layer_depthwise": "layer",
+    "layer_elementwise": "layer",
 })
 """Network -> the family that is left out together; a network that is not listed is its own."""
 

@@ -15,6 +15,7 @@ Kernels = Literal["ruy", "xnnpack", "tflm", "tflm-reference", "x-cube-ai", "vend
 ST's, another vendor's."""
 
 _FILE = "data/published_latency.csv"
+_LAYER = "layer"
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,18 @@ class PublishedRow:
     family: str
 
 
-@lru_cache(maxsize=1)
 def published_rows() -> tuple[PublishedRow, ...]:
-    """All rows, in the order of the file."""
+    """The rows of whole networks, in the order of the file."""
+    return tuple(row for row in _rows() if row.family != _LAYER)
+
+
+def published_layers() -> tuple[PublishedRow, ...]:
+    """The rows of kernels alone: no interpreter ran around them, so that they say nothing of its overhead."""
+    return tuple(row for row in _rows() if row.family == _LAYER)
+
+
+@lru_cache(maxsize=1)
+def _rows() -> tuple[PublishedRow, ...]:
     with (files("device_profiles") / _FILE).open(encoding="utf-8") as file:
         return tuple(_row(row) for row in csv.DictReader(file))
 

@@ -6,7 +6,7 @@ import pytest
 
 from device_profiles.networks.catalog import network_key, parse_key
 from device_profiles.networks.names import FAMILIES
-from device_profiles.networks.published import published_rows
+from device_profiles.networks.published import published_layers, published_rows
 
 
 def test_every_row_names_a_network_that_can_be_rebuilt_and_its_family() -> None:
@@ -57,3 +57,11 @@ def test_accelerators_are_not_among_them() -> None:
     words = ("npu", "gpu", "nnapi", "edge-tpu", "hexagon", "ethos", "mvp")
     assert not [row for row in published_rows() if any(word in row.runtime for word in words)]
     assert {row.device for row in published_rows()}.isdisjoint({"xg24", "gap9", "gap8"})
+
+
+def test_kernels_alone_are_kept_apart_from_whole_networks() -> None:
+    assert not [row for row in published_rows() if row.network.startswith("layer_")]
+    assert {row.device for row in published_layers()} == {"esp32-s3", "esp32-p4"}
+    (conv,) = [row for row in published_layers()
+               if (row.device, row.network, row.runtime) == ("esp32-s3", "layer_conv", "esp-nn-kernel")]
+    assert conv.latency_ms * (conv.clock_hz or 0) / 1e3 == pytest.approx(331_008)  # ticks, as Espressif prints them
