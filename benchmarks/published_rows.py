@@ -21,6 +21,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -238,6 +239,17 @@ def _read(path: Path) -> Iterator[Row]:
         yield from csv.DictReader(file)
 
 
+def summed(rows: list[Row], kept: list[Row], dropped: Counter[str], names: Counter[str]) -> dict[str, Any]:
+    """The counts."""
+    return {"kept": len(kept), "networks": len({row["network"] for row in kept}),
+            "left_out": dict(dropped.most_common()),
+            "devices": dict(Counter(row["device"] for row in kept).most_common()),
+            "families": dict(Counter(row["family"] for row in kept).most_common()),
+            "kernels": dict(Counter(row["kernels"] for row in kept).most_common()),
+            "networks_not_rebuilt": dict(names.most_common()),
+            "yolobench_pixel_224_over_256": round(pixel_jump(rows), 3)}
+
+
 def main() -> None:
     """Clean, write, count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -247,23 +259,20 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = list(_read(arguments.table))
     kept, dropped, names = clean(rows)
-    kept += single_layers(_read(arguments.layers)) if arguments.layers else []
+    summary = summed(rows, kept, dropped, names)
+    layers = list(single_layers(_read(arguments.layers))) if arguments.layers else []
+    kept += layers
     kept.sort(key=lambda row: tuple(row[column] for column in ("device", "runtime", "network", "format", "source")))
     with arguments.out.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(kept)
-    summary = {"kept": len(kept), "left_out": dict(dropped.most_common()),
-               "devices": dict(Counter(row["device"] for row in kept).most_common()),
-               "families": dict(Counter(row["family"] for row in kept).most_common()),
-               "kernels": dict(Counter(row["kernels"] for row in kept).most_common()),
-               "networks_not_rebuilt": dict(names.most_common()),
-               "yolobench_pixel_224_over_256": round(pixel_jump(rows), 3)}
+    summary["layers"] = len(layers)
     (ROOT / "benchmarks/results/published_rows.json").write_text(json.dumps(summary, indent=1) + "\n")
     for title in ("left_out", "devices", "families", "kernels"):
         print(title, *[f"  {count:5d}  {name}" for name, count in summary[title].items()], sep="\n")
     print(f"YOLOBench: a pixel at 224 costs {summary['yolobench_pixel_224_over_256']} times one at 256")
-    print(f"kept {len(kept)} rows, {len({row['network'] for row in kept})} networks")
+    print(f"kept {summary['kept']} rows, {summary['networks']} networks, and {len(layers)} single layers")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ constants that have a size and no values, and `device_profiles.workload` reads i
     source      where it was published
     family      network family, for leaving one out: "mobilenet_v1"
 
-`published_rows()` gives those of whole networks, `published_layers()` those of kernels alone. `benchmarks/published_rows.py` makes it and counts what it left out and why.
+`published_rows()` gives those of whole networks, `published_layers()` those of kernels alone.
+`benchmarks/published_rows.py` makes the file and counts what it left out and why.
 """
 
 from __future__ import annotations
