@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from device_profiles.records import Figure, Record
+from device_profiles.records import Figure
 from stages.records import (
     DistilResult,
     EngineBenchmark,
@@ -14,6 +14,7 @@ from stages.records import (
     LayerSensitivity,
     Metrics,
     Mixing,
+    ProfileOutcome,
     PruneResult,
     QuantizeResult,
     SensitivityResult,
@@ -45,7 +46,7 @@ _PURE = re.compile(r"r2(_|$)|(partial_)?auc(_|$)")
 def build_report(sources: Sources, heading: Heading) -> Report:
     """Put the report together. The same records and heading give an equal report."""
     variants = tuple(_variant(name, sources, heading.tflite_path) for name in sources.converted)
-    profiles = {name: ProfileReport(name=name, **_fields(check, ProfileReport, "name"))
+    profiles = {name: ProfileReport(name=name, **{each: getattr(check, each) for each in ProfileOutcome.model_fields})
                 for name, check in sources.check.profiles.items()}
     trainings = {label: training for label, result in sources.trainings.items()
                  if (training := _training(label, result)) is not None}
@@ -58,12 +59,6 @@ def build_report(sources: Sources, heading: Heading) -> Report:
         data=sources.data, examination=sources.examination, calibration=sources.calibration,
         host=sources.benchmark.host, versions=heading.versions,
         config=heading.config)
-
-
-def _fields(record: Record, kind: type[Record], *left_out: str) -> dict[str, Any]:
-    """The fields that `record` shares with `kind`, as they are."""
-    return {name: getattr(record, name) for name in kind.model_fields
-            if name not in left_out and name in type(record).model_fields}
 
 
 def _variant(name: str, sources: Sources, tflite_path: str) -> VariantReport:

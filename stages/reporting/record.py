@@ -28,6 +28,7 @@ from stages.records import (
     ModelResult,
     Packing,
     PrepareResult,
+    ProfileOutcome,
     Safety,
     Verdict,
 )
@@ -172,19 +173,10 @@ class VariantReport(Record):
     warnings: tuple[str, ...] = ()
 
 
-class ProfileReport(Record):
-    """One profile's outcome: see `stages.records.ProfileCheck`; the limits stand with the variants."""
+class ProfileReport(ProfileOutcome):
+    """One profile's outcome; its limits stand with the variants."""
 
     name: str
-    device: str
-    device_class: str
-    engine: str
-    required: bool
-    choice: str
-    winner: str | None
-    reason: str
-    picks: dict[str, str]
-    latency: dict[str, Figure | None]
 
 
 class TrainingReport(Record):
