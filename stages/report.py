@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import Field, RootModel
 
@@ -40,6 +41,9 @@ from stages.reporting.sources import Heading, Sources, Training
 NAME = "report"
 VERSION = 4
 LIBRARIES: tuple[str, ...] = ("plotly", "jinja2", "matplotlib")
+
+
+R = TypeVar("R", bound=StageResult)
 
 
 class Settings(Record):
@@ -108,14 +112,12 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
     sources = Sources(
         data=read_result(data, PrepareResult),
         trainings={label: _training(folder) for label, folder in trainings.items()},
-        converted={name: read_result(folder, ConvertResult) for name, folder in tflites.items()},
-        evaluated={name: read_result(folder, EvaluateResult) for name, folder in evaluations.items()},
+        converted=_results(tflites, ConvertResult), evaluated=_results(evaluations, EvaluateResult),
         baseline=read_result(baseline, BaselineResult), benchmark=read_result(benchmark, BenchmarkResult),
         check=read_result(check, CheckResult), model=read_result(model, ModelResult) if model else None,
         examination=read_result(examination, ExamineResult) if examination else None,
         calibration=read_result(calibration, CalibrationStudy) if calibration else None,
-        sensitivities={name: read_result(folder, SensitivityResult) for name, folder in (sensitivities or {}).items()},
-        mixings=_mixings(choices or {}))
+        sensitivities=_results(sensitivities, SensitivityResult), mixings=_mixings(choices))
     heading = Heading(run=options.title or options.run, litesmith=options.litesmith, versions=options.versions,
                       config=options.config, tflite_path=options.tflite_path)
     report = build_report(sources, heading)
@@ -125,10 +127,15 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
                         winners=winners, files=files)
 
 
-def _mixings(choices: Mapping[str, Path]) -> dict[str, Mixing]:
+def _results(folders: Mapping[str, Path] | None, kind: type[R]) -> dict[str, R]:
+    """The result in each artifact."""
+    return {name: read_result(folder, kind) for name, folder in (folders or {}).items()}
+
+
+def _mixings(choices: Mapping[str, Path] | None) -> dict[str, Mixing]:
     """By variant, the formats that were chosen."""
-    found = {name: read_result(folder, QuantizeResult).mixing for name, folder in choices.items()}
-    return {name: mixing for name, mixing in found.items() if mixing is not None}
+    found = _results(choices, QuantizeResult)
+    return {name: result.mixing for name, result in found.items() if result.mixing is not None}
 
 
 class TrainingOutcome(RootModel[TrainResult | DistilResult | SlimResult | PruneResult | QuantizeResult]):

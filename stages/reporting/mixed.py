@@ -105,7 +105,7 @@ def _rows(found: MixedReport) -> Iterator[LayerRow]:
     """A row for each layer, and their sums."""
     formats = _tried(found)
     for layer in found.layers:
-        trials = {trial.format: trial for trial in layer.trials}
+        trials: dict[str, LayerTrial] = {trial.format: trial for trial in layer.trials}
         cells = (layer.format, *(_alone(trials.get(name)) for name in formats), *_counts([layer]))
         chosen = 1 + formats.index(layer.format) if layer.format in trials else -1
         yield LayerRow(layer=_short(layer.label), cells=cells, chosen=chosen)
@@ -169,19 +169,28 @@ def _key(found: MixedReport) -> str:
 
 def _traces(found: MixedReport, name: str, floor: float) -> Iterator[Json]:
     """A format's points: hollow where it was tried, filled where it was chosen."""
-    tried = [(layer, trial) for layer in found.layers for trial in layer.trials if trial.format == name]
-    taken = [(layer, trial) for layer, trial in tried if layer.format == name]
-    bare = [layer for layer in found.layers if layer.format == name and not any(name == t.format for t in layer.trials)]
     look = {"color": FORMAT_COLORS[name], "line": {"width": 2, "color": FORMAT_COLORS[name]}, "size": 11}
-    shared = {"type": "scatter", "mode": "markers", "cliponaxis": False, "hovertemplate": "%{text}<extra></extra>"}
-    for pairs, symbol in ((tried, f"{_SYMBOLS[name]}-open"), (taken, _SYMBOLS[name])):
-        if pairs:
-            yield {**shared, "marker": {**look, "symbol": symbol}, "y": [_short(layer.label) for layer, _ in pairs],
-                   "x": [max(trial.divergence, floor) for _, trial in pairs],
-                   "text": [_hover(layer, trial) for layer, trial in pairs]}
-    if bare:
-        yield {**shared, "marker": {**look, "symbol": _SYMBOLS[name]}, "y": [_short(layer.label) for layer in bare],
-               "x": [floor] * len(bare), "text": [f"<b>{_short(layer.label)}</b><br>stays in {name}" for layer in bare]}
+    for chosen in (False, True):
+        marks = _marks(found, name, floor, chosen)
+        if marks:
+            layers, costs, words = zip(*marks, strict=True)
+            yield {"type": "scatter", "mode": "markers", "cliponaxis": False, "x": list(costs), "y": list(layers),
+                   "marker": {**look, "symbol": _SYMBOLS[name] if chosen else f"{_SYMBOLS[name]}-open"},
+                   "text": list(words), "hovertemplate": "%{text}<extra></extra>"}
+
+
+def _marks(found: MixedReport, name: str, floor: float, chosen: bool) -> list[tuple[str, float, str]]:
+    """Layer, cost and words of each point of a format: of the layers that it was tried in, or chosen for."""
+    marks = []
+    for layer in found.layers:
+        trial = next((each for each in layer.trials if each.format == name), None)
+        if chosen and layer.format != name:
+            continue
+        if trial is not None:
+            marks.append((_short(layer.label), max(trial.divergence, floor), _hover(layer, trial)))
+        elif chosen:
+            marks.append((_short(layer.label), floor, f"<b>{_short(layer.label)}</b><br>stays in {name}"))
+    return marks
 
 
 def _hover(layer: MixedLayer, trial: LayerTrial) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from device_profiles.records import Record
-from stages.reporting.figures import Plot, View, outlined_bars
+from stages.reporting.figures import Json, Plot, View, outlined_bars
 from stages.reporting.record import Report, TrainingReport
 
 HEAD = ("layer", "channels before", "after", "gone", "why not more")
@@ -27,12 +27,16 @@ def slimmed_parts(report: Report) -> tuple[SlimmedPart, ...]:
 
 def slimmed_plots(report: Report) -> tuple[Plot, ...]:
     """A bar for each layer, before and after; none where no channels were removed."""
-    views = tuple(View(label=label, figure=outlined_bars(
-        [(name, pair.before, pair.after, *[f"{pair.before:,} → {pair.after:,}"] * 2)
-         for name, pair in one.channels.items()],
-        ["var(--accent)"] * len(one.channels), "channels that the layer makes")) for label, one in _found(report))
+    views = tuple(View(label=label, figure=_bars(one)) for label, one in _found(report))
     caption = "Outline: before. Filled: what was left (exact counts). What had to stay is named in the table below."
     return (Plot(name="channels", title="Channels by layer", views=views, caption=caption),) if views else ()
+
+
+def _bars(one: TrainingReport) -> Json:
+    """Before and after, a row for each layer."""
+    words = {name: f"{pair.before:,} → {pair.after:,}" for name, pair in one.channels.items()}
+    rows = [(name, pair.before, pair.after, words[name], words[name]) for name, pair in one.channels.items()]
+    return outlined_bars(rows, ["var(--accent)"] * len(rows), "channels that the layer makes")
 
 
 def _found(report: Report) -> Iterator[tuple[str, TrainingReport]]:
