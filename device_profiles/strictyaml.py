@@ -59,15 +59,16 @@ def with_tuples(value: Any) -> Any:
     return {key: with_tuples(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def refusal(found: str, allowed: str = "", next_step: str = "") -> PydanticCustomError:
+def refusal(found: str, allowed: str = "", next_step: str = "", at: tuple[str, ...] = ()) -> PydanticCustomError:
     """What a model's validator raises, so that its words reach the user with line and column.
 
     Args:
         found: what was found, without the key's name: "120 looks like MHz".
         allowed: what would have been right.
         next_step: the edit that mends it.
+        at: keys from the validated value down to the one that is meant.
     """
-    context: dict[str, Any] = {"found": found, "allowed": allowed, "next_step": next_step}
+    context: dict[str, Any] = {"found": found, "allowed": allowed, "next_step": next_step, "at": at}
     return PydanticCustomError("refusal", "{found}", context)
 
 

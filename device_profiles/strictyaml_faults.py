@@ -104,7 +104,7 @@ def _fault(tree: Tree, model: type[BaseModel], detail: ErrorDetails) -> Fault:
     """One of pydantic's errors, but an unknown key."""
     kind, context = detail["type"], detail.get("ctx", {})
     missing = kind == "missing"
-    path = _resolve(tree, detail["loc"], missing)
+    path = _resolve(tree, (*detail["loc"], *context.get("at", ())), missing)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return _tag_fault(tree, path, kind, context)
     name = key_path(path) or "the file"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from device_profiles import strictyaml
 from device_profiles.errors import ConfigError, ModelError, UsageError, VariantError, near_miss
@@ -19,6 +20,7 @@ from stages.benchmark import Settings as BenchmarkSettings
 from stages.calibrate import Settings as CalibrateSettings
 from stages.check import Settings as CheckSettings
 from stages.convert import Settings as ConvertSettings
+from stages.datasets import AnySettings
 from stages.distil import Settings as DistilSettings
 from stages.evaluate import Settings as EvaluateSettings
 from stages.examine import Settings as ExamineSettings
@@ -28,6 +30,7 @@ from stages.prepare import Settings as PrepareSettings
 from stages.prune import Settings as PruneSettings
 from stages.quantize import Settings as QuantizeSettings
 from stages.report import Settings as ReportSettings
+from stages.safety import early
 from stages.sensitivity import Settings as SensitivitySettings
 from stages.slim import Settings as SlimSettings
 from stages.tasks.settings import TaskSettings
@@ -87,6 +90,20 @@ def _model(value: object) -> object:
     return {"source": value} if isinstance(value, str) else strictyaml.with_tuples(value)
 
 
+def _sources(info: ValidationInfo) -> list[AnySettings]:
+    """The data's source, where `data` itself is right."""
+    return [info.data["data"].source] if "data" in info.data else []
+
+
+@contextmanager
+def _refused_at(*keys: str) -> Iterator[None]:
+    """A usage error inside becomes a fault of the key below the validated section."""
+    try:
+        yield
+    except UsageError as error:
+        raise strictyaml.refusal(error.found, error.allowed, error.next_step, keys) from error
+
+
 class RunConfig(Record):
     """Everything that a run is made from."""
 
@@ -123,6 +140,33 @@ class RunConfig(Record):
             value.origin()
         except ModelError as error:
             raise strictyaml.refusal(error.found, error.allowed, error.next_step) from error
+        return value
+
+    @field_validator("baseline")
+    @classmethod
+    def _corruptions_fit(cls, value: BaselineSettings, info: ValidationInfo) -> BaselineSettings:
+        for source in _sources(info):
+            with _refused_at("corruptions", "layout"):
+                early.check_layout(value.corruptions.layout, source)
+            with _refused_at("corruptions", "kinds"):
+                early.check_corruptions(value.corruptions.kinds, value.corruptions.layout, source)
+        return value
+
+    @field_validator("evaluate")
+    @classmethod
+    def _slices_are_there(cls, value: EvaluateSettings, info: ValidationInfo) -> EvaluateSettings:
+        for source in _sources(info):
+            with _refused_at("slices"):
+                early.check_slices(value.slices, source)
+        return value
+
+    @field_validator("check")
+    @classmethod
+    def _limits_can_be_measured(cls, value: CheckSettings, info: ValidationInfo) -> CheckSettings:
+        for source in _sources(info):
+            for profile, limits in value.limits.items():
+                with _refused_at("limits", profile, early.SLICE):
+                    early.check_limits([name for name, bound in limits.items() if bound is not None], source)
         return value
 
     @field_validator("variants")

@@ -37,7 +37,7 @@ class _Builder:
         from stages import model, prepare
         from stages.check import asked_limits
         from stages.datasets import libraries
-        from stages.safety import stress
+        from stages.safety import early, stress
 
         config, self.origin = self.config, self.config.model.origin()
         self.data = self.calls.add("prepare", "", config.data, {}, libraries=libraries(config.data),
@@ -49,6 +49,7 @@ class _Builder:
         self.float_model = self._float_model()
         self.profiles = config.loaded_profiles()
         asked = asked_limits(config.check, self.profiles)
+        early.check_limits(asked, config.data.source)
         self.baseline = self.calls.add("baseline", "", config.baseline,
                                        {"model": self.float_model, "data": self.data},
                                        asked=tuple(name for name in asked if name == stress.LIMIT))

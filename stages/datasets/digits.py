@@ -24,6 +24,10 @@ class Settings(Record):
 
     kind: Literal["digits"] = "digits"
 
+    def slice_columns(self) -> tuple[str, ...]:
+        """Columns whose values are slices: none here."""
+        return ()
+
 
 def open_reader(settings: Settings, labels: LabelKind) -> Reader:  # noqa: ARG001 - every source is called alike
     """All samples in scikit-learn's order.  # x (1797, 8, 8, 1) float32, values 0 to 16."""

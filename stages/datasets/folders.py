@@ -40,6 +40,10 @@ class FolderSettings(Record):
     slices: str | None = Field(
         default=None, description="regular expression on the relative path; each named part is a slice column")
 
+    def slice_columns(self) -> tuple[str, ...]:
+        """Columns whose values are slices: the named parts, and the group."""
+        return (*(re.compile(self.slices).groupindex if self.slices else ()), *(("group",) if self.group else ()))
+
     @field_validator("slices")
     @classmethod
     def _names_columns(cls, value: str | None) -> str | None:

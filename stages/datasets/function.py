@@ -49,6 +49,10 @@ class Settings(Record):
     add_channel: bool = Field(
         default=True, description="give x of shape (samples, height, width) an axis of one channel")
 
+    def slice_columns(self) -> None:
+        """Columns whose values are slices: what the function returns has them."""
+        return
+
     @field_validator("path")
     @classmethod
     def _is_reference(cls, value: str) -> str:

@@ -88,6 +88,10 @@ class Settings(Record):
             raise refusal(found, ", ".join(DATA_SETS))
         return value
 
+    def slice_columns(self) -> tuple[str, ...]:
+        """Columns whose values are slices: none here."""
+        return ()
+
     def folder(self) -> Path:
         """Where the files are."""
         return (self.cache or Path.home() / ".keras") / "datasets"

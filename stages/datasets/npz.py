@@ -54,6 +54,17 @@ class Settings(Record):
     add_channel: bool = Field(
         default=True, description="give x of shape (samples, height, width) an axis of one channel")
 
+    def slice_columns(self) -> tuple[str, ...] | None:
+        """Columns whose values are slices: those of the file's arrays, and the groups; None: it cannot be read."""
+        try:
+            with _faults(self.path), _open(self.path) as archive:
+                parts = [_ARRAY.fullmatch(name.removesuffix(".npy")) for name in archive.namelist()]
+        except (DataError, OSError):
+            return None
+        named = [match for match in parts if match is not None]
+        columns = dict.fromkeys(match["name"] or "slice" for match in named if match["what"] == "slice")
+        return (*columns, *(("group",) if any(match["what"] == "groups" for match in named) else ()))
+
 
 class Member:
     """An array of the file that is read from front to back, slice by slice.

@@ -83,6 +83,10 @@ class Settings(Record):
             raise ValueError(f"the column '{doubled[0]}' is named twice")
         return self
 
+    def slice_columns(self) -> tuple[str, ...]:
+        """Columns whose values are slices, and the group."""
+        return (*self.slices, *(("group",) if self.group else ()))
+
     def files(self) -> list[tuple[str, Path]]:
         """(split or "", file), in the order in which they are read."""
         if isinstance(self.path, dict):

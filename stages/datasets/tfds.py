@@ -47,6 +47,10 @@ class Settings(Record):
             raise ValueError("not of the form name, name/config, name:1.0.0 or name/config:1.0.0")
         return value
 
+    def slice_columns(self) -> tuple[str, ...]:
+        """Columns whose values are slices: none here."""
+        return ()
+
     def words(self) -> tuple[str, str, str]:
         """Name, config and version; "" for what is not given."""
         match = _NAME.fullmatch(self.name)

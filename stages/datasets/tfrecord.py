@@ -85,6 +85,10 @@ class Settings(Record):
         """The features that are labels."""
         return (self.label,) if isinstance(self.label, str) else self.label
 
+    def slice_columns(self) -> tuple[str, ...]:
+        """Columns whose values are slices: the group alone."""
+        return ("group",) if self.group else ()
+
     def input_names(self) -> tuple[str, ...]:
         """The features that are inputs."""
         return tuple(name for name in self.features if name not in (*self.label_names(), self.group))

@@ -152,3 +152,30 @@ def test_one_value_in_two_places_of_a_mapping_is_no_anchor():
     read = config.from_mapping({"train": {"augment": augment}, "prune": {"augment": augment}})
     assert read.train.augment.horizontal_flip
     assert read.prune.augment.horizontal_flip
+
+
+def test_slices_that_the_source_cannot_have_are_refused_at_their_line(tmp_path):
+    error = refused(tmp_path, "name: x\ndata:\n  source: {kind: csv, path: a.csv, slices: [light]}\n"
+                              "evaluate:\n  resamples: 200\n  slices: [light, lihgt]\n")
+    assert error.line == 6
+    assert "'evaluate.slices': there is no slice column 'lihgt'; did you mean 'light'?" in str(error)
+    error = refused(tmp_path, "data:\n  source: {kind: tfds, name: mnist}\nevaluate:\n  slices: [light]\n")
+    assert (error.line, error.allowed) == (4, "no columns")
+    assert "kind: function" in error.next_step
+
+
+def test_a_limit_on_slices_is_refused_at_its_line_where_the_source_gives_none(tmp_path):
+    text = "data:\n  source: {kind: keras, name: mnist}\ncheck:\n  limits:\n    cpu:\n      worst_slice_drop_points: "
+    error = refused(tmp_path, text + "3\n")
+    assert error.line == 6
+    assert "the source 'keras' gives none" in str(error)
+    config.load(write(tmp_path, text + "null\n"))
+
+
+def test_corruptions_that_do_not_fit_the_source_are_refused_at_their_line(tmp_path):
+    error = refused(tmp_path, "baseline:\n  corruptions:\n    severity: 2\n    kinds: [noise, gain]\n")
+    assert (error.line, error.allowed) == (4, "noise, blur, brightness, shift")
+    error = refused(tmp_path, "baseline:\n  corruptions:\n    layout: vector\n")
+    assert error.line == 3
+    with pytest.raises(UsageError, match=r"--set evaluate\.slices: 'evaluate\.slices': the source 'digits' gives no"):
+        config.changed(RunConfig(), ["evaluate.slices=[light]"])

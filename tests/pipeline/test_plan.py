@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+import device_profiles
 from device_profiles.errors import ModelError, UsageError
 from pipeline.config import RunConfig, from_mapping
 from pipeline.plan import build
@@ -82,9 +86,15 @@ def test_a_calibration_study_is_an_input_of_the_report_and_only_where_it_was_ask
     assert "calibration" not in build(RunConfig(), AROUND).calls["report"].inputs
 
 
-def test_a_limit_that_takes_more_measuring_is_asked_of_evaluate_and_corruptions_of_the_float_model_alone(default):
+def test_a_limit_that_takes_more_measuring_is_asked_of_evaluate_and_corruptions_of_the_float_model_alone(tmp_path):
+    path = tmp_path / "sliced.npz"
+    np.savez(path, x=np.zeros((9, 8, 8)), y=np.arange(9), slice=np.arange(9))
+
     def planned(**limits):
-        return build(from_mapping({"check": {"limits": {"cpu": limits}}}), AROUND)
+        return build(from_mapping({"data": {"source": {"kind": "npz", "path": str(path)}},
+                                   "check": {"limits": {"cpu": limits}}}), AROUND)
+
+    default = planned()
 
     over_all = {"check", "report"}
     assert changed_calls(default, planned(worst_class_drop_points=3)) == over_all
@@ -93,6 +103,14 @@ def test_a_limit_that_takes_more_measuring_is_asked_of_evaluate_and_corruptions_
     assert "baseline" not in changed_calls(default, sliced)
     stressed = planned(corrupted_changed_share=0.05)
     assert stressed.calls["baseline"].options.asked == ("corrupted_changed_share",)
+
+
+def test_a_profile_s_own_limit_on_slices_is_refused_where_the_source_gives_none(tmp_path):
+    text = (Path(device_profiles.__file__).parent / "profiles" / "cpu.yaml").read_text("utf-8")
+    path = tmp_path / "mine.yaml"
+    path.write_text(text.replace("  accuracy_drop_points:", "  worst_slice_drop_points: 3\n  accuracy_drop_points:"))
+    with pytest.raises(UsageError, match="needs slices, and the source 'digits' gives none"):
+        build(from_mapping({"profiles": [str(path)]}), AROUND)
 
 
 def test_a_limit_that_does_not_exist_is_refused_before_anything_runs():
