@@ -23,13 +23,14 @@ from stages.records import Cause, Change, ExplainResult, PruneResult, QuantizeRe
 from stages.variants import parse_variant
 
 if TYPE_CHECKING:
+    from stages.bench import Bench as ScoringBench
     from stages.explaining.noise import Source
     from stages.explaining.slowness import Facts
-    from stages.mixing import trials
 
 ENGINE = "litert"
 SAMPLES, SCORE_SAMPLES, RESAMPLES = 256, 2000, 1000
 MOST_TRIALS = 6
+_ADDED = ("int4_keep", "protect", "skip_layers")  # lists of layers, to which a change adds
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ class _Explainer:
         reference = Source(read_float(folder), {name: spec.normalization for name, spec in inputs.items()}, before)
         return in_float(variant, reference) if entry.variant().is_qat else reference
 
-    def _bench(self, made: _Made) -> tuple[trials.Bench, Any]:
+    def _bench(self, made: _Made) -> tuple[ScoringBench, Any]:
         """Validation samples to score on, and the same for the noise."""
         from stages.engines import host
         from stages.explaining.noise import Bench
@@ -212,10 +213,10 @@ class _Explainer:
 
     # -- what it costs -------------------------------------------------------------------------------------------------
 
-    def _drop(self, bench: trials.Bench, reference: Any, outputs: Any) -> Any:
+    def _drop(self, bench: ScoringBench, reference: Any, outputs: Any) -> Any:
         return bench.drop(reference, outputs, self.session.config.seed, RESAMPLES)
 
-    def _steps(self, bench: trials.Bench, entry: VariantEntry, outputs: dict[str, Any]) -> tuple[Step, ...]:
+    def _steps(self, bench: ScoringBench, entry: VariantEntry, outputs: dict[str, Any]) -> tuple[Step, ...]:
         """The points that were lost before the number format, and by it."""
         variant = entry.variant()
         before = "-".join(word for word in variant.name.split("-") if word not in (variant.format, "packed"))
@@ -246,7 +247,7 @@ class _Explainer:
             for change in cause.changes:
                 if not change.can_be_made or (change.costly and not self.asked.costly) or len(tried) >= MOST_TRIALS:
                     continue
-                changed = _changed_entry(entry, change)
+                changed = changed_entry(entry, change, self.session.config)
                 text = changed.model_dump_json(exclude_unset=True)
                 if text in tried or changed == entry:
                     continue
@@ -365,15 +366,25 @@ def _size(made: _Made, name: str) -> int:
     return (made.folder(made.plan.variants[name]) / TFLITE_FILE).stat().st_size
 
 
-def _changed_entry(entry: VariantEntry, change: Change) -> VariantEntry:
-    """The variant's entry with a change over it."""
+def changed_entry(entry: VariantEntry, change: Change, config: RunConfig) -> VariantEntry:
+    """The variant's entry with a change over it: layers are added to a list that holds, mappings are merged."""
     values: dict[str, Any] = entry.model_dump(mode="json", exclude_unset=True)
     if change.format:
         old = entry.variant().format
         values["name"] = "-".join(change.format if word == old else word for word in entry.name.split("-"))
     for section, keys in change.settings.items():
-        values[section] = {**(values.get(section) or {}), **keys}
+        own = values.get(section) or {}
+        run = {} if change.format else getattr(config, section).model_dump(mode="json", exclude_unset=True)
+        values[section] = {**own, **{key: _over(key, own.get(key, run.get(key)), value) for key, value in keys.items()}}
     return VariantEntry.model_validate_json(json.dumps(values))
+
+
+def _over(key: str, known: Any, given: Any) -> Any:
+    """A setting with a change over it."""
+    if isinstance(given, dict):
+        known = known or {}
+        return {**known, **{name: _over(name, known.get(name), value) for name, value in given.items()}}
+    return [*known, *(each for each in given if each not in known)] if known and key in _ADDED else given
 
 
 def _lines(entry: VariantEntry) -> Iterator[str]:

@@ -27,15 +27,22 @@ if TYPE_CHECKING:
 def explain(name: str, samples: str | None, plain: Path | None, as_json: bool, **named: Any) -> None:
     """Say why a variant fell and why it is not faster: layer by layer, each cause with what mends it."""
     is_file = name.endswith(".tflite") or plain is not None
-    if is_file and named["trying"]:
-        from device_profiles.errors import UsageError
-
-        raise UsageError("--try makes changes through a run", "a variant of a run", "litesmith explain VARIANT --try")
+    _check_trying(is_file, named["trying"], named["costly"])
     result = _files(name, plain, samples) if is_file else _variant(name, samples, as_json=as_json, **named)
     if as_json:
         print_json(result.model_dump(mode="json"))
     else:
         _show(result)
+
+
+def _check_trying(is_file: bool, trying: bool, costly: bool) -> None:
+    """Refuse options that would do nothing."""
+    from device_profiles.errors import UsageError
+
+    if costly and not trying:
+        raise UsageError("--train says which changes --try makes, and --try is not there", "--try --train")
+    if is_file and trying:
+        raise UsageError("--try makes changes through a run", "a variant of a run", "litesmith explain VARIANT --try")
 
 
 def _files(name: str, plain: Path | None, samples: str | None) -> ExplainResult:

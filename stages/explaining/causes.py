@@ -81,14 +81,21 @@ def finer(evidence: Evidence, tally: Tally) -> tuple[Change, ...]:
     if evidence.number_format == "int16x8" or tally.pair is None:
         return ()
     name = tally.original.split(" ")[0]
-    fixed = {name: "float32"}
     return (
-        Change(text=f"keep {tally.original} in float and the others as they are",
-               settings={"quantize": {"mixed": {"formats": ["int8", "float32"], "fixed": dict(fixed)}}},
-               format="mixed"),
+        fixed(evidence, tally.original, name, "float32"),
         Change(text="give all activations 16 bits", format="int16x8"),
         Change(text="train with quantization, so that the weights follow", format="int8qat", costly=True),
     )
+
+
+def fixed(evidence: Evidence, original: str, name: str, wanted: str) -> Change:
+    """One operator in a format of its own: where the variant is mixed, the others are chosen again as they were."""
+    words = "float" if wanted == "float32" else wanted
+    if evidence.number_format == "mixed":
+        return Change(text=f"fix {original} in {words} and choose the others again",
+                      settings={"quantize": {"mixed": {"fixed": {name: wanted}}}})
+    return Change(text=f"keep {original} in {words} and the others as they are", format="mixed",
+                  settings={"quantize": {"mixed": {"formats": ["int8", "float32"], "fixed": {name: wanted}}}})
 
 
 def channel_list(channels: Sequence[int], most: int = 6) -> str:

@@ -111,14 +111,17 @@ def _outside_delegate(facts: Facts) -> Iterator[Slowness]:
             found=f"{engine}: {len(alone)} of {found.operators} operators ({100 * macs:.0f} % of the MACs) run outside "
                   f"its delegate{'' if found.delegates else ', which takes nothing'}: "
                   + ", ".join(f"{count} {name}" for name, count in kinds.most_common()),
-            change=_instead(engine, found.delegates, list(kinds)))
+            change=_instead(engine, found.delegates, alone, facts.workload.macs))
 
 
-def _instead(engine: str, delegates: int, kinds: list[str]) -> str:
-    """What to do about operators outside a delegate."""
+def _instead(engine: str, delegates: int, alone: list[OperatorWork], macs: int) -> str:
+    """What to do about operators outside a delegate: first of all those that multiply."""
     if not delegates:
         return f"{engine} takes over none of this format's operators: run it in another engine, or in float32"
-    known = [_INSTEAD[name] for name in kinds if name in _INSTEAD]
+    heavy = Counter(op.label for op in alone if op.macs >= _HEAVY * max(1, macs))
+    known = [f"give {' and '.join(heavy)} another number format: this delegate leaves these in this one alone"] \
+        if heavy else []
+    known += [_INSTEAD[name] for name in dict.fromkeys(op.label for op in alone) if name in _INSTEAD]
     return "; ".join(known) or "choose operators and types that the delegate takes"
 
 

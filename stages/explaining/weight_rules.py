@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stages.explaining.causes import Evidence, channel_list, finer
+from stages.explaining.causes import Evidence, channel_list, finer, fixed
 from stages.explaining.noise import Tally
 from stages.explaining.weights import WeightFacts
 from stages.records.explaining import Cause, Change
@@ -56,14 +56,20 @@ def coarse_weights(evidence: Evidence) -> Iterator[Cause]:
         facts, part = evidence.facts(tally), _weight_part(tally)
         if facts is None or facts.bits > _LOW_BITS or part < _PART or _outliers(facts)[0]:
             continue
-        keep = tally.original.split(" ")[0]
         yield Cause(
             kind="coarse_weights", layer=tally.label, share=share * part,
             short=f"its {facts.bits}-bit weights are coarse",
             found=f"{tally.label}: {facts.bits} bits leave {_db(facts.snr_db)} for the weights alone",
-            changes=(Change(text=f"keep {tally.original} in 8 bits", settings={"quantize": {"int4_keep": [keep]}}),
-                     *_other_algorithms(evidence),
-                     Change(text="choose a format for each layer", format="mixed")))
+            changes=_more_bits(evidence, tally))
+
+
+def _more_bits(evidence: Evidence, tally: Tally) -> tuple[Change, ...]:
+    """Ways to give a 4-bit layer more bits, or better ones."""
+    name = tally.original.split(" ")[0]
+    if evidence.number_format == "mixed":
+        return (fixed(evidence, tally.original, name, "int8"),)
+    return (Change(text=f"keep {tally.original} in 8 bits", settings={"quantize": {"int4_keep": [name]}}),
+            *_other_algorithms(evidence), Change(text="choose a format for each layer", format="mixed"))
 
 
 def shifted_outputs(evidence: Evidence) -> Iterator[Cause]:

@@ -52,10 +52,11 @@ def test_a_change_is_made_and_measured_against_the_variant(typed, small_folder):
 @pytest.mark.parametrize(("words", "said"), [
     (("int9",), "unknown number format 'int9'; did you mean"), (("float16",), "the run has no variant 'float16'"),
     (("x.tflite",), "has no float model to be held against"), (("int8", "--samples", "0"), "--samples 0"),
+    (("int8", "--train"), "--try is not there"),
     (("x.tflite", "--float", "y.tflite", "--samples", "z.npy"), "x.tflite: no such file"),
     (("x.tflite", "--float", "y.tflite"), "needs samples to run on"),
     (("x.tflite", "--float", "y.tflite", "--try"), "through a run"),
-], ids=["grammar", "not-in-the-run", "no-float", "no-samples", "no-file", "no-data", "try-files"])
+], ids=["grammar", "not-in-the-run", "no-float", "no-samples", "train-without-try", "no-file", "no-data", "try-files"])
 def test_wrong_usage_is_one_message_and_exits_with_2(typed, small_folder, words, said):
     done = go(typed, small_folder, "explain", *words)
     assert (done.code, done.out) == (2, "")

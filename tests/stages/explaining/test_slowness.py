@@ -33,6 +33,12 @@ def test_operators_outside_the_delegate_are_counted_with_their_macs() -> None:
     assert one.provenance == "measured"
 
 
+def test_operators_that_multiply_are_spoken_of_before_a_softmax() -> None:
+    (one,) = found("outside_delegate", delegations={"litert": Delegation(delegates=1, operators=2, alone=(0, 1))})
+    assert one.change.startswith("give CONV_2D another number format")
+    assert one.change.endswith("it is the same class")
+
+
 def test_an_engine_that_delegates_nothing_is_said_to() -> None:
     (one,) = found("outside_delegate", delegations={"x": Delegation(delegates=0, operators=2, alone=(0, 1))})
     assert "(100 % of the MACs) run outside its delegate, which takes nothing" in one.found

@@ -34,6 +34,12 @@ def test_four_bits_are_named_and_eight_are_offered_for_the_layer() -> None:
     assert list(weight_rules.coarse_weights(evidence(tally(), weights={0: facts()}))) == []
 
 
+def test_four_bits_of_a_mixed_variant_are_mended_by_fixing_the_layer_s_format() -> None:
+    (one,) = weight_rules.coarse_weights(evidence(tally(), weights={0: facts(bits=4)}, number_format="mixed"))
+    (change,) = one.changes  # int4_keep means nothing there, and the layers' formats are chosen already
+    assert (change.settings, change.format) == ({"quantize": {"mixed": {"fixed": {"0:CONV_2D": "int8"}}}}, "")
+
+
 def test_an_output_that_is_shifted_as_a_whole_wants_its_bias_corrected() -> None:
     shifted = tally(shift=np.full(4, 3.0))  # 4 * 9 / 10 values a channel = 3.6 of 4.0
     (one,) = weight_rules.shifted_outputs(evidence(shifted, weights={0: facts()}))
