@@ -1,4 +1,4 @@
-"""The default run's nine variants made by hand: the script that a TFMOT user writes from the tutorials.
+"""Nine variants of the default run made by hand: the script that a TFMOT user writes from the tutorials.
 
     python benchmarks/by_hand.py OUT EPOCHS_JSON
 

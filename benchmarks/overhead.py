@@ -22,6 +22,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
+VARIANTS = ("float32", "float16", "dynamic", "int8", "int8qat", "int16x8", "pruned75-int8", "pruned75-int8qat",
+            "clustered16-int8")
+"""Of the default run those that `by_hand.py` makes."""
 
 
 def timed(command: list[str], folder: Path) -> float:
@@ -53,9 +56,10 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     pairs = parser.parse_args().pairs
     ours, theirs, making, accuracy = [], [], [], {}
+    asked = [word for name in VARIANTS for word in ("--variant", name)]
     for pair in range(pairs):
         with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-            ours.append(timed([sys.executable, "-m", "pipeline", "run"], Path(one)))
+            ours.append(timed([sys.executable, "-m", "pipeline", "run", *asked], Path(one)))
             epochs = epochs_of(Path(one) / "runs" / "digits")
             making.append(ours[-1] - measuring_s(Path(one) / "runs" / "digits"))
             theirs.append(timed([sys.executable, str(HERE / "by_hand.py"), "out", json.dumps(epochs)], Path(other)))

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
+_NAME_WIDTH, _LONGEST_NAME = 16, 21
+"""Of the column at least; and what fits beside three profiles and figures of usual length."""
 STYLES = {"pass": "green", "fail": "red", "undecided": "yellow", "unknown": "magenta"}
 
 
@@ -20,14 +22,27 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # so that 80 columns hold three "undecided"
-    table.add_column("variant", overflow="fold", min_width=16)  # a very long name is folded, never a figure
+    table.add_column("variant", overflow="fold", min_width=_NAME_WIDTH)  # a very long name is folded, never a figure
     for name in ("bytes", report["score"], "drop", "median"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in report["profiles"]:
         table.add_column(name, no_wrap=True)
     for variant in report["variants"]:
-        table.add_row(*variant_cells(variant), *(_verdict(report, name, variant) for name in report["profiles"]))
+        name, *figures = variant_cells(variant)
+        table.add_row(folded(name), *figures, *(_verdict(report, name, variant) for name in report["profiles"]))
     return table
+
+
+def folded(name: str) -> str:
+    """A name that is too long for its column, in lines that end at a hyphen."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    lines = [""]
+    for token in name.replace("-", "- ").split():
+        if len(lines[-1]) + len(token) > _NAME_WIDTH and lines[-1]:
+            lines.append("")
+        lines[-1] += token
+    return "\n".join(lines)
 
 
 def caption(report: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.summary import caption, milliseconds, summary_table, variant_cells, winner_lines
+from pipeline.summary import caption, folded, milliseconds, summary_table, variant_cells, winner_lines
 
 
 def figure(value, unit="fraction"):
@@ -67,6 +67,15 @@ def test_three_times_undecided_fits_80_columns():
     line = next(line for line in out.getvalue().splitlines() if "pruned75" in line)
     assert line.split()[-3:] == ["undecided"] * 3
     assert len(line.rstrip()) <= 80
+
+
+def test_a_long_name_is_folded_at_its_hyphens_and_a_short_one_is_not():
+    assert folded("clustered16-int8-packed") == "clustered16-\nint8-packed"
+    assert folded("pruned75-clustered16-int8qat") == "pruned75-\nclustered16-\nint8qat"
+    assert folded("pruned75-int8-packed") == "pruned75-int8-packed"
+    out = io.StringIO()
+    Console(file=out, width=80).print(summary_table(report()))
+    assert [line.split()[0] for line in out.getvalue().splitlines()[1:4]] == ["pruned75-", "clustered16-", "int8qat"]
 
 
 def test_a_reason_is_shown_as_it_is_without_markup():
