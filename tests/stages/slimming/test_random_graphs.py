@@ -60,7 +60,7 @@ def test_any_graph_without_its_removed_channels_computes_what_it_did(program: li
 ARCHITECTURES = {"small_cnn": (8, 8, 1), "mlp": (12,), "resnet8": (32, 32, 3), "ds_cnn": (49, 10, 1),
                  "mobilenet_v1_025": (96, 96, 3), "autoencoder": (64,)}
 APPLICATIONS = ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "ResNet50V2", "RegNetX002", "RegNetY002",
-                "DenseNet121", "ConvNeXtTiny")
+                "DenseNet121", "ConvNeXtTiny", "Xception", "InceptionV3", "NASNetMobile")
 
 
 @pytest.mark.parametrize("name", [*ARCHITECTURES, *(
