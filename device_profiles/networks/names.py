@@ -164,6 +164,13 @@ def _arduino_mlp(row: _Named) -> str:
     return network_key("mlp", layers=f"{groups['features']}-{hidden}-{groups['classes']}", softmax=True)
 
 
+def _yolobench(row: _Named) -> str:
+    """Its networks all have YOLOv8's head and the 80 classes of COCO."""
+    groups = row.match.groupdict()
+    options: dict[str, Option] = {"decoupled": True} if groups["release"] == "5" else {}
+    return network_key(f"yolov{groups['release']}", variant=groups["variant"], size=row.size(), **options)
+
+
 def _rules(rules: Mapping[str, _Rule]) -> Iterable[tuple[re.Pattern[str], _Rule]]:
     return tuple((re.compile(pattern), rule) for pattern, rule in rules.items())
 
@@ -229,6 +236,7 @@ _RULES = _rules({
     r"^mbv2-w(?P<width>0\.3)5?-r\d+": _network("mobilenet_v2", narrow=True),
     r"^proxyless-w(?P<width>0\.3)": _network("proxyless"),
     r"^yolov4tiny \|": _network("yolov4_tiny"),
+    r"^YOLOBench yolo(?P<release>[58])(?P<variant>[nsml]) ": _yolobench,
     r"^yolov8 \| yolov8n": _network("yolov8"),
     r"^mcunet-in(?P<number>\d)": _network("mcunet"),
 })

@@ -41,8 +41,9 @@ def yolov4_tiny(b: NetworkBuilder, *, size: int = 416, classes: int = 80) -> tup
     return b.conv(conv(b.concat(enlarged, finer), 256), outputs), b.conv(conv(x, 512), outputs)
 
 
-def yolov5(b: NetworkBuilder, *, variant: str = "n", size: int = 640, classes: int = 80) -> tuple[Node, ...]:
-    """YOLOv5: three 1x1 convolutions as its head, one a grid."""
+def yolov5(b: NetworkBuilder, *, variant: str = "n", size: int = 640, classes: int = 80,
+           decoupled: bool = False) -> tuple[Node, ...]:
+    """YOLOv5: three 1x1 convolutions as its head, one a grid; `decoupled`: with YOLOv8's head, as YOLOBench has it."""
     net = _Yolo(b, variant, _DEEPEST_V5 if variant == "x" else None, most=1024)
     x = net.conv(net.conv(b.input(size, size, 3), 64, 6, 2), 128, 3, 2)
     x = net.conv(net.three(x, 128, 3), 256, 3, 2)
@@ -54,6 +55,8 @@ def yolov5(b: NetworkBuilder, *, variant: str = "n", size: int = 640, classes: i
     first = net.three(net.joined_up(y, fine), 256, 3, shortcut=False)
     second = net.three(b.concat(net.conv(first, 256, 3, 2), y), 512, 3, shortcut=False)
     third = net.three(b.concat(net.conv(second, 512, 3, 2), coarse), 1024, 3, shortcut=False)
+    if decoupled:
+        return (_decoupled_head(b, (first, second, third), classes),)
     return tuple(b.conv(grid, _ANCHORS * (classes + 5)) for grid in (first, second, third))
 
 

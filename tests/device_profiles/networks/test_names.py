@@ -41,6 +41,8 @@ from device_profiles.networks.names import Resolved, Unresolved, resolve
     ("miniresnet v2 2stacks", "audio_event_detection", "64x50x1", "st_resnet_v2 stacks=2", "resnet"),
     ("mobilenetv1", "mobilenet_v1_0.25_128_quant.tflite", "Color image (128, 128, 3)",
      "mobilenet_v1 classes=1001 size=128 slim=yes width=0.25", "mobilenet_v1"),
+    ("YOLOBench yolo8s", "dXwY = depth/width code", "256x256x3", "yolov8 size=256 variant=s", "yolo"),
+    ("YOLOBench yolo5n", "dXwY = depth/width code", "320x320x3", "yolov5 decoupled=yes size=320", "yolo"),
     ("mcunet-in3", "res=176", "176x176x3", "mcunet number=3", "mcunet"),
     ("NASNet mobile", "", "224x224x3", "nasnet classes=1001", "nasnet"),
     ("keyword-spotting_DSCNN", "kws_ref_model.tflite", "Sound file ([ 1, 49, 10,  1])", "ds_cnn", "ds_cnn"),

@@ -34,6 +34,12 @@ def test_v5_has_the_published_parameters_and_operations(variant: str, parameters
     assert [use.shape[1:] for use in work.outputs] == [(80, 80, 255), (40, 40, 255), (20, 20, 255)]
 
 
+def test_v5_with_the_head_of_v8_gives_boxes_and_scores_in_one() -> None:
+    work, plain = network_workload("yolov5 decoupled=yes size=320"), network_workload("yolov5 size=320")
+    assert work.outputs[0].shape == (1, 40 * 40 + 20 * 20 + 10 * 10, 84)
+    assert work.parameters > plain.parameters
+
+
 def test_v4_tiny_has_the_published_size() -> None:
     work = network_workload("yolov4_tiny")  # 6.9 thousand million operations, 6.05 million parameters
     assert (round(work.macs * 2 / 1e9, 1), round(work.parameters / 1e6, 2)) == (6.9, 6.05)
