@@ -25,6 +25,7 @@ class Check:
         good: whether it is there and right.
         found: what was found.
         mend: the command that mends it; empty where nothing is to be mended.
+        remark: whether it is something to know and not something that may be missing.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Check:
     good: bool
     found: str
     mend: str = ""
+    remark: bool = False
 
 
 def examine() -> list[Check]:
@@ -53,7 +55,8 @@ def examine_target(name: str) -> list[Check]:
     with open_target(name) as target:
         device, state = target.device(), target.state()
         infos = [target.engine_info(engine) for engine in registry.ENGINES]
-    said = [Check("state", False, False, text) for text in facts.remarks(facts.conditions(device, state, state))]
+        told = facts.remarks(facts.conditions(device, state, state)) if target.tells_time else []
+    said = [Check("state", False, False, text, remark=True) for text in told]
     return [*_device(device), *_state(state), *said, *_engines_there(infos)]
 
 
@@ -68,8 +71,8 @@ def _device(device: Device) -> list[Check]:
 def _state(state: DeviceState) -> list[Check]:
     """A target's clocks and heat."""
     clocks = [Check(f"clock of core {','.join(map(str, group.cores))}", False, group.governor in ("performance", ""),
-                    f"{group.frequency_hz / 1e6:.0f} of {group.hardware_hz / 1e6:.0f} MHz, governor {group.governor}")
-              for group in state.groups]
+                    f"{group.frequency_hz / 1e6:.0f} of {group.hardware_hz / 1e6:.0f} MHz, governor {group.governor}",
+                    remark=True) for group in state.groups]
     return clocks + [Check(f"heat {zone}", False, True, f"{value:.1f} C")
                      for zone, value in state.temperatures_c.items()]
 

@@ -85,8 +85,8 @@ def doctor(target: str | None, clear: bool, install: str | None, force: bool, as
 def _show(found: list[Check]) -> None:
     """A line for each thing that was looked at, and the command that mends it."""
     for check in found:
-        click.echo(f"{'ok     ' if check.good else 'MISSING' if check.needed else 'absent '} {check.name:<32} "
-                   f"{check.found}")
+        word = "ok" if check.good else "note" if check.remark else "MISSING" if check.needed else "absent"
+        click.echo(f"{word:<7} {check.name:<32} {check.found}")
         if check.mend:
             click.echo(f"        next: {check.mend}")
 

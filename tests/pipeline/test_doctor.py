@@ -71,3 +71,17 @@ def test_an_emulator_that_is_not_installed_comes_with_the_command_that_installs_
     check = doctor._emulator()
     assert (check.needed, check.good) == (False, False)
     assert check.mend == "litesmith doctor --install arm-emulator"
+
+
+def test_a_board_s_clock_and_heat_are_told_and_throttling_is_a_remark(monkeypatch):
+    from stages.engines.targets.host import HostTarget
+    from stages.records.targets import CoreGroup, DeviceState
+
+    group = CoreGroup(cores=(0, 1), governor="ondemand", frequency_hz=6e8, highest_hz=1e9, hardware_hz=1.5e9)
+    monkeypatch.setattr(HostTarget, "state", lambda self: DeviceState(
+        groups=(group,), temperatures_c={"cpu-thermal": 81.25}, load_1min=0))
+    found = {check.name: check for check in doctor.examine_target("host")}
+    assert found["clock of core 0,1"].found == "600 of 1500 MHz, governor ondemand"
+    assert found["heat cpu-thermal"].found == "81.2 C"
+    assert found["state"].remark
+    assert "governor of host is ondemand" in found["state"].found  # the later of the two remarks
