@@ -49,7 +49,8 @@ def test_an_unknown_option_in_code_is_refused_as_well() -> None:
 def test_every_network_can_be_built_as_it_is_in_float32_and_int8(family: str) -> None:
     plain, quantized = network_workload(family), network_workload(family, "int8")
     assert (plain.number_format, quantized.number_format) == ("float32", "int8")
-    assert plain.macs == quantized.macs > 0
+    assert plain.macs == quantized.macs
+    assert plain.macs > 0 or family == "layer_elementwise"
     assert [op.name for op in plain.operators] == [op.name for op in quantized.operators]
     assert quantized.activation_peak_bytes * 4 == plain.activation_peak_bytes
     assert not {op.kernel for op in plain.operators} & {"other", "recurrent"}
