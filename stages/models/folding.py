@@ -9,7 +9,9 @@ where that is exact:
 - batch normalization, then `Dense`, or a convolution that reads no padding: folded into the kernel behind;
 - batch normalization anywhere else, `Normalization`, and `Rescaling` with both a factor and an offset: a depthwise 1x1
   convolution, which is one int8 operator with a scale for each channel. Those that did not learn before do not now;
-- `swish` inside a layer with a kernel: a layer after it, since TFMOT gives the product inside no range.
+- `swish` inside a layer with a kernel: a layer after it, since TFMOT gives the product inside no range;
+- an average pooling that a concatenation reads beside others (DenseNet's transitions): a depthwise 1x1 convolution
+  after it, since TFMOT gives its output the concatenation's range, and the converter wants its input's there.
 
 Folding scales each channel of a kernel by its own factor. Zeros stay zeros, but values that a layer's channels shared
 are shared no longer; so for clustered models nothing is folded, and batch normalization becomes depthwise throughout.
@@ -40,6 +42,7 @@ Entry = dict[str, Any]
 FUSED_BY_TFMOT = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D")
 """Layers that TFMOT fuses with a batch normalization that alone reads them."""
 _SPLIT_ACTIVATIONS = ("swish", "silu")
+_POOL = "AveragePooling2D"
 _NORMS = ("BatchNormalization", "SyncBatchNormalization")
 _IMAGE_RANK = 4  # (batch, height, width, channels)
 
@@ -66,7 +69,7 @@ def fold(model: Any, keep_values: bool = False) -> Folded:
         model: a functional or Sequential `tf_keras.Model`; it is not changed.
         keep_values: leave the kernels as they are, so that values shared over a kernel stay shared.
     """
-    if not any(type(layer).__name__ in AFFINE_LAYERS or _is_split(layer) for layer in model.layers):
+    if not any(type(layer).__name__ in (*AFFINE_LAYERS, _POOL) or _is_split(layer) for layer in model.layers):
         return Folded(model)
     graph = _Graph(_functional(model))
     done = Folded(model)
@@ -75,6 +78,8 @@ def fold(model: Any, keep_values: bool = False) -> Folded:
             _rewrite(layer, graph, keep_values, done)
         elif _is_split(layer):
             _split(layer, graph, done)
+        elif _is_shared_pool(layer, graph):
+            _separate(layer, graph, done)
     if done.changed:
         done.model = graph.rebuilt()
     return done
@@ -303,6 +308,25 @@ def _split(layer: Any, graph: _Graph, done: Folded) -> None:
     entry = graph.entries[layer.name]
     graph.entries[layer.name] = entry | {"config": entry["config"] | {"activation": "linear"}}
     done.changed[layer.name] = f"its {layer.activation.__name__} is a layer of its own"
+
+
+def _is_shared_pool(layer: Any, graph: _Graph) -> bool:
+    """Whether a concatenation and something else read an average pooling."""
+    if type(layer).__name__ != _POOL or layer.data_format != "channels_last" or graph.calls(layer.name) != 1:
+        return False
+    readers = graph.readers(layer.name)
+    return len(readers) > 1 and any(graph.entries[name]["class_name"] == "Concatenate" for name in readers if name)
+
+
+def _separate(pool: Any, graph: _Graph, done: Folded) -> None:
+    """Put a depthwise 1x1 convolution with factors of 1, which may have a range of its own, behind a pooling."""
+    name, channels = graph.fresh(f"{pool.name}_range"), pool.output_shape[-1]
+    graph.redirect(pool.name, [name, 0, 0])
+    config = {"name": name, "kernel_size": 1, "trainable": False}
+    graph.entries[name] = {"class_name": "DepthwiseConv2D", "config": config, "name": name,
+                           "inbound_nodes": [[[pool.name, 0, 0, {}]]]}
+    graph.weights[name] = [np.ones((1, 1, channels, 1), np.float32), np.zeros(channels, np.float32)]
+    done.changed[pool.name] = "followed by a depthwise 1x1 convolution, for a range of its own"
 
 
 def _depthwise(layer: Any, graph: _Graph) -> list[Entry]:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from device_profiles.tflite import read_tflite
 from stages.models.folding import fold, fused_by_tfmot, largest_difference
 from stages.models.framework import tensorflow_turn
+from stages.models.qat import quantize_aware, set_activation_ranges
 
 DEPTHWISE = "written as a depthwise 1x1 convolution"
 
@@ -223,3 +225,37 @@ def test_a_folded_model_is_saved_and_read_back_as_the_same_function(turn: Any, t
     folded = fold(chain(turn, (6, 6, 2), turn.layers.BatchNormalization(name="norm"), turn.layers.ReLU())).model
     save_model(folded, tmp_path)
     assert largest_difference(folded, load_model(tmp_path), samples(folded)) == 0
+
+
+def pooled(keras: Any, padding: str = "valid", readers: int = 2) -> Any:
+    """A pooling that a concatenation reads, and a convolution too where there are two readers."""
+    inputs = keras.layers.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", activation="relu", name="conv")(inputs)
+    pool = keras.layers.AveragePooling2D(2, padding=padding, name="pool")(x)
+    other = keras.layers.Conv2D(4, 1 if readers == 2 else 2, 1 if readers == 2 else 2, name="other")(
+        pool if readers == 2 else x)
+    return keras.Model(inputs, keras.layers.Concatenate(name="cat")([pool, other]))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_a_pooling_that_a_concatenation_shares_gets_a_range_of_its_own(turn: Any, padding: str) -> None:
+    done = check(pooled(turn, padding))
+    assert done.changed == {"pool": "followed by a depthwise 1x1 convolution, for a range of its own"}
+    assert [layer.name for layer in done.model.layers if not layer.trainable] == ["pool_range"]
+    assert done.model.get_layer("cat").input[0].name.startswith("pool_range")
+
+
+def test_a_shared_pooling_goes_through_quantization_aware_training_to_int8(turn: Any) -> None:
+    import tensorflow as tf
+
+    quantized, floats = quantize_aware(fold(randomized(pooled(turn))).model)
+    set_activation_ranges(quantized, samples(quantized)[0])
+    converter = tf.lite.TFLiteConverter.from_keras_model(quantized)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    assert floats == {}
+    names = [operator.name for operator in read_tflite(converter.convert()).graphs[0].operators]
+    assert names.count("AVERAGE_POOL_2D") == names.count("DEPTHWISE_CONV_2D") == 1
+
+
+def test_a_pooling_that_a_concatenation_alone_reads_stays_as_it_is(turn: Any) -> None:
+    assert check(pooled(turn, readers=1)).changed == {}
