@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -113,16 +114,16 @@ def matched(reference: Iterable[str], candidate: Iterable[str], *, crossing: boo
         UsageError: the sides share no name, and are several.
     """
     first, second = list(reference), list(candidate)
-    pairs = {name: (name, name) for name in first if name in second}
-    if pairs:
-        return _Match(pairs, tuple(name for name in first if name not in pairs),
-                      tuple(name for name in second if name not in pairs))
-    if len(first) == 1 and (crossing or len(second) == 1):
-        return _Match({name: (first[0], name) for name in second})
-    if len(second) == 1 and crossing:
-        return _Match({name: (name, second[0]) for name in first})
-    raise UsageError(f"the two sides share no variant: {', '.join(first)} and {', '.join(second)}",
-                     "two sides with a variant of the same name", "name two .tflite files instead")
+    shared = [name for name in first if name in second]
+    if shared:
+        return _Match({name: (name, name) for name in shared}, tuple(name for name in first if name not in shared),
+                      tuple(name for name in second if name not in shared))
+    fewest = min(len(first), len(second)) if crossing else max(len(first), len(second))
+    if fewest != 1:
+        raise UsageError(f"the two sides share no variant: {', '.join(first)} and {', '.join(second)}",
+                         "two sides with a variant of the same name", "name two .tflite files instead")
+    return _Match({one if len(second) == 1 < len(first) else other: (one, other)
+                   for one, other in itertools.product(first, second)})
 
 
 # -- comparing --------------------------------------------------------------------------------------------------------

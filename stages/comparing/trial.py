@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -102,13 +102,9 @@ def run_trial(bench: Bench, rule: Rule, tell: Tell = silent, now: Callable[[], f
         EngineError: as the bench does; what was measured until then is lost.
     """
     clock = _Clock(now)
-    floor: list[Launch] = []
-    while len(floor) < FEWEST_FLOOR or (len(floor) < FLOOR_LAUNCHES and clock() < _FLOOR_SHARE * rule.budget_s):
-        floor.append(bench("itself"))
-        tell("noise floor", clock(), rule.budget_s, f"{len(floor)} launches")
-    itself = decide([each.log_ratio for each in floor], 0.0)
-    sound, floor_seconds = itself.claim == "undecided", clock()
-    deviation = robust_deviation([each.log_ratio for each in floor])
+    floor = _noise_floor(bench, rule, tell, clock)
+    sound, floor_seconds = decide(_logs(floor), 0.0).claim == "undecided", clock()
+    deviation = robust_deviation(_logs(floor))
     launches: list[Launch] = []
     logs: list[float] = []
     while True:
@@ -117,12 +113,30 @@ def run_trial(bench: Bench, rule: Rule, tell: Tell = silent, now: Callable[[], f
         decision = decide(logs, rule.margin, deviation, rule.level)
         tell("in turns", clock(), rule.budget_s, words(decision))
         spent = clock() >= rule.budget_s or len(launches) >= rule.most_launches
-        clear = decision.claim != "undecided" and len(launches) >= FEWEST_ROUNDS  # medians have an interval then, too
-        if clear or spent or not sound:
+        if _is_clear(decision, len(launches)) or spent or not sound:
             break
     if not sound:
         decision = Decision("undecided", decision.estimate, decision.half)
     return Outcome(tuple(floor), tuple(launches), decision, sound, clock(), floor_seconds)
+
+
+def _noise_floor(bench: Bench, rule: Rule, tell: Tell, clock: _Clock) -> list[Launch]:
+    """The reference against itself: five launches, fewer where the budget is short."""
+    floor: list[Launch] = []
+    while len(floor) < FEWEST_FLOOR or (len(floor) < FLOOR_LAUNCHES and clock() < _FLOOR_SHARE * rule.budget_s):
+        floor.append(bench("itself"))
+        tell("noise floor", clock(), rule.budget_s, f"{len(floor)} launches")
+    return floor
+
+
+def _is_clear(decision: Decision, launches: int) -> bool:
+    """Whether to stop: not before medians have an interval, too."""
+    return decision.claim != "undecided" and launches >= FEWEST_ROUNDS
+
+
+def _logs(launches: Iterable[Launch]) -> list[float]:
+    """The logarithms of their ratios."""
+    return [each.log_ratio for each in launches]
 
 
 def words(decision: Decision) -> str:
@@ -140,11 +154,7 @@ def comparison(outcome: Outcome, rule: Rule, engine: str, threads: int = 1,
     launches, decision = outcome.launches, outcome.decision
     pooled = tuple([each.pooled(side) for each in launches] for side in (0, 1))
     reference, candidate = (latency_figures(each, seed=rule.seed, of="launches").median for each in pooled)
-    needed = None
-    if decision.claim == "undecided" and outcome.sound and len(launches) > 1:
-        error = standard_error([each.log_ratio for each in launches], _floor_deviation(outcome))
-        needed = launches_to_decide(decision.estimate, error * len(launches) ** 0.5, rule.margin, len(launches),
-                                    rule.level)
+    needed = _needed(outcome, rule)
     each_s = (outcome.seconds - outcome.floor_seconds) / len(launches)
     return LatencyComparison(
         claim=decision.claim, why=_why(outcome, rule, needed, each_s), engine=engine,
@@ -152,14 +162,23 @@ def comparison(outcome: Outcome, rule: Rule, engine: str, threads: int = 1,
         ratio=_ratio(decision, len(launches), rule.level),
         medians_ratio=ratio_figure([each.ratios for each in launches], seed=rule.seed), reference=reference,
         candidate=candidate, floor=_floor(outcome, rule, each_s), launches=len(launches),
-        inferences=sum(len(turn) for each in launches for turns in each.turns for turn in turns),
+        inferences=sum(map(len, (*pooled[0], *pooled[1]))),
         seconds=outcome.seconds, launches_needed=needed, seconds_needed=needed * each_s if needed else None,
         findings=findings(outcome.floor, launches))
 
 
+def _needed(outcome: Outcome, rule: Rule) -> int | None:
+    """How many launches would decide what is undecided; None where no number of them would, or there is one alone."""
+    now = len(outcome.launches)
+    if outcome.decision.claim != "undecided" or not outcome.sound or now < 2:
+        return None
+    error = standard_error(_logs(outcome.launches), _floor_deviation(outcome))
+    return launches_to_decide(outcome.decision.estimate, error * now**0.5, rule.margin, now, rule.level)
+
+
 def _floor_deviation(outcome: Outcome) -> float:
     """Of a launch of the reference against itself."""
-    return robust_deviation([each.log_ratio for each in outcome.floor])
+    return robust_deviation(_logs(outcome.floor))
 
 
 def _ratio(decision: Decision, launches: int, level: float = LEVEL) -> Figure:
@@ -172,7 +191,7 @@ def _ratio(decision: Decision, launches: int, level: float = LEVEL) -> Figure:
 def _floor(outcome: Outcome, rule: Rule, each_s: float) -> NoiseFloor:
     """What the reference against itself says of the machine, and of what the budget could show."""
     deviation = _floor_deviation(outcome)
-    itself = decide([each.log_ratio for each in outcome.floor], 0.0)
+    itself = decide(_logs(outcome.floor), 0.0)
     affordable = min(rule.most_launches, max(1, int((rule.budget_s - outcome.floor_seconds) / max(each_s, 1e-9))))
     least = detectable(deviation, rule.margin, affordable, rule.level)
     return NoiseFloor(launches=len(outcome.floor), ratio=_ratio(itself, len(outcome.floor)),
@@ -185,7 +204,7 @@ def _why(outcome: Outcome, rule: Rule, needed: int | None, each_s: float) -> str
     decision, margin = outcome.decision, f"{100 * rule.margin:g} %"
     shown = words(decision)
     if not outcome.sound:
-        itself = decide([each.log_ratio for each in outcome.floor], 0.0)
+        itself = decide(_logs(outcome.floor), 0.0)
         return (f"the reference differs from itself by {words(itself)} here, so nothing that is measured here is a "
                 "claim: give the machine less to do, and measure again")
     if decision.claim == "same":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,3 +52,36 @@ def typed(monkeypatch, capfd, tmp_path):
 def default():
     """The plan of the built-in run."""
     return build(RunConfig(), AROUND)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Milliseconds of a tflite model by its bytes; a launch is made of them and of a little noise."""
+    from tests.stages.comparing_benches import launch_of, normal, without_engines
+    from tests.stages.comparing_models import IDENTITY, LONGER, SWAPPED
+
+    known, noise = {IDENTITY: 1.0, LONGER: 1.1, SWAPPED: 1.0}, normal(0, 0.001)
+
+    def launch(pair, place, generator):
+        first, second = (known[each.content] for each in pair)
+        return launch_of(math.log(second / first) + noise(), first * math.exp(noise()), engine_version="2.3.0")
+
+    without_engines(monkeypatch, launch)
+    return known
+
+
+@pytest.fixture
+def sides(tmp_path, monkeypatch):
+    """Two tflite models and two run folders in the working folder."""
+    from tests.stages.comparing_models import IDENTITY, LONGER, SWAPPED
+
+    monkeypatch.chdir(tmp_path)
+    runs = {"a": {"float32": IDENTITY, "int8": SWAPPED, "old": IDENTITY},
+            "b": {"float32": LONGER, "int8": SWAPPED, "new": LONGER}}
+    for run, models in runs.items():
+        (tmp_path / run / "models").mkdir(parents=True)
+        for name, content in models.items():
+            (tmp_path / run / "models" / f"{name}.tflite").write_bytes(content)
+    for name, content in (("one", IDENTITY), ("other", LONGER)):
+        (tmp_path / f"{name}.tflite").write_bytes(content)
+    return tmp_path

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import shutil
 
 import numpy as np
 import pytest
@@ -12,46 +10,16 @@ import pytest
 from device_profiles.errors import EngineUnavailable, TfliteError, UsageError
 from pipeline import comparison
 from pipeline.baseline import read_baseline
-from pipeline.comparing_text import baseline_lines, result_lines
 from pipeline.comparison import SAME_BYTES, Asked, compare, compare_with_baseline, find_models, make_baseline, matched
 from stages.comparing.differences import predictions
 from stages.comparing.trial import Rule
-from tests.stages.comparing_benches import launch_of, normal, without_engines
-from tests.stages.comparing_models import IDENTITY, LONGER, SWAPPED
+from tests.stages.comparing_models import IDENTITY, SWAPPED
 
 QUICK = Asked("litert", rule=Rule(budget_s=1e6))
 
 
-@pytest.fixture
-def speed(monkeypatch):
-    """Milliseconds of a tflite model by its bytes; a launch is made of them and of a little noise."""
-    known, noise = {IDENTITY: 1.0, LONGER: 1.1, SWAPPED: 1.0}, normal(0, 0.001)
-
-    def launch(pair, place, generator):
-        first, second = (known[each.content] for each in pair)
-        return launch_of(math.log(second / first) + noise(), first * math.exp(noise()), engine_version="2.3.0")
-
-    without_engines(monkeypatch, launch)
-    return known
-
-
-@pytest.fixture
-def files(tmp_path, monkeypatch):
-    """Two tflite models and two run folders in the working folder."""
-    monkeypatch.chdir(tmp_path)
-    runs = {"a": {"float32": IDENTITY, "int8": SWAPPED, "old": IDENTITY},
-            "b": {"float32": LONGER, "int8": SWAPPED, "new": LONGER}}
-    for run, models in runs.items():
-        (tmp_path / run / "models").mkdir(parents=True)
-        for name, content in models.items():
-            (tmp_path / run / "models" / f"{name}.tflite").write_bytes(content)
-    for name, content in (("one", IDENTITY), ("other", LONGER)):
-        (tmp_path / f"{name}.tflite").write_bytes(content)
-    return tmp_path
-
-
-def test_two_files_are_one_pair_and_the_slower_one_is_said(files, speed):
-    found = compare(files / "one.tflite", files / "other.tflite", QUICK)
+def test_two_files_are_one_pair_and_the_slower_one_is_said(sides, machine):
+    found = compare(sides / "one.tflite", sides / "other.tflite", QUICK)
     assert [(pair.name, pair.latency.claim) for pair in found.pairs] == [("other", "slower")]
     latency = found.pairs[0].latency
     assert latency.ratio.value == pytest.approx(1.1, abs=0.002)
@@ -61,26 +29,26 @@ def test_two_files_are_one_pair_and_the_slower_one_is_said(files, speed):
     assert comparison.failure(found).found == f"proven slower: other {latency.why}"
 
 
-def test_two_runs_are_compared_variant_by_variant(files, speed):
-    found = compare(files / "a", files / "b", QUICK)
+def test_two_runs_are_compared_variant_by_variant(sides, machine):
+    found = compare(sides / "a", sides / "b", QUICK)
     assert [(pair.name, pair.reason) for pair in found.pairs] == [("float32", ""), ("int8", SAME_BYTES)]
     assert found.pairs[0].latency.claim == "slower"
     assert (found.only_reference, found.only_candidate) == (("old",), ("new",))
     assert comparison.unmeasured(found) == {}
-    only = compare(files / "a", files / "b", Asked("litert", rule=QUICK.rule, variants=("int8",)))
+    only = compare(sides / "a", sides / "b", Asked("litert", rule=QUICK.rule, variants=("int8",)))
     assert [(pair.name, pair.latency.claim) for pair in only.pairs] == [("int8", "same")]  # a single one is measured
     assert only.pairs[0].differences.identical
 
 
-def test_many_variants_share_one_chance_of_a_false_alarm(files, speed):
-    (files / "b" / "models" / "int8.tflite").write_bytes(IDENTITY)
-    found = compare(files / "a", files / "b", QUICK)
+def test_many_variants_share_one_chance_of_a_false_alarm(sides, machine):
+    (sides / "b" / "models" / "int8.tflite").write_bytes(IDENTITY)
+    found = compare(sides / "a", sides / "b", QUICK)
     assert [pair.latency.ratio.level for pair in found.pairs] == [pytest.approx(0.995)] * 2
-    make_baseline(files / "a", files / "base.json", QUICK)
-    found = compare_with_baseline(files / "b", files / "base.json", QUICK)
+    make_baseline(sides / "a", sides / "base.json", QUICK)
+    found = compare_with_baseline(sides / "b", sides / "base.json", QUICK)
     assert [pair.latency.ratio.level for pair in found.pairs] == [pytest.approx(0.995)] * 2
-    (files / "b" / "models" / "int8.tflite").write_bytes(SWAPPED)
-    found = compare_with_baseline(files / "b", files / "base.json", QUICK)
+    (sides / "b" / "models" / "int8.tflite").write_bytes(SWAPPED)
+    found = compare_with_baseline(sides / "b", sides / "base.json", QUICK)
     assert [pair.latency and pair.latency.ratio.level for pair in found.pairs] == [0.99, None]
 
 
@@ -101,52 +69,52 @@ def test_a_baseline_s_model_meets_its_namesake_or_the_only_one():
             matched(first, second, crossing=False)
 
 
-def test_what_is_not_there_is_said_with_the_near_miss(files):
-    (files / "empty").mkdir()
-    for path, words in ((files / "none", "no such file"), (files / "empty", "holds no tflite model")):
+def test_what_is_not_there_is_said_with_the_near_miss(sides):
+    (sides / "empty").mkdir()
+    for path, words in ((sides / "none", "no such file"), (sides / "empty", "holds no tflite model")):
         with pytest.raises(UsageError, match=words):
             find_models(path)
     with pytest.raises(UsageError, match="has no variant 'int9'; did you mean 'int8'"):
-        find_models(files / "a", ["int9"])
-    assert list(find_models(files / "a" / "models")) == ["float32", "int8", "old"]
+        find_models(sides / "a", ["int9"])
+    assert list(find_models(sides / "a" / "models")) == ["float32", "int8", "old"]
 
 
-def test_an_engine_that_is_not_there_is_said_before_anything_is_measured(files, monkeypatch):
+def test_an_engine_that_is_not_there_is_said_before_anything_is_measured(sides, monkeypatch):
     with pytest.raises(UsageError, match="unknown engine 'litter'; did you mean 'litert'"):
-        compare(files / "one.tflite", files / "other.tflite", Asked(engine="litter"))
+        compare(sides / "one.tflite", sides / "other.tflite", Asked(engine="litter"))
     gone = comparison.registry.Engine("tflm", "no-such-distribution", "x", "x", False, "nowhere")
     monkeypatch.setitem(comparison.registry.ENGINES, "tflm", gone)
     with pytest.raises(EngineUnavailable, match="not installed"):
-        compare(files / "one.tflite", files / "other.tflite", Asked(engine="tflm"))
+        compare(sides / "one.tflite", sides / "other.tflite", Asked(engine="tflm"))
 
 
-def test_a_file_that_is_no_tflite_model_is_refused_with_its_name(files, speed):
-    (files / "bad.tflite").write_bytes(b"PK not a model")
+def test_a_file_that_is_no_tflite_model_is_refused_with_its_name(sides, machine):
+    (sides / "bad.tflite").write_bytes(b"PK not a model")
     with pytest.raises(TfliteError, match=r"bad\.tflite"):
-        compare(files / "one.tflite", files / "bad.tflite", QUICK)
+        compare(sides / "one.tflite", sides / "bad.tflite", QUICK)
 
 
-def test_given_samples_are_used_and_named(files, speed, monkeypatch):
+def test_given_samples_are_used_and_named(sides, machine, monkeypatch):
     monkeypatch.setattr("stages.comparing.pairing.predictions", predictions)
     np.save("x.npy", np.eye(3, dtype=np.float32))
-    found = compare(files / "a" / "models" / "int8.tflite", files / "one.tflite",
-                    Asked("litert", rule=QUICK.rule, samples=files / "x.npy"))
+    found = compare(sides / "a" / "models" / "int8.tflite", sides / "one.tflite",
+                    Asked("litert", rule=QUICK.rule, samples=sides / "x.npy"))
     assert found.notes == ()
     output = found.pairs[0].predictions.outputs[0]
     assert found.pairs[0].predictions.inputs.endswith("x.npy, 3 samples")
     assert output.decisions_changed.value == pytest.approx(2 / 3)  # of the rows of the identity two are swapped
-    (files / "bad.npy").write_bytes(b"nothing")
+    (sides / "bad.npy").write_bytes(b"nothing")
     with pytest.raises(UsageError, match="cannot be read"):
-        compare(files / "one.tflite", files / "other.tflite", Asked(samples=files / "bad.npy"))
+        compare(sides / "one.tflite", sides / "other.tflite", Asked(samples=sides / "bad.npy"))
 
 
-def test_a_baseline_keeps_its_models_and_a_regression_against_it_is_proven(files, speed):
-    written = make_baseline(files / "a", files / "ci" / "base.json", QUICK)
+def test_a_baseline_keeps_its_models_and_a_regression_against_it_is_proven(sides, machine):
+    written = make_baseline(sides / "a", sides / "ci" / "base.json", QUICK)
     assert list(written.models) == ["float32", "int8", "old"]
-    assert read_baseline(files / "ci" / "base.json") == written
+    assert read_baseline(sides / "ci" / "base.json") == written
     assert written.models["int8"].median.value == pytest.approx(1.0, abs=0.01)
-    assert len(list((files / "ci" / "base.tflites").iterdir())) == 3
-    found = compare_with_baseline(files / "b", files / "ci" / "base.json", QUICK)
+    assert len(list((sides / "ci" / "base.tflites").iterdir())) == 3
+    found = compare_with_baseline(sides / "b", sides / "ci" / "base.json", QUICK)
     assert [(pair.name, pair.latency and pair.latency.claim, pair.reason) for pair in found.pairs] == [
         ("float32", "slower", ""), ("int8", None, SAME_BYTES)]
     assert found.pairs[0].latency.how == "interleaved"
@@ -155,66 +123,37 @@ def test_a_baseline_keeps_its_models_and_a_regression_against_it_is_proven(files
     assert found.notes[0].startswith(f"baseline of {written.made}: litert 2.3.0 on ")
 
 
-def test_without_kept_models_milliseconds_are_compared_on_the_same_machine_alone(files, speed):
-    path = files / "base.json"
+def test_without_kept_models_milliseconds_are_compared_on_the_same_machine_alone(sides, machine):
+    path = sides / "base.json"
     installed = comparison.registry.engine_info("litert").version
-    make_baseline(files / "one.tflite", path, QUICK, keep=False)
+    make_baseline(sides / "one.tflite", path, QUICK, keep=False)
     path.write_text(path.read_text().replace('"engine_version": "2.3.0"', f'"engine_version": "{installed}"'))
-    assert not (files / "base.tflites").exists()
-    found = compare_with_baseline(files / "other.tflite", path, QUICK)
+    assert not (sides / "base.tflites").exists()
+    found = compare_with_baseline(sides / "other.tflite", path, QUICK)
     assert (found.pairs[0].latency.how, found.pairs[0].latency.claim) == ("milliseconds", "slower")
     assert found.pairs[0].differences is None
     elsewhere = {**json.loads(path.read_text()), "fingerprint": "000000000000"}
     path.write_text(json.dumps(elsewhere))
-    found = compare_with_baseline(files / "other.tflite", path, QUICK)
+    found = compare_with_baseline(sides / "other.tflite", path, QUICK)
     assert found.pairs[0].latency is None
     assert "two machines differ by more than most changes of a model do" in found.pairs[0].reason
     assert "Keep the tflite models with the baseline" in comparison.failure(found).found
 
 
-def test_a_baseline_from_another_machine_with_its_models_is_measured_here(files, speed):
-    path = files / "base.json"
-    make_baseline(files / "one.tflite", path, QUICK)
+def test_a_baseline_from_another_machine_with_its_models_is_measured_here(sides, machine):
+    path = sides / "base.json"
+    make_baseline(sides / "one.tflite", path, QUICK)
     path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "000000000000"}))
-    found = compare_with_baseline(files / "other.tflite", path, QUICK)
+    found = compare_with_baseline(sides / "other.tflite", path, QUICK)
     assert (found.pairs[0].latency.how, found.pairs[0].latency.claim) == ("interleaved", "slower")
 
 
-def test_nothing_is_written_where_a_model_cannot_be_measured(files, monkeypatch):
+def test_nothing_is_written_where_a_model_cannot_be_measured(sides, monkeypatch):
     def fails(pair, place, generator):
         raise EngineUnavailable("litert", "one", "gone")
 
     monkeypatch.setattr("stages.comparing.pairing.launch", fails)
     with pytest.raises(EngineUnavailable):
-        make_baseline(files / "one.tflite", files / "base.json", QUICK)
-    assert not (files / "base.json").exists()
-    assert not (files / "base.tflites").exists()
-
-
-def test_lines_for_people_begin_with_the_claim_and_name_what_differs(files, speed):
-    found = compare(files / "a", files / "b", QUICK)
-    lines = result_lines(found)
-    assert lines[0].startswith("float32: slower, +")
-    text = "\n".join(lines)
-    assert "  operators   1 -> 2 (+100.0 %): RELU float32 0 -> 1" in text
-    assert f"  bytes       {len(IDENTITY):,} -> {len(LONGER):,}" in text
-    assert "  arena       1,000 each, bytes in tflm" in text
-    assert "  MACs        9 each" in text
-    assert "  outputs     output: equal to the last bit" in text
-    assert f"int8: not measured: {SAME_BYTES}" in text
-    alone = Asked("litert", rule=QUICK.rule, variants=("int8",))
-    assert "  files       the same bytes" in result_lines(compare(files / "a", files / "b", alone))
-    assert "  noise floor A against itself 1.00" in text
-    assert "only in A: old" in lines
-    assert "only in B: new" in lines
-
-
-def test_lines_of_a_baseline_say_where_and_what(files, speed):
-    shutil.rmtree(files / "b")
-    kept = make_baseline(files / "one.tflite", files / "base.json", QUICK)
-    lines = baseline_lines(kept, files / "base.json")
-    assert "litert 2.3.0, 1 thread, on " in lines[0]
-    assert lines[1].startswith("  one         1.0")
-    assert "kept as base.tflites/one-" in lines[1]
-    assert "not kept" in baseline_lines(make_baseline(files / "one.tflite", files / "c.json", QUICK, keep=False),
-                                        files / "c.json")[1]
+        make_baseline(sides / "one.tflite", sides / "base.json", QUICK)
+    assert not (sides / "base.json").exists()
+    assert not (sides / "base.tflites").exists()
