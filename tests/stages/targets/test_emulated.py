@@ -69,6 +69,7 @@ def test_an_emulator_that_is_not_installed_is_named(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 @real
 def test_a_model_gives_on_the_emulated_core_what_it_gives_here(tmp_path: Path) -> None:
     samples = np.random.default_rng(2).normal(size=(5, 4, 4, 2)).astype(np.float32)
@@ -87,6 +88,7 @@ def test_a_model_gives_on_the_emulated_core_what_it_gives_here(tmp_path: Path) -
     assert found.versions == ("2.14.0", "2.14.0")
 
 
+@pytest.mark.slow
 @real
 def test_instructions_of_an_inference_are_counted_and_the_same_again(tmp_path: Path) -> None:
     samples = {"input": np.ones((2, 4, 4, 2), np.float32)}
