@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from device_profiles import strictyaml
 from device_profiles.errors import ConfigError, ModelError
-from stages import distil
+from stages import distil, train
 from stages.distillation import Distillation, Hint
 from stages.models.files import copy_companions, load_model, save_model
 from stages.models.framework import tensorflow_turn
-from tests.stages.conftest import SEED, make_context
+from tests.stages.conftest import SEED, make_context, stripes
 
 
 def options(**given: Any) -> distil.Options:
@@ -98,3 +100,32 @@ def test_a_run_file_names_teacher_and_student_in_a_word() -> None:
 def test_settings_that_cannot_be_are_refused_with_their_line(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         strictyaml.loads(text, distil.Settings, "run.yaml")
+
+
+def test_a_teacher_makes_up_for_labels_that_are_wrong(tmp_path: Path, prepared: Path, trained: Path) -> None:
+    wrong = tmp_path / "wrong"
+    shutil.copytree(prepared, wrong)
+    labels = np.load(wrong / "y_train.npy")
+    lied = np.random.default_rng(0).permutation(len(labels))[:len(labels) * 45 // 100]
+    labels[lied] = (labels[lied] + 1) % 3
+    np.save(wrong / "y_train.npy", labels)
+    x, y = stripes(600, seed=9)
+    found: dict[str, list[float]] = {"alone": [], "taught": []}
+    for seed in (1, 2):
+        given = {"epochs": 15, "batch_size": 16, "learning_rate": 0.01, "patience": 0, "seed": seed}
+        student = tmp_path / f"student{seed}"
+        student.mkdir()
+        student_of(student, prepared)
+        context = make_context(tmp_path / f"alone{seed}")
+        train.run(model=student, data=wrong, options=train.Options(**given), context=context)
+        found["alone"].append(accuracy(context.out, x, y))
+        context = make_context(tmp_path / f"taught{seed}")
+        distil.run(model=student, data=wrong, teacher=trained, options=distil.Options(alpha=0.9, **given),
+                   context=context)
+        found["taught"].append(accuracy(context.out, x, y))
+    assert min(found["taught"]) > max(found["alone"]) + 0.05, found
+
+
+def accuracy(folder: Path, x: np.ndarray, y: np.ndarray) -> float:
+    """Of an artifact's model on samples as they are stored."""
+    return float((load_model(folder)(x).numpy().argmax(axis=1) == y).mean())
