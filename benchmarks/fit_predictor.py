@@ -22,6 +22,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -31,6 +32,7 @@ from device_profiles.prediction.cores import CoreClass, FitFormat
 from device_profiles.prediction.dataset import Sample, as_rows, samples
 from device_profiles.prediction.effects import board, effects_of
 from device_profiles.prediction.fit_file import (
+    COVARIANCE_UNIT,
     BoardPower,
     DeviceError,
     FormatFit,
@@ -49,13 +51,14 @@ TOGETHER: dict[CoreClass, tuple[tuple[FitFormat, ...], ...]] = {
 takes eight times as long and is no better."""
 LOOSE: dict[Term, float] = {"window": 1.5, "conv_output": 1.5, "fully_connected_output": 1.5, "depthwise_output": 1.5}
 SPREADS: dict[str, tuple[float, float]] = {
-    "all": (1.5, 1.0), "kernels": (0.5, 0.4), "engine": (0.2, 0.3), "runtime": (0.2, 0.2), "core": (0.4, 0.3),
-    "runtime_core": (0.2, 0.2), "board": (0.2, 0.1), "device": (0.3, 0.2), "setup": (0.2, 0.1)}
+    "all": (1.5, 1.0), "kernels": (0.4, 0.3), "engine": (0.2, 0.3), "runtime": (0.15, 0.15), "core": (0.4, 0.3),
+    "runtime_core": (0.15, 0.15), "board": (0.2, 0.1), "device": (0.2, 0.15), "setup": (0.15, 0.07)}
 OPTIONS = Options(SPREADS, tuple(LOOSE.get(term, 1.0) for term in TERMS))
 MISFITS = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
 KNOWN: dict[Known, Scheme] = {"measured": "family", "unmeasured": "device"}
 LEAST_ROWS = 8  # of a board in the table
-_PRICES, _COVARIANCES = 4, 5  # decimals
+_PRICES = 4  # decimals
+_KEPT = ("all", "kernels", "engine", "runtime_core", "device", "setup")  # chains to here have their covariance kept
 
 
 def main() -> None:
@@ -72,7 +75,7 @@ def main() -> None:
         found, own = fit_class(core_class, [s for s in every if s.core_class == core_class])
         fits[core_class] = found
         left += own
-        lines = table(core_class, own)
+        lines = table(core_class, own) + energy_lines(core_class, own, found)
         errors += lines
         print_table(core_class, lines)
     setups = {sample.setup.key: sample.setup for sample in every}
@@ -110,12 +113,13 @@ def format_fit(full: Fitted, chosen: Sequence[Sample], scales: dict[Known, Scale
     chains = {effects[:length] for s in chosen for effects in [effects_of(s.setup, s.number_format)]
               for length in range(1, len(effects) + 1)}
     used = {effect for chain in chains for effect in chain}
+    kept = sorted(chain for chain in chains if chain[-1][0] in _KEPT)
     upper = np.triu_indices(len(TERMS))
     return FormatFit(
         effects={chain_key([effect]): tuple(full.beta[number].round(_PRICES).tolist())
                  for effect, number in sorted(full.index.items()) if effect in used},
-        covariances={chain_key(chain): tuple(full.setup_covariance(chain)[upper].round(_COVARIANCES).tolist())
-                     for chain in sorted(chains)},
+        covariances={chain_key(chain): tuple(
+            (full.setup_covariance(chain)[upper] / COVARIANCE_UNIT).round().astype(int).tolist()) for chain in kept},
         spreads=SPREADS, loose=OPTIONS.loose, rows=len(chosen), scales=scales,
         macs=(min(s.macs for s in chosen), max(s.macs for s in chosen)))
 
@@ -151,13 +155,14 @@ def coverage(own: Sequence[LeftOut]) -> list[tuple[bool, bool]]:
     return inside
 
 
-def line(core_class: CoreClass, scheme: Scheme, device: str, own: Sequence[LeftOut],
+def line(core_class: CoreClass, scheme: str, device: str, own: Sequence[LeftOut],
          inside: Sequence[tuple[bool, bool]]) -> DeviceError:
     """One line of the table."""
     errors = np.abs(np.expm1([x.log_error for x in own]))
-    naive = np.abs(np.expm1([x.naive_log_error for x in own]))
+    naive = np.abs(np.expm1([x.naive_log_error for x in own if np.isfinite(x.naive_log_error)]))
     what = {"family": "a network family left out at a time", "device": "the device left out",
-            "family_all": "a network family left out on all devices"}[scheme]
+            "family_all": "a network family left out on all devices",
+            "energy": "energy, a network family left out at a time"}[scheme]
     about = f"{len(own)} published rows of {device if device != 'all' else f'{core_class}s'}, {what}"
     narrow, wide = np.mean(np.array(inside, float), axis=0)
     return DeviceError(
@@ -177,6 +182,31 @@ def print_table(core_class: CoreClass, lines: Iterable[DeviceError]) -> None:
     for each in lines:
         if each.device == "all":
             print(json.dumps(each.model_dump()))
+
+
+def energy_lines(core_class: CoreClass, left: Sequence[LeftOut], fits: dict[FitFormat, FormatFit]) -> list[DeviceError]:
+    """Energy: the power that the board's other families drew, times the latency predicted without the family."""
+    found, inside = [], []
+    known = [x for x in left if x.scheme == "family" and x.sample.row.energy_uj]
+    for x in known:
+        row, rest = x.sample.row, [y.sample for y in known if _other_family(y.sample, x.sample)]
+        if not rest:
+            continue
+        power, energy_uj = powers(rest)[x.sample.board], row.energy_uj or 0.0
+        error = x.log_error + float(np.log(power.power_w / (energy_uj / 1e3 / row.latency_ms)))
+        per_mac = median((y.row.energy_uj or 0.0) / y.macs for y in rest)
+        naive = float(np.log(per_mac * x.sample.macs / energy_uj))
+        factors = fits[x.sample.number_format].scales["measured"].factors(x.variance, 0.0)
+        inside.append((bool(abs(error) <= np.log(factors[0] * power.spread)),
+                       bool(abs(error) <= np.log(factors[1] * power.spread))))
+        found.append(replace(x, log_error=error, naive_log_error=naive))
+    return [line(core_class, "energy", "all", found, inside)] if len(found) >= LEAST_ROWS else []
+
+
+def _other_family(other: Sample, sample: Sample) -> bool:
+    """Whether a sample says something about another's power: the same board and supply, another family."""
+    return (other.board, other.row.energy_of) == (sample.board, sample.row.energy_of) and (
+        other.row.family != sample.row.family)
 
 
 def powers(every: Sequence[Sample]) -> dict[str, BoardPower]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -81,18 +82,29 @@ def setup_of(profile: Profile, model: Calibrated) -> Setup:
     """
     if profile.hardware is None:
         raise UsageError(f"profile '{profile.name}' states no core and no clock, which a calibrated prediction needs")
-    runtime, kernels = _DEFAULT_RUNTIMES[profile.engine.name]
-    if model.runtime:
-        runtime = model.runtime
-        kernels = next((s.kernels for s in load_fit().setups.values() if s.runtime == runtime), kernels)
+    runtime, kernels = _runtime(model, *_DEFAULT_RUNTIMES[profile.engine.name])
     return Setup(device=model.device, core=profile.hardware.core.value, clock_hz=profile.hardware.clock_hz.value,
                  threads=profile.threads, runtime=runtime, kernels=kernels)
+
+
+def _runtime(model: Calibrated, runtime: str, kernels: str) -> tuple[str, str]:
+    """(runtime, kernels): as named; else the device's last one with the engine's kernels; else the engine's own."""
+    setups = load_fit().setups.values()
+    if model.runtime:
+        return model.runtime, next((s.kernels for s in setups if s.runtime == model.runtime), kernels)
+    own = [s.runtime for s in setups if (s.device, s.kernels) == (model.device, kernels)]
+    return (runtime if runtime in own else max(own, key=_version, default=runtime)), kernels
+
+
+def _version(runtime: str) -> list[int]:
+    """The numbers in a runtime's key, so that 2.11 comes after 2.7."""
+    return [int(number) for number in re.findall(r"\d+", runtime)]
 
 
 def _priced(fit: PredictorFit, setup: Setup, core_class: CoreClass, number_format: FitFormat) -> _Priced:
     """Prior prices, corrected by the setup's effects."""
     own, effects = fit.fits[core_class][number_format], effects_of(setup, number_format)
-    prior = priors(find_core(setup.core), number_format, setup.clock_hz, setup.threads)
+    prior = priors(find_core(setup.core), number_format, setup.clock_hz, setup.threads, setup.small_threads)
     corrections = log_prices(own, effects)
     prices = {term: prior[term] * math.exp(log) for term, log in zip(TERMS, corrections, strict=True)}
     return _Priced(own, prices, effects)

@@ -23,7 +23,8 @@ CoreClass = Literal["cpu", "mcu"]
 FitFormat = Literal["float32", "int8", "int16x8"]
 
 _FILE = "data/predictor_cores.json"
-_THREAD_GAIN = 0.7  # of each thread after the first; the fit corrects it where threads were varied
+SMALL_CORE = 0.4  # what a small core of a big.LITTLE does of a big one's work
+_SHARED = 0.1  # of each thread's work waits for another; the fit corrects it where threads were varied
 _NOT_SHARED: tuple[Term, ...] = ("inference", "operator")
 
 
@@ -84,7 +85,8 @@ def find_core(name: str) -> Core:
     raise UsageError(f"nothing is known of a core '{name}'" + (f"; {hint}" if hint else ""), ", ".join(known))
 
 
-def priors(core: Core, number_format: FitFormat, clock_hz: float, threads: int) -> dict[Term, float]:
+def priors(core: Core, number_format: FitFormat, clock_hz: float, threads: int,
+           small_threads: int = 0) -> dict[Term, float]:
     """Seconds that one unit of each term takes by the datasheet.
 
     Args:
@@ -92,12 +94,18 @@ def priors(core: Core, number_format: FitFormat, clock_hz: float, threads: int) 
         number_format: of the model.
         clock_hz: of the core.
         threads: that share the work; 1 makes the term `parallel` free.
+        small_threads: how many of them run on small cores.
     """
     tables, rate = _tables(), core.macs_per_cycle[number_format]
     cycles: Mapping[Term, float] = {
         **tables.cycles[core.core_class],
         **{term: factor / rate for term, factor in tables.macs[core.core_class].items()}}
-    speedup = 1 + _THREAD_GAIN * (threads - 1)
+    speedup = _speedup(threads - small_threads * (1 - SMALL_CORE))
     seconds = {term: cycles[term] / clock_hz / (1 if term in _NOT_SHARED else speedup) for term in TERMS}
     seconds["parallel"] = cycles["parallel"] * (threads - 1) / clock_hz
     return seconds
+
+
+def _speedup(threads: float) -> float:
+    """Of so many threads over one."""
+    return threads / (1 + _SHARED * (threads - 1))

@@ -17,6 +17,8 @@ FORMATS: tuple[FitFormat, ...] = ("float32", "int8", "int16x8")
 _OTHER_BUILDS = ("-nofpu", "-os", "-ofast", "-ccrx")
 """Runtimes of a board built with other settings than it ships with (no FPU, -Os, -Ofast, another compiler): experiments
 that a profile cannot ask for, up to eight times slower."""
+_BIG_CORES = {"firefly-rk3399": 2, "firefly-rk3588s": 4, "odroid-n2-plus": 4, "hikey960": 4, "huawei-mate-10-pro": 4}
+"""Of boards whose rows ran on small cores too, by the MLPerf Inference system descriptions of their submissions."""
 _INFERRED_THREADS = {("jetson-agx-orin", "xnnpack-2023", "float32"): 1}
 """Threads that a publication does not state but its figures do: 15 GMAC/s and 19 W there, against 31 W for uint8."""
 
@@ -62,15 +64,16 @@ def samples() -> tuple[Sample, ...]:
 
 def _sample(rows: Sequence[PublishedRow]) -> Sample:
     row = replace(rows[0], latency_ms=median(each.latency_ms for each in rows))
-    setup = Setup(device=row.device, core=row.core, clock_hz=row.clock_hz or 0.0, threads=row.threads or 1,
-                  runtime=row.runtime, kernels=row.kernels)
+    threads = row.threads or 1
+    setup = Setup(device=row.device, core=row.core, clock_hz=row.clock_hz or 0.0, threads=threads, runtime=row.runtime,
+                  kernels=row.kernels, small_threads=max(0, threads - _BIG_CORES.get(row.device, threads)))
     workload = network_workload(row.network, row.number_format)
     return Sample(row, setup, cast(FitFormat, row.number_format), workload_amounts(workload), workload.macs)
 
 
 def seconds(amounts: Amounts, setup: Setup, number_format: FitFormat) -> list[float]:
     """Amounts times prior prices, by term."""
-    prices = priors(setup.known_core(), number_format, setup.clock_hz, setup.threads)
+    prices = priors(setup.known_core(), number_format, setup.clock_hz, setup.threads, setup.small_threads)
     return [amounts.get(term, 0.0) * prices[term] for term in TERMS]
 
 

@@ -21,6 +21,7 @@ class Setup(Record):
         core: name of the core.
         clock_hz: of the core.
         threads: that share the work.
+        small_threads: how many of them run on the small cores of a big.LITTLE.
         runtime: key of runtime and version: "tflite-2.11.0", "tflm-cmsis-nn".
         kernels: whose inner loops run: "ruy", "xnnpack", "tflm", ...
     """
@@ -31,6 +32,7 @@ class Setup(Record):
     threads: int
     runtime: str
     kernels: str
+    small_threads: int = 0
 
     @property
     def key(self) -> str:

@@ -24,6 +24,7 @@ from device_profiles.prediction.terms import TERMS
 from device_profiles.records import Record
 
 FIT_FILE = "data/predictor.json"
+COVARIANCE_UNIT = 1e-4
 Effect = tuple[str, str]
 Vector = tuple[float, ...]
 
@@ -33,7 +34,7 @@ class FormatFit(Record):
 
     Attributes:
         effects: by "level:name".
-        covariances: by the chain of the effects that are known, joined with "|".
+        covariances: by the chain of the effects that are known, joined with "|"; in units of 0.0001.
         spreads: (common, own) standard deviation of an effect by its level, for effects without a row.
         loose: multiple of an effect's own spread that each term has.
         macs: smallest and largest network.
@@ -42,7 +43,7 @@ class FormatFit(Record):
     """
 
     effects: dict[str, Vector]
-    covariances: dict[str, Vector]
+    covariances: dict[str, tuple[int, ...]]
     spreads: dict[str, tuple[float, float]]
     loose: Vector
     macs: tuple[int, int]
@@ -126,8 +127,8 @@ def variance(fit: FormatFit, effects: Sequence[Effect], shares: Sequence[float])
         if stored is not None:
             break
     else:
-        stored, length = (0.0,) * (len(TERMS) * (len(TERMS) + 1) // 2), 0
-    total = _quadratic(stored, shares)
+        stored, length = (0,) * (len(TERMS) * (len(TERMS) + 1) // 2), 0
+    total = _quadratic(stored, shares) * COVARIANCE_UNIT
     squares = sum((share * loose) ** 2 for share, loose in zip(shares, fit.loose, strict=True))
     for level, _ in effects[length:]:
         common, own = fit.spreads[level]
@@ -135,7 +136,7 @@ def variance(fit: FormatFit, effects: Sequence[Effect], shares: Sequence[float])
     return max(0.0, total)
 
 
-def _quadratic(triangle: Sequence[float], shares: Sequence[float]) -> float:
+def _quadratic(triangle: Sequence[int], shares: Sequence[float]) -> float:
     """shares^T C shares, C by its upper triangle."""
     total, position = 0.0, 0
     for row, first in enumerate(shares):

@@ -9,9 +9,9 @@ from typing import Literal, get_args
 from device_profiles.operators import VIEWS
 from device_profiles.workload import OperatorWork, Workload
 
-Term = Literal["inference", "operator", "parallel", "conv_1x1", "conv", "conv_narrow", "window", "conv_output",
-               "depthwise", "depthwise_output", "fully_connected", "fully_connected_output", "weights", "activations",
-               "elementwise", "transcendental", "pooling"]
+Term = Literal["inference", "operator", "parallel", "conv_1x1", "conv", "conv_narrow", "window", "conv_loop",
+               "conv_output", "depthwise", "depthwise_output", "fully_connected", "fully_connected_output", "weights",
+               "activations", "elementwise", "transcendental", "pooling"]
 TERMS: tuple[Term, ...] = get_args(Term)
 MEANING: Mapping[Term, str] = MappingProxyType({
     "inference": "an inference",
@@ -21,6 +21,7 @@ MEANING: Mapping[Term, str] = MappingProxyType({
     "conv": "a MAC of another convolution",
     "conv_narrow": "a MAC of a convolution with at most four input channels, whose vectors stay part empty",
     "window": "a byte copied into a window buffer (im2col), eight more for each tap",
+    "conv_loop": "an inner loop over input channels that a plain kernel begins, one for each tap of each output",
     "conv_output": "an output of a convolution, scaled and stored",
     "depthwise": "a MAC of a depthwise convolution",
     "depthwise_output": "an output of a depthwise convolution",
@@ -87,7 +88,9 @@ def _conv(op: OperatorWork) -> Amounts:
     kind: Term = "conv_narrow" if inputs <= NARROW_CHANNELS else "conv"
     taps = op.window_taps or op.macs / max(inputs * outputs, 1)
     window = taps * (TAP_BYTES + inputs * element_bytes)
-    return {"parallel": 1.0, kind: float(op.macs), "window": window, "conv_output": float(op.output_elements)}
+    loops = op.output_taps or op.macs / max(inputs, 1)
+    return {"parallel": 1.0, kind: float(op.macs), "window": window, "conv_loop": float(loops),
+            "conv_output": float(op.output_elements)}
 
 
 def _depthwise(op: OperatorWork) -> Amounts:

@@ -1,4 +1,4 @@
-"""`litesmith profiles list|show|validate`."""
+"""`litesmith profiles list|show|validate|calibration`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.calibration import calibration
 from pipeline.cli.options import output_options, print_json
 from pipeline.text import columns
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 @click.group()
 def profiles() -> None:
     """Look at device profiles: shipped ones by name, others by path."""
+
+
+profiles.add_command(calibration)
 
 
 @profiles.command("list")

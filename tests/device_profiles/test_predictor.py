@@ -204,3 +204,21 @@ def test_a_published_latency_lies_inside_the_interval(name: str, number_format: 
 def test_the_profile_files_are_package_data() -> None:
     text = (Path(__file__).parents[2] / "setup.cfg").read_text()
     assert "device_profiles = profiles/*.yaml" in text
+
+
+def test_a_calibrated_profile_without_a_power_takes_what_was_published_for_its_device() -> None:
+    text = GOOD[:GOOD.index("latency:")] + "latency: {kind: calibrated, device: nucleo-l4r5zi}\n"
+    board = loads(text, Profile, "board.yaml")
+    latency = Figure(value=10.0, unit="ms", provenance="predicted", interval=(8.0, 12.0), level=0.8)
+    energy = predict_energy(board, latency)
+    assert energy is not None
+    # MLPerf Tiny's submissions on this board draw 33 to 78 mW at the chip's rail
+    assert 330 < energy.value < 780
+    assert energy.interval is not None
+    assert energy.interval[1] / energy.value > 1.2
+    assert "the chip's supply rail" in energy.method
+
+
+def test_a_calibrated_profile_of_a_device_without_published_power_has_no_energy() -> None:
+    board = loads(GOOD[:GOOD.index("latency:")] + "latency: {kind: calibrated}\n", Profile, "b.yaml")
+    assert predict_energy(board, Figure(value=10.0, unit="ms", provenance="predicted")) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from device_profiles.errors import ConfigError
-from device_profiles.schema import Measured, Predicted, Profile
+from device_profiles.schema import Calibrated, Measured, Predicted, Profile
 from device_profiles.strictyaml import loads
 
 GOOD = """\
@@ -110,3 +110,19 @@ def test_only_a_measured_profile_may_leave_its_hardware_out() -> None:
     measured = loads(head + tail.split("latency:\n")[0] + "latency: {kind: measured}\n", Profile, "f")
     assert measured.latency == Measured(kind="measured")
     assert measured.hardware is None
+
+
+@pytest.mark.parametrize(("keys", "device", "runtime"), [
+    ("", "", ""), (", device: raspberry-pi-4-1800", "raspberry-pi-4-1800", ""),
+    (", device: pixel-4, runtime: xnnpack-2020", "pixel-4", "xnnpack-2020")], ids=["neither", "device", "both"])
+def test_a_calibrated_profile_may_name_its_device_and_runtime(keys: str, device: str, runtime: str) -> None:
+    text = GOOD[:GOOD.index("latency:")] + f"latency: {{kind: calibrated{keys}}}\n"
+    latency = loads(text, Profile, "board.yaml").latency
+    assert isinstance(latency, Calibrated)
+    assert (latency.device, latency.runtime) == (device, runtime)
+
+
+def test_a_calibrated_profile_needs_its_hardware() -> None:
+    text = GOOD[:GOOD.index("hardware:")] + GOOD[GOOD.index("engine:"):GOOD.index("latency:")]
+    with pytest.raises(ConfigError, match="latency is calibrated but there is no hardware"):
+        loads(text + "latency: {kind: calibrated}\n", Profile, "board.yaml")

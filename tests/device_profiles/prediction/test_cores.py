@@ -43,7 +43,7 @@ def test_a_price_is_cycles_over_clock() -> None:
 
 def test_an_int8_mac_is_cheaper_than_a_float_one_and_cheapest_with_dot_products() -> None:
     prices = {(name, kind): priors(find_core(name), kind, 1e9, 1)["conv"]
-              for name in ("cortex-a72", "cortex-a76") for kind in ("float32", "int8")}  # type: ignore[arg-type]
+              for name in ("cortex-a72", "cortex-a76") for kind in ("float32", "int8")}
     assert prices["cortex-a72", "float32"] == pytest.approx(2 * prices["cortex-a72", "int8"])
     assert prices["cortex-a76", "float32"] == pytest.approx(4 * prices["cortex-a76", "int8"])
 
@@ -51,7 +51,13 @@ def test_an_int8_mac_is_cheaper_than_a_float_one_and_cheapest_with_dot_products(
 def test_four_threads_share_the_work_but_not_the_calls_and_cost_handing_over() -> None:
     core = find_core("cortex-a72")
     one, four = priors(core, "float32", 1e9, 1), priors(core, "float32", 1e9, 4)
-    assert one["conv"] / four["conv"] == pytest.approx(3.1)  # 1 + 0.7 * 3
+    assert one["conv"] / four["conv"] == pytest.approx(4 / 1.3)  # 4 / (1 + 0.1 * 3)
     assert one["operator"] == four["operator"]
     assert one["parallel"] == 0
     assert four["parallel"] == pytest.approx(3 * 2000 / 1e9)
+
+
+def test_threads_on_small_cores_do_less() -> None:
+    core = find_core("cortex-a72")
+    one, six = priors(core, "float32", 1e9, 1), priors(core, "float32", 1e9, 6, small_threads=4)
+    assert one["conv"] / six["conv"] == pytest.approx(3.6 / 1.26)  # 2 + 4 * 0.4 = 3.6
