@@ -132,6 +132,7 @@ class _Recipe:
     samples: Array = field(default_factory=lambda: np.empty(0, np.float32))
 
 
+_METHODS: dict[str, RangeMethod] = {"extremes": "extremes", "mse": "mse"}
 Made = tuple[bytes, bytes, list[Input], str, tuple[str, ...]]
 """The model before its surface was changed, the finished one, its inputs, what made it, and warnings."""
 
@@ -229,7 +230,7 @@ def _read_recipe(recipe: Path | None, number_format: str) -> _Recipe:
         found = json.loads((recipe / RECIPE_FILE).read_text("utf-8"))
         name, rules = str(found["format"]), list(found["rules"])
         weights = WeightRecipe.model_validate(found["weights"]) if "weights" in found else None
-        ranges: RangeMethod = "mse" if found["ranges"] == "mse" else "extremes"
+        ranges = _METHODS[found["ranges"]]
         needed = number_format in CALIBRATED_FORMATS or (weights is not None and weights.needs_samples)
         if name == number_format and needed:
             samples = np.load(recipe / CALIBRATION_FILE, allow_pickle=False)

@@ -140,18 +140,23 @@ def _verify_kept(before: dict[str, NDArray[np.float32]], after: dict[str, NDArra
     Raises:
         StageError: more than one point of the zeros is lost, or a kernel holds more values than it was clustered to.
     """
-    sparsity, shared = None, tied.count_codes({name: after[name] for name in scaled if name in after}, scaled)
-    before = {name: before[name] for name in after}
-    if options.sparsity is not None:
-        wanted, sparsity = share_of_zeros(before)[0], share_of_zeros(after)[0]
-        if sparsity < wanted - MISSED_SHARE:
-            raise StageError(f"quantization-aware training left {100 * sparsity:.1f} % zeros of {100 * wanted:.1f} %",
-                             f"at most {100 * MISSED_SHARE:.0f} point lost", "use int8 instead of int8qat")
-        verify_pattern({name: after[name] for name, kernel in before.items() if not breaks_pattern(kernel)},
-                       "quantization-aware training")
-    if options.clusters is not None and not scaled:
-        counts = {name: len(np.unique(kernel)) for name, kernel in before.items()}
-        most = max(options.clusters, clustering.MOST_VALUES)
-        clustered = {name: count for name, count in counts.items() if count <= most and count < before[name].size}
-        shared = clustering.count_shared_values({name: after[name] for name in clustered}, clustered)
-    return sparsity, shared
+    sparsity = None if options.sparsity is None else _verify_zeros({name: before[name] for name in after}, after)
+    if scaled:
+        return sparsity, tied.count_codes({name: after[name] for name in scaled if name in after}, scaled)
+    if options.clusters is None:
+        return sparsity, {}
+    most = max(options.clusters, clustering.MOST_VALUES)
+    counts = {name: len(np.unique(before[name])) for name in after}
+    clustered = {name: count for name, count in counts.items() if count <= most and count < before[name].size}
+    return sparsity, clustering.count_shared_values({name: after[name] for name in clustered}, clustered)
+
+
+def _verify_zeros(before: dict[str, NDArray[np.float32]], after: dict[str, NDArray[np.float32]]) -> float:
+    """The share of zeros that is left, held against what was there before, patterns included."""
+    wanted, sparsity = share_of_zeros(before)[0], share_of_zeros(after)[0]
+    if sparsity < wanted - MISSED_SHARE:
+        raise StageError(f"quantization-aware training left {100 * sparsity:.1f} % zeros of {100 * wanted:.1f} %",
+                         f"at most {100 * MISSED_SHARE:.0f} point lost", "use int8 instead of int8qat")
+    verify_pattern({name: after[name] for name, kernel in before.items() if not breaks_pattern(kernel)},
+                   "quantization-aware training")
+    return sparsity

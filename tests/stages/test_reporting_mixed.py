@@ -15,7 +15,8 @@ from stages.reporting.record import Report
 from stages.reporting.sources import Sources
 from tests.stages.sample_run import figure, heading, sources
 
-FIRST, SECOND, LAST = "0:CONV_2D net/relu1/Relu;net/conv1", "2:DEPTHWISE_CONV_2D net/relu2/Relu", "5:FULLY_CONNECTED out"
+FIRST, SECOND = "0:CONV_2D net/relu1/Relu;net/conv1", "2:DEPTHWISE_CONV_2D net/relu2/Relu"
+LAST = "5:FULLY_CONNECTED out"
 
 
 def trial(name: str, divergence: float, points: float, size: int) -> LayerTrial:
@@ -105,7 +106,8 @@ def test_points_are_hollow_where_tried_and_filled_where_chosen(report: Report) -
                                                                                  "5:FULLY_CONNECTED out"])
     assert traces["cross"]["y"] == ["2:DEPTHWISE_CONV_2D relu2"]
     assert view.notes == ("◇ int4, ○ int8, ✚ float32",)
-    assert "chosen" in traces["diamond"]["text"][0] and "chosen" not in traces["circle-open"]["text"][0]
+    assert "chosen" in traces["diamond"]["text"][0]
+    assert "chosen" not in traces["circle-open"]["text"][0]
 
 
 def test_no_difference_at_all_stands_on_the_left_edge_of_the_logarithmic_axis(report: Report) -> None:
@@ -113,7 +115,8 @@ def test_no_difference_at_all_stands_on_the_left_edge_of_the_logarithmic_axis(re
     circles = next(trace for trace in shown["data"] if trace["marker"]["symbol"] == "circle-open")
     assert circles["x"] == pytest.approx([0.001, 1e-5 / 3, 1e-5])  # a third of the smallest that is not 0
     low, high = shown["layout"]["xaxis"]["range"]
-    assert low < math.log10(1e-5 / 3) and high > math.log10(0.02)
+    assert low < math.log10(1e-5 / 3)
+    assert high > math.log10(0.02)
     silent = MEASURED.model_copy(update={"layers": (layer(FIRST, 100, trial("int4", 0, 0, 60)),)})
     still = mixed_plots(build_report(found(silent), heading()))[0].views[0].figure
     assert all(math.isfinite(value) and value > 0 for trace in still["data"] for value in trace["x"])
@@ -137,11 +140,13 @@ def test_noise_has_an_axis_of_its_own(report: Report) -> None:
 
 def test_page_and_markdown_show_it_and_only_where_a_variant_is_mixed(report: Report) -> None:
     page, text = html_page(report), markdown_report(report, {})
-    assert 'id="layers"' in page and 'href="#layers"' in page
+    assert 'id="layers"' in page
+    assert 'href="#layers"' in page
     assert "<b>0.02; 1.50 points; 60 bytes</b>" in page
     assert "| 0:CONV\\_2D relu1 | int4 | **0.02; 1.50 points; 60 bytes** |" in text
     plain = build_report(sources(), heading())
-    assert 'id="layers"' not in html_page(plain) and 'href="#layers"' not in html_page(plain)
+    assert 'id="layers"' not in html_page(plain)
+    assert 'href="#layers"' not in html_page(plain)
     assert "### Formats in" not in markdown_report(plain, {})
     assert mixed_plots(plain) == ()
 
