@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from device_profiles.errors import UsageError
+from device_profiles.errors import UsageError, near_miss
 from device_profiles.prediction.cores import CoreClass, FitFormat, find_core, priors
 from device_profiles.prediction.effects import Setup, board, effects_of
 from device_profiles.prediction.fit_file import FormatFit, PredictorFit, load_fit, log_prices, variance
@@ -52,7 +52,7 @@ def predict_calibrated(workload: Workload, profile: Profile, model: Calibrated) 
 
     Args:
         workload: of the tflite model.
-        profile: of the device; its threads and its clock are the setup's.
+        profile: of the device; its threads are the setup's, and its core and clock where the device was not measured.
         model: which device and runtime of the fit stand for it.
 
     Returns:
@@ -75,16 +75,26 @@ def predict_calibrated(workload: Workload, profile: Profile, model: Calibrated) 
 
 
 def setup_of(profile: Profile, model: Calibrated) -> Setup:
-    """The setup of a profile.
+    """The setup of a profile; of a measured device with the core and the clock that it was measured at.
 
     Raises:
-        UsageError: the profile states no hardware.
+        UsageError: the profile states no hardware, or a device of which nothing was published.
     """
     if profile.hardware is None:
         raise UsageError(f"profile '{profile.name}' states no core and no clock, which a calibrated prediction needs")
     runtime, kernels = _runtime(model, *_DEFAULT_RUNTIMES[profile.engine.name])
-    return Setup(device=model.device, core=profile.hardware.core.value, clock_hz=profile.hardware.clock_hz.value,
-                 threads=profile.threads, runtime=runtime, kernels=kernels)
+    core, clock_hz = profile.hardware.core.value, profile.hardware.clock_hz.value
+    if model.device:
+        own = [setup for setup in load_fit().setups.values() if setup.device == model.device]
+        if not own:
+            hint = near_miss(model.device, sorted({setup.device for setup in load_fit().setups.values()}))
+            raise UsageError(f"nothing was published of a device '{model.device}'" + (f"; {hint}" if hint else ""))
+        same = [setup for setup in own if (setup.runtime, setup.threads) == (runtime, profile.threads)]
+        if same:
+            return same[0]
+        core, clock_hz = own[0].core, own[0].clock_hz
+    return Setup(device=model.device, core=core, clock_hz=clock_hz, threads=profile.threads, runtime=runtime,
+                 kernels=kernels)
 
 
 def _runtime(model: Calibrated, runtime: str, kernels: str) -> tuple[str, str]:

@@ -132,18 +132,18 @@ def test_what_was_never_published_is_unknown_with_its_reason(work: object, reaso
 
 @pytest.mark.usefixtures("small")
 def test_a_core_that_nobody_knows_is_unknown() -> None:
-    assert "nothing is known of a core 'Z80'" in predict_latency(conv(), profile(core="Z80")).reason
+    assert "nothing is known of a core 'Z80'" in predict_latency(conv(), profile(device="", core="Z80")).reason
 
 
 @pytest.mark.usefixtures("small")
 def test_a_class_without_rows_is_unknown() -> None:
-    assert "nothing was published for float32" in predict_latency(conv(), profile(core="Cortex-A53")).reason
+    assert "nothing was published for float32" in predict_latency(conv(), profile(device="", core="Cortex-A53")).reason
 
 
 def test_the_setup_is_the_profile_s_core_clock_and_threads_and_the_runtime_nearest_to_its_engine() -> None:
-    board = profile()
+    board = profile(device="")
     setup = setup_of(board, model(board))
-    assert (setup.device, setup.core, setup.clock_hz, setup.threads) == ("board", "Cortex-M4F", 120e6, 1)
+    assert (setup.device, setup.core, setup.clock_hz, setup.threads) == ("", "Cortex-M4F", 120e6, 1)
     assert (setup.runtime, setup.kernels) == ("tflm-cmsis-nn", "tflm")
     named = setup_of(board, Calibrated(kind="calibrated", device="nucleo-l4r5zi", runtime="x-cube-ai-9.0"))
     assert (named.runtime, named.kernels) == ("x-cube-ai-9.0", "x-cube-ai")
@@ -154,6 +154,18 @@ def test_a_device_is_predicted_with_its_own_runtime_nearest_to_the_engine() -> N
     assert setup_of(pi, model(pi)).runtime == "xnnpack-2022"  # the default, xnnpack-2023, was measured on another board
     elsewhere = profile("odroid-n2-plus", threads=1, engine="litert", core="Cortex-A73")
     assert setup_of(elsewhere, model(elsewhere)).runtime == "xnnpack-2023"
+
+
+def test_a_measured_device_has_the_core_and_clock_that_it_was_measured_at() -> None:
+    phone = profile("pixel-4", engine="litert", core="Cortex-A76")
+    setup = setup_of(phone, Calibrated(kind="calibrated", device="pixel-4", runtime="tflite-2020"))
+    assert (setup.core, setup.clock_hz, setup.threads) == ("kryo-485-gold", 2.84e9, 1)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_device_key_that_nobody_published_is_unknown_with_the_near_miss() -> None:
+    assert "nothing was published of a device 'boart'; did you mean 'board'" in predict_latency(
+        conv(), profile("boart")).reason
 
 
 def test_a_profile_without_hardware_cannot_be_calibrated() -> None:
