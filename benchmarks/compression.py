@@ -51,8 +51,11 @@ OWN: dict[str, dict[str, Any]] = {
     "slim": {"slim": {"epochs": 24, "samples_per_epoch": 25_000}},
 }
 """Settings of variants with a token over those above, whichever the subject."""
+MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.52, 0.6, 0.7, 0.8)}
+"""Further points of `mixed`: by label, the bytes that it may have as a share of int8's."""
 VARIANTS = (
-    "float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4-packed", "mixed", "int8qat", "int8-packed",
+    "float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4-packed", "mixed", *MIXED, "int8qat",
+    "int8-packed",
     "pruned75-int8", "pruned75-int8-packed", "pruned75-int8qat", "pruned75-int8qat-packed", "tutorial-pruned75-int8qat",
     "distilled-pruned75-int8qat-packed", "pruned2of4-int8-packed",
     "clustered16-int8-packed", "clustered16-int8qat-packed", "distilled-clustered9-int8qat-packed",
@@ -82,11 +85,18 @@ def config(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
     }
     augment = {"augment": augmentation(words.subject)}
     trained = {name: given | (augment if name != "distil" else {}) for name, given in SETTINGS.items()}
-    entries = [{"name": name, **{stage: given for token, sections in OWN.items() if token in name
-                                 for stage, given in sections.items()}} for name in variants]
+    entries = [{"name": "mixed" if name in MIXED else name, **own(words.subject, name)} for name in variants]
     return {"name": f"compression-{words.subject}", "profiles": ["cpu"], "variants": entries,
             "evaluate": {"engines": ["litert"]}, "benchmark": {"engines": ["litert"], "threads": 1},
             **subjects[words.subject], **trained}
+
+
+def own(subject: str, name: str) -> dict[str, Any]:
+    """The sections that a variant has of its own."""
+    if name in MIXED:
+        whole = next(line["bytes"] for line in read() if (line["subject"], line.get("variant")) == (subject, "int8"))
+        return {"quantize": {"mixed": {"budget": round(MIXED[name] * whole)}}}
+    return {stage: given for token, sections in OWN.items() if token in name for stage, given in sections.items()}
 
 
 def augmentation(subject: str) -> dict[str, Any]:
@@ -128,10 +138,11 @@ def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
     if variant == TUTORIAL:
         return tutorial(words)
 
-    unpacked = variant.removesuffix("-packed")
+    name = "mixed" if variant in MIXED else variant
+    unpacked = name.removesuffix("-packed")
     start = time.perf_counter()
-    result = pipeline.run(config(words, list(dict.fromkeys([unpacked, variant]))), runs=words.work / "runs",
-                          store=words.work / "store", stage="evaluate")
+    result = pipeline.run(config(words, list(dict.fromkeys([variant.removesuffix("-packed"), variant]))),
+                          runs=words.work / "runs", store=words.work / "store", stage="evaluate")
     errors = [str(outcome.error) for outcome in result.failed]
     line: dict[str, Any] = {"subject": words.subject, "variant": variant, "settings": SETTINGS, "own": OWN,
                             "versions": versions(), "machine": platform.platform()}
@@ -139,7 +150,7 @@ def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
     if errors or found is None:
         return line | {"error": errors[0] if errors else "not evaluated"}
     engine = found["engines"]["litert"]
-    made = result.result(result.plan.variants[variant]) or {}
+    made = result.result(result.plan.variants[name]) or {}
     accuracy = engine["metrics"]["figures"]["accuracy"]
     packing = made.get("packing")
     return line | {
@@ -270,7 +281,7 @@ def work(words: argparse.Namespace) -> None:
     done = {name for name, line in rows(words.subject)[0].items() if "error" not in line}
     if words.latency:
         timed = [name for name in words.variants if name in done and not name.endswith("-packed")]
-        write(latency(words, [name for name in timed if name != TUTORIAL]))
+        write(latency(words, [name for name in timed if name != TUTORIAL and name not in MIXED]))
         return
     start = time.perf_counter()
     for variant in words.variants:
