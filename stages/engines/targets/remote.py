@@ -25,6 +25,7 @@ from stages.engines.targets.runtimes import PROBE, Runtime, choose, pythons, rea
 from stages.engines.targets.target import WORKER, Target
 from stages.records.targets import Device, DeviceState
 
+_USUAL = 2  # of the Pythons to ask: an environment of ours, and python3
 QUICK_S = 30.0  # for what a device answers at once
 _SLOWEST_BYTES_PER_S = 100_000  # of a line that is still worth using
 _FULL = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
@@ -129,7 +130,7 @@ class RemoteTarget(Target):
         if not self._runtimes:
             looked = self._wanted_python or "python3"
             return f"there is no {looked} on {self.name}, which {package} needs"
-        found = ", ".join(f"{each.python} ({each.version})" for each in self._runtimes)
+        found = ", ".join(dict.fromkeys(f"{each.python} ({each.version})" for each in self._runtimes))
         return f"{package} is not installed on {self.name} for {found}"
 
     def send(self, file: Path) -> str:
@@ -196,8 +197,15 @@ class RemoteTarget(Target):
 
     @cached_property
     def _runtimes(self) -> list[Runtime]:
-        """The Pythons there, each with the runtimes that it can import."""
-        found = pythons(self._folder, self._wanted_python)
+        """The Pythons there, each with the runtimes that it can import; the usual ones first, for asking takes time."""
+        asked = pythons(self._folder, self._wanted_python)
+        usual = self._asked(asked[:_USUAL])
+        return usual if any(each.modules for each in usual) else usual + self._asked(asked[_USUAL:])
+
+    def _asked(self, found: list[str]) -> list[Runtime]:
+        """What some Pythons there say of themselves."""
+        if not found:
+            return []
         listed = " ".join(shlex.quote(each) for each in found)
         done = self.run(f'for p in {listed}; do command -v "$p" >/dev/null 2>&1 && "$p" -c {shlex.quote(PROBE)} '
                         "2>/dev/null; done; true", timeout_s=2 * QUICK_S)

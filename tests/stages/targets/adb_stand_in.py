@@ -69,7 +69,7 @@ class StandIn:
 
     def target(self, serial: str = "", **options: str) -> AdbTarget:
         """The device as a target, not yet opened."""
-        given = {"folder": f"{self.folder}/phone", **options}
+        given = {"folder": f"{self.folder}/phone", "python": sys.executable, **options}
         text = "adb" + (f":{serial}" if serial else "") + "".join(f",{key}={value}" for key, value in given.items())
         return AdbTarget(text, parse(text), [str(self.program)])
 

@@ -136,6 +136,21 @@ def test_a_package_that_is_missing_is_named_with_the_line_that_installs_it(tmp_p
     assert "pip install tflite-runtime 'numpy<2'" in caught.value.next_step
 
 
+def test_further_pythons_are_asked_only_where_the_usual_ones_have_no_runtime(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, python="")
+    answer = """echo '{"python": "%s", "version": "3.11.2", "found": {%s}}'; echo x >> """ + str(tmp_path / "asked")
+    shell.program("python3", answer % ("/usr/bin/python3", '"ai_edge_litert.interpreter": "2.0.2"'))
+    for minor in range(9, 15):
+        shell.program(f"python3.{minor}", answer % (f"/usr/bin/python3.{minor}", ""))
+    shell.open()
+    assert shell.engine_info("litert").version == "2.0.2"
+    assert (tmp_path / "asked").read_text().count("x") == 1
+    shell.program("python3", answer % ("/usr/bin/python3", ""))
+    shell.open()
+    assert not shell.engine_info("litert").available
+    assert (tmp_path / "asked").read_text().count("x") == 1 + 7
+
+
 def test_a_device_without_any_python_says_so(tmp_path: Path) -> None:
     shell = Shell(tmp_path, python="/nowhere/python")
     shell.open()
