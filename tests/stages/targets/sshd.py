@@ -70,10 +70,11 @@ class Server:
 
     def stop(self) -> None:
         """End the server and whatever it serves."""
-        for process in self.sessions():
+        listener, sessions = self.process, self.sessions()
+        listener.send_signal(signal.SIGKILL)
+        listener.wait()
+        for process in sessions:
             process.kill()
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
 
     def _wait(self) -> None:
         """Until it listens."""

@@ -176,12 +176,14 @@ def test_a_server_that_dies_in_mid_run_is_a_lost_connection_and_a_second_try_goe
         kept = target.send(Path(__file__))
         with working(target, tmp_path) as worker:
             worker.load(b"model")
-            threading.Timer(0.3, server.stop).start()
+            end = threading.Timer(0.3, server.stop)
+            end.start()
             with pytest.raises(TargetLost, match=r"the connection was lost: .*; the machine does not answer now"):
                 worker.predict(np.zeros((2, 4)))
             assert gone(worker.hello.pid)
         with pytest.raises(TargetLost):
             target.state()
+        end.join()
         server.start()
         try:
             target.open()
