@@ -65,8 +65,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("device_profiles/data/predictor.json"))
     parser.add_argument("--plot", type=Path, help="also draw the errors")
+    parser.add_argument("--board", help="only print each network of this board, predicted without it; write nothing")
     arguments = parser.parse_args()
     started, every = time.monotonic(), samples()
+    if arguments.board:
+        print_networks(every, arguments.board)
+        return
     print("floor: the same network measured again on the same board, median 1.1 to 4.3 % (application processors)")
     fits: dict[CoreClass, dict[FitFormat, FormatFit]] = {}
     errors: list[DeviceError] = []
@@ -207,6 +211,23 @@ def _other_family(other: Sample, sample: Sample) -> bool:
     """Whether a sample says something about another's power: the same board and supply, another family."""
     return (other.board, other.row.energy_of) == (sample.board, sample.row.energy_of) and (
         other.row.family != sample.row.family)
+
+
+def print_networks(every: Sequence[Sample], name: str) -> None:
+    """Each network of a board predicted without its rows on that board, and the factors by runtime."""
+    core_class = next(s.core_class for s in every if s.board == name)
+    found: list[LeftOut] = []
+    for formats in TOGETHER[core_class]:
+        chosen = [s for s in every if s.core_class == core_class and s.number_format in formats]
+        found += left_out(chosen, OPTIONS, "network", fit(as_rows(chosen), OPTIONS), only=name)
+    for x in sorted(found, key=lambda x: (x.sample.row.runtime, x.sample.number_format, x.sample.row.latency_ms)):
+        print(f"{x.sample.row.runtime:22}{x.sample.number_format:9}{x.sample.row.network:40}"
+              f"{x.sample.row.latency_ms:11.4g} ms  predicted / published {np.exp(x.log_error):.2f}")
+    for runtime in sorted({x.sample.row.runtime for x in found}):
+        factors = np.exp(np.abs([x.log_error for x in found if x.sample.row.runtime == runtime]))
+        print(json.dumps({"board": name, "runtime": runtime, "rows": len(factors), **dict(zip(
+            ("factor_median", "factor_p90", "factor_max"),
+            np.quantile(factors, (0.5, 0.9, 1)).round(3).tolist(), strict=True))}))
 
 
 def powers(every: Sequence[Sample]) -> dict[str, BoardPower]:

@@ -19,6 +19,7 @@ DATA = (
     *(f"stages/reporting/templates/report.{ending}" for ending in ("html.j2", "css", "js")),
     *(f"{layer}/py.typed" for layer in ("device_profiles", "stages", "pipeline")),
     "device_profiles/data/published_latency.csv",
+    *(f"device_profiles/data/{name}.json" for name in ("predictor", "predictor_cores")),
     "pipeline/templates/litesmith.yaml")
 
 

@@ -1,10 +1,11 @@
 """The error of the fit on rows that it has not seen. Not needed to predict.
 
-Three ways to leave rows out:
+Ways to leave rows out:
 
     family       the rows of one network family on one board: a new network on a measured device
     family_all   the rows of one network family on every board: a network unlike any that was measured
     device       the rows of one board: a device that was never measured
+    network      the rows of one network on one board: one more network of a kind that was measured there
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from device_profiles.prediction.dataset import Sample, as_rows
 from device_profiles.prediction.effects import Setup
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
-Scheme = Literal["family", "family_all", "device"]
-SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+Scheme = Literal["family", "family_all", "device", "network"]
+SCHEMES: tuple[Scheme, ...] = ("family", "family_all", "device")
+"""Those that the stored errors have."""
 _NEAREST: tuple[Callable[[Setup], object], ...] = (
     lambda setup: setup.key, lambda setup: (setup.kernels, setup.core), lambda setup: setup.kernels, lambda _: None)
 _ROUNDS, _TOLERANCE = 5, 1e-4  # from the fit to all rows, a step or two is enough
@@ -46,7 +48,8 @@ class LeftOut:
     naive_log_error: float
 
 
-def left_out(chosen: Sequence[Sample], options: Options, scheme: Scheme, full: Fitted) -> list[LeftOut]:
+def left_out(chosen: Sequence[Sample], options: Options, scheme: Scheme, full: Fitted,
+             only: str = "") -> list[LeftOut]:
     """Every row that can be left out so that rows remain to fit.
 
     A board that has one family only is not in `family`: without that family it is not a measured device.
@@ -56,12 +59,15 @@ def left_out(chosen: Sequence[Sample], options: Options, scheme: Scheme, full: F
         options: of the fit.
         scheme: what is left out together.
         full: the fit to all of them, to begin at.
+        only: a board; leave out rows of no other.
     """
     import numpy as np
 
     rows, found = as_rows(chosen), []
     quick = replace(options, rounds=_ROUNDS, tolerance=_TOLERANCE)
     for group in _groups(chosen, scheme):
+        if only and {chosen[i].board for i in group} != {only}:
+            continue
         out = np.zeros(len(chosen), bool)
         out[group] = True
         kept, held = np.flatnonzero(~out), np.flatnonzero(out)
@@ -82,7 +88,7 @@ def _groups(chosen: Sequence[Sample], scheme: Scheme) -> Iterator[list[int]]:
         families.setdefault(sample.board, set()).add(sample.row.family)
     keys: dict[Scheme, Callable[[Sample], tuple[str, ...]]] = {
         "family": lambda s: (s.board, s.row.family), "family_all": lambda s: (s.row.family,),
-        "device": lambda s: (s.board,)}
+        "device": lambda s: (s.board,), "network": lambda s: (s.board, s.row.network)}
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, sample in enumerate(chosen):
         if scheme != "family" or len(families[sample.board]) > 1:

@@ -50,7 +50,7 @@ def errors(scheme: Scheme, full: Fitted) -> list[LeftOut]:
     return left_out(ALL, OPTIONS, scheme, full)
 
 
-@pytest.mark.parametrize("scheme", ["family", "family_all", "device"])
+@pytest.mark.parametrize("scheme", ["family", "family_all", "device", "network"])
 def test_every_row_is_predicted_once_without_itself(scheme: Scheme, full: Fitted) -> None:
     found = errors(scheme, full)
     assert sorted(x.sample.row.network + x.sample.row.device for x in found) == sorted(
@@ -78,6 +78,12 @@ def test_a_board_with_one_family_has_none_to_leave_out() -> None:
     lone = [s for s in ALL if s.board == "board-one" or s.row.family == "wide"]
     found = left_out(lone, OPTIONS, "family", fit(as_rows(lone), OPTIONS))
     assert {x.sample.board for x in found} == {"board-one"}
+
+
+def test_one_board_alone_can_be_asked_for(full: Fitted) -> None:
+    found = left_out(ALL, OPTIONS, "network", full, only="board-two")
+    assert len(found) == len(ALL) // 2
+    assert {x.sample.board for x in found} == {"board-two"}
 
 
 def test_the_naive_rule_takes_the_cycles_per_mac_of_the_nearest_rows() -> None:
