@@ -165,9 +165,9 @@ def test_a_prediction_takes_less_than_50_ms() -> None:
         made.operator("CONV_2D", [left, kernel], [right])
     workload = read_workload(made.bytes([tensors[0]], [tensors[-1]]))
     board = load_profile("iot")
-    start = time.perf_counter()
+    start = time.process_time()  # of this process: other load on the machine is none of the predictor's
     assert len(predict_latency(workload, board).operators) == 300
-    assert time.perf_counter() - start < 0.05
+    assert time.process_time() - start < 0.05
 
 
 @pytest.mark.parametrize(("name", "number_format", "published_ms"), [
