@@ -233,15 +233,25 @@ def draw(path: Path) -> None:
     subjects = list(dict.fromkeys(line["subject"] for line in read() if "variant" in line))
     figure, panels = plt.subplots(1, len(subjects), figsize=(7.6 * len(subjects), 5), squeeze=False)
     for subject, axes in zip(subjects, panels[0], strict=True):
-        for name, one in rows(subject)[0].items():
+        ordered = sorted(rows(subject)[0].items(), key=lambda pair: pair[1].get("bytes", 0))
+        for place, (name, one) in enumerate(ordered):
             if "error" not in one:
                 color = "#d55e00" if name.endswith("-packed") else "#0072b2"
                 axes.errorbar(one["bytes"], one["drop_points"], fmt="o", color=color, markersize=5, yerr=[
                     [one["drop_points"] - one["drop_interval"][0]], [one["drop_interval"][1] - one["drop_points"]]],
                     elinewidth=0.7)
-                axes.annotate(name, (one["bytes"], one["drop_points"]), fontsize=6, xytext=(4, 3),
-                              textcoords="offset points")
+                up = place % 2 == 0  # neighbours in size have their names on other sides
+                axes.annotate(name, (one["bytes"], one["drop_points"]), fontsize=6.5, xytext=(3, 5 if up else -5),
+                              textcoords="offset points", rotation=45 if up else -45, rotation_mode="anchor",
+                              ha="left", va="bottom" if up else "top")
         axes.set_xscale("log")
+        low, high = (function(one["bytes"] for _, one in ordered if "bytes" in one) for function in (min, max))
+        axes.set_xlim(low * 0.85, high * 1.6)
+        ticks = [leading * power for power in (10**3, 10**4, 10**5, 10**6) for leading in (1, 2, 3, 5)]
+        axes.set_xticks([tick for tick in ticks if low * 0.85 < tick < high * 1.6])
+        axes.set_ylim(bottom=axes.get_ylim()[0] - 1.3)  # room for names
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlabel("bytes of the tflite file")
         axes.set_ylabel("drop, points of accuracy (95 % interval)")
         axes.set_title(f"{subject} (orange: packed, for TFLM)", fontsize=10)
