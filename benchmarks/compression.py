@@ -49,13 +49,14 @@ OWN: dict[str, dict[str, Any]] = {
     "clustered": {"prune": {"epochs": 24, "samples_per_epoch": 25_000, "learning_rate": 1e-3,
                             "cluster_scale": "channel", "sensitive_points": 4.0, "sensitivity_samples": 1000}},
     "slim": {"slim": {"epochs": 24, "samples_per_epoch": 25_000}},
+    "distilled-int8qat": {"quantize": {"learning_rate": 1e-4}},
 }
-"""Settings of variants with a token over those above, whichever the subject."""
+"""Settings of variants with such tokens over those above, whichever the subject."""
 MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.6, 0.7, 0.8)}
 """Further points of `mixed`: by label, the bytes that it may have as a share of int8's."""
 VARIANTS = (
     "float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4-packed", "mixed", *MIXED, "int8qat",
-    "int8-packed",
+    "distilled-int8qat", "int8-packed",
     "pruned75-int8", "pruned75-int8-packed", "pruned75-int8qat", "pruned75-int8qat-packed", "tutorial-pruned75-int8qat",
     "distilled-pruned75-int8qat-packed", "pruned2of4-int8-packed",
     "clustered16-int8-packed", "clustered16-int8qat-packed", "distilled-clustered9-int8qat-packed",
