@@ -114,8 +114,13 @@ def nearest_scaled(kernel: Floats, count: int) -> Floats:
 
 def scales(kernel: Floats) -> NDArray[np.float64]:
     """Root mean square of each output channel of a convolution, or of a whole matrix; in the kernel's rank."""
-    axes = tuple(range(kernel.ndim - 1)) if kernel.ndim > 2 else None
-    return np.asarray(np.sqrt(np.square(kernel, dtype=np.float64).mean(axis=axes, keepdims=True)) + _TINY)
+    squares = np.square(kernel, dtype=np.float64).mean(axis=scaled_axes(kernel.ndim), keepdims=True)
+    return np.asarray(np.sqrt(squares) + _TINY)
+
+
+def scaled_axes(rank: int) -> tuple[int, ...] | None:
+    """Axes of a kernel that one scale spans: all but the output channels; None for a matrix, which has one scale."""
+    return tuple(range(rank - 1)) if rank > 2 else None
 
 
 @cache
@@ -164,7 +169,7 @@ def wrapper_class() -> Any:
 
         def _parts(self, kernel: Any) -> tuple[Any, Any, Any]:
             """Scale of each channel, index of each weight's value (flat), and the values, rising."""
-            axes = list(range(kernel.shape.rank - 1)) if kernel.shape.rank > 2 else None
+            axes = scaled_axes(kernel.shape.rank)
             scale = tf.stop_gradient(tf.sqrt(tf.reduce_mean(tf.square(kernel), axis=axes, keepdims=True)) + _TINY)
             values = tf.sort(tf.abs(self.magnitudes))
             if self._has_zero:

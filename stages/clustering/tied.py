@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_profiles.errors import StageError, StoreError
-from stages.clustering.scaled import Floats, Shared
+from stages.clustering.scaled import Floats, Shared, scaled_axes
 
 VALUES_FILE = "shared_values.npz"
 """In an artifact whose kernels hold scaled values: `<layer>/index` and `<layer>/magnitudes`."""
@@ -74,9 +74,9 @@ def _nearest(kernel: Any, shared: Shared) -> Any:
     index = np.abs(shared.index.astype(np.int32))  # 0: zero
     signs = np.sign(shared.index).astype(np.float32)
     before = np.concatenate([np.zeros(1, np.float32), shared.magnitudes])[index] * signs  # at a scale of 1
-    axes = list(range(index.ndim - 1)) if index.ndim > 2 else None
+    axes = scaled_axes(index.ndim)
     scale = tf.math.divide_no_nan(tf.reduce_sum(kernel * before, axes, keepdims=True),
-                                  np.square(before).sum(axis=tuple(axes) if axes else None, keepdims=True))
+                                  np.square(before).sum(axis=axes, keepdims=True))
     count = len(shared.magnitudes) + 1
     weights = tf.broadcast_to(tf.square(scale), index.shape)
     sums = tf.math.unsorted_segment_sum(tf.reshape(kernel * signs * scale, [-1]), index.reshape(-1), count)
@@ -97,8 +97,7 @@ def count_codes(kernels: Mapping[str, Floats], shared: Mapping[str, Shared]) -> 
     """
     found = {}
     for name, kernel in kernels.items():
-        axes = tuple(range(kernel.ndim - 1)) if kernel.ndim > 2 else None
-        largest = np.abs(kernel).max(axis=axes, keepdims=True)
+        largest = np.abs(kernel).max(axis=scaled_axes(kernel.ndim), keepdims=True)
         relative = kernel / np.where(largest > 0, largest, 1)
         spread = max((_spread(relative, shared[name].index, channel) for channel in range(kernel.shape[-1])),
                      default=0.0)
