@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -24,7 +24,8 @@ LARGEST_FACTOR = 4.0
 """An 80 % interval that reaches further than this both ways is no prediction: the answer is `unknown`."""
 _OVERHEAD: tuple[Term, ...] = ("inference", "operator", "parallel")
 _MEMORY: tuple[Term, ...] = ("weights", "activations")
-_FORMATS: Mapping[str, FitFormat] = {"float32": "float32", "int8": "int8", "uint8": "int8", "int16x8": "int16x8"}
+FIT_FORMATS: Mapping[str, FitFormat] = {"float32": "float32", "int8": "int8", "uint8": "int8", "int16x8": "int16x8"}
+"""Number format of a model or an operator -> that of the rows whose prices it has."""
 _DEFAULT_RUNTIMES = {"litert": ("xnnpack-2023", "xnnpack"), "tflite-runtime": ("tflite-2.11.0", "ruy"),
                      "tflm": ("tflm-cmsis-nn", "tflm")}
 """The published runtime nearest to an engine, where a profile names none."""
@@ -64,13 +65,13 @@ def predict_calibrated(workload: Workload, profile: Profile, model: Calibrated) 
         core = find_core(setup.core)
     except UsageError as error:
         return Prediction(figure=None, reason=error.found)
-    own_format = _FORMATS.get(workload.number_format, "float32")
+    own_format = FIT_FORMATS.get(workload.number_format, "float32")
     priced = {each: _priced(fit, setup, core.core_class, each) for each in fit.fits.get(core.core_class, {})}
-    reason = _unpredictable(workload, priced, own_format)
+    reason = unpredictable(workload, priced, own_format)
     if reason:
         return Prediction(figure=None, reason=reason)
     parts: list[_Part] = [(priced[own_format], inference_amounts(), None)]
-    parts += [(priced[_format(op, own_format)], operator_amounts(op), op) for op in workload.operators]
+    parts += [(priced[format_of(op, own_format)], operator_amounts(op), op) for op in workload.operators]
     return _prediction(workload, setup, fit, own_format, parts)
 
 
@@ -120,8 +121,8 @@ def _priced(fit: PredictorFit, setup: Setup, core_class: CoreClass, number_forma
     return _Priced(own, prices, effects)
 
 
-def _unpredictable(workload: Workload, priced: Mapping[FitFormat, _Priced], own_format: FitFormat) -> str:
-    """Why a workload cannot be predicted, or an empty string."""
+def unpredictable(workload: Workload, priced: Collection[FitFormat], own_format: FitFormat) -> str:
+    """Why a workload cannot be predicted with prices of these formats, or an empty string."""
     if workload.has_control_flow:
         return "the model has control flow, so its work depends on the data"
     if own_format not in priced:
@@ -129,14 +130,14 @@ def _unpredictable(workload: Workload, priced: Mapping[FitFormat, _Priced], own_
     for op in workload.operators:
         if operator_amounts(op) and op.kernel == "other":
             return f"operator {op.index} ({op.label}): its cost is not known"
-        if op.macs and _FORMATS.get(op.arithmetic) not in priced:
+        if op.macs and FIT_FORMATS.get(op.arithmetic) not in priced:
             return f"operator {op.index} ({op.label}): nothing was published for {op.arithmetic} arithmetic"
     return ""
 
 
-def _format(op: OperatorWork, own_format: FitFormat) -> FitFormat:
+def format_of(op: OperatorWork, own_format: FitFormat) -> FitFormat:
     """The format whose prices an operator has; integers that are no activations go with the model's."""
-    return _FORMATS.get(op.arithmetic, own_format)
+    return FIT_FORMATS.get(op.arithmetic, own_format)
 
 
 def _seconds(priced: _Priced, amounts: Amounts) -> dict[Term, float]:
@@ -154,7 +155,7 @@ def _prediction(workload: Workload, setup: Setup, fit: PredictorFit, own_format:
         for term, value in seconds.items():
             total[term] += value
         if op is not None:
-            operators.append(_share(op, seconds))
+            operators.append(operator_share(op, seconds))
     latency_s = sum(sum(total.values()) for _, total in by_format.values())
     doubt = sum(variance(priced.fit, priced.effects, [total[term] / latency_s for term in TERMS])
                 for priced, total in by_format.values())
@@ -163,7 +164,7 @@ def _prediction(workload: Workload, setup: Setup, fit: PredictorFit, own_format:
     known: Known = "measured" if _measured(fit, setup) else "unmeasured"
     narrow, wide = main.scales[known].factors(doubt, distance)
     if narrow > LARGEST_FACTOR:
-        return Prediction(figure=None, reason=_too_wide(narrow, known))
+        return Prediction(figure=None, reason=too_wide(narrow, known))
     ms = latency_s * _MS
     figure = Figure(value=ms, unit="ms", provenance="predicted", level=0.8, interval=(ms / narrow, ms * narrow),
                     method=_method(setup, known, narrow, distance), samples=main.rows)
@@ -178,7 +179,8 @@ def _measured(fit: PredictorFit, setup: Setup) -> bool:
     return any((each.device, each.kernels) == (setup.device, setup.kernels) for each in fit.setups.values())
 
 
-def _too_wide(factor: float, known: Known) -> str:
+def too_wide(factor: float, known: Known) -> str:
+    """Why there is no figure where the 80 % interval reaches further than `LARGEST_FACTOR`."""
     what = "operators like these" if known == "measured" else "this device and operators like these"
     return (f"too little was published about {what}: the 80 % interval would reach a factor of {factor:.1f} both ways, "
             f"and from {LARGEST_FACTOR:g} on it is no prediction")
@@ -192,7 +194,7 @@ def _method(setup: Setup, known: Known, factor: float, distance: float) -> str:
     return f"{text}, widened: the model's MACs are outside the fit's" if distance else text
 
 
-def _share(op: OperatorWork, seconds: Mapping[Term, float]) -> OperatorPrediction:
+def operator_share(op: OperatorWork, seconds: Mapping[Term, float]) -> OperatorPrediction:
     """An operator's latency, and which kind of term has the largest part in it."""
     overhead = sum(seconds.get(term, 0.0) for term in _OVERHEAD)
     memory = sum(seconds.get(term, 0.0) for term in _MEMORY)
