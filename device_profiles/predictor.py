@@ -1,7 +1,8 @@
 """Latency and energy of a workload on a profiled device, predicted.
 
-A profile of `kind: calibrated` is predicted by `prediction.calibrated`. One of `kind: predicted` states its own rates
-for a roofline over the operators. For one operator on one core:
+A profile of `kind: calibrated` is predicted by `prediction.calibrated`, or by `prediction.own` where it has
+measurements of its own. One of `kind: predicted` states its own rates for a roofline over the operators. For one operator on one
+core:
 
     compute = work / throughput + loops / loops_per_s        (the loops of convolutions; by their kind)
     latency = max(compute, bytes / bandwidth) / (1 + (threads - 1) * parallel_efficiency) + operator_overhead
@@ -18,6 +19,7 @@ from typing import cast
 from device_profiles.operators import VIEWS
 from device_profiles.prediction.calibrated import predict_calibrated
 from device_profiles.prediction.energy import energy_by_power, published_power
+from device_profiles.prediction.own import predict_own
 from device_profiles.prediction.records import OperatorPrediction, Prediction
 from device_profiles.records import Figure
 from device_profiles.schema import Arithmetic, Calibrated, Loop, Predicted, Profile
@@ -41,6 +43,8 @@ def predict_latency(workload: Workload, profile: Profile) -> Prediction:
     """
     model = profile.latency
     if isinstance(model, Calibrated):
+        if model.own is not None:
+            return predict_own(workload, profile, model, model.own)
         return predict_calibrated(workload, profile, model)
     if not isinstance(model, Predicted):
         return Prediction(figure=None, reason=f"profile '{profile.name}' is measured, not predicted")

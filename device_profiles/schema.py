@@ -9,6 +9,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from device_profiles.prediction.own_records import OwnCalibration
 from device_profiles.records import Record
 from device_profiles.strictyaml import refusal
 
@@ -184,11 +185,13 @@ class Calibrated(Record):
         device: key of the device in the published measurements; empty for one that was never measured, which is
             predicted from its core and clock with a wider interval.
         runtime: key of a runtime there; empty for the one nearest to the profile's engine.
+        own: corrections from the user's own measurements, written by `litesmith profiles calibrate`.
     """
 
     kind: Literal["calibrated"]
     device: str = Field("", pattern=r"^[a-z0-9.-]*$", description="key of a device in the published measurements")
     runtime: str = Field("", pattern=r"^[a-z0-9.-]*$", description="key of a runtime in the published measurements")
+    own: OwnCalibration | None = None
 
 
 class Profile(Record):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from device_profiles.prediction.own_records import OwnError
 from device_profiles.records import Figure, Record
 from device_profiles.schema import KernelClass
 
@@ -51,6 +52,7 @@ class Prediction(Record):
         widened: the interval is wider than for what was validated, because the model lies outside of that.
         wide_interval: the 95 % interval in ms of a calibrated profile; its figure has the 80 % one.
         held_out: the proven error of a calibrated profile's fit.
+        own_error: the same on the user's own measurements, where a profile has them.
     """
 
     figure: Figure | None
@@ -59,3 +61,4 @@ class Prediction(Record):
     widened: bool = False
     wide_interval: tuple[float, float] | None = None
     held_out: HeldOutError | None = None
+    own_error: OwnError | None = None
