@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from device_profiles import strictyaml
-from device_profiles.errors import UsageError, near_miss
+from device_profiles.errors import ConfigError, UsageError, near_miss
 from device_profiles.schema import Limits, Profile
 
 SUFFIXES = (".yaml", ".yml")
@@ -35,10 +36,12 @@ def load_profile(name_or_path: str | Path) -> Profile:
     """
     text = str(name_or_path)
     if text in names():
-        resource = resources.files("device_profiles").joinpath("profiles", f"{text}.yaml")
-        return strictyaml.loads(resource.read_text(encoding="utf-8"), Profile, f"profile '{text}'")
+        folder = resources.files("device_profiles").joinpath("profiles")
+        profile = strictyaml.loads(folder.joinpath(f"{text}.yaml").read_text(encoding="utf-8"), Profile,
+                                   f"profile '{text}'")
+        return _with_ini(profile, folder, f"profile '{text}'")
     if isinstance(name_or_path, Path) or text.endswith(SUFFIXES) or "/" in text:
-        return strictyaml.load(Path(text), Profile)
+        return _with_ini(strictyaml.load(Path(text), Profile), Path(text).parent, text)
     hint = near_miss(text, names())
     raise UsageError(f"no profile is called '{text}'" + (f"; {hint}" if hint else ""),
                      f"{', '.join(names())}, or the path of a .yaml file", "litesmith profiles list")
@@ -46,7 +49,26 @@ def load_profile(name_or_path: str | Path) -> Profile:
 
 def validate(path: str | Path) -> Profile:
     """Read a profile from a file and say what is wrong with it; the same as `load_profile` for that path."""
-    return strictyaml.load(Path(path), Profile)
+    return load_profile(Path(path))
+
+
+def _with_ini(profile: Profile, folder: Traversable, where: str) -> Profile:
+    """The profile with the text of its NPU's Vela ini file in place of the file's name.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    if profile.npu is None or profile.npu.ini is None or "\n" in profile.npu.ini.value:
+        return profile
+    file = folder.joinpath(profile.npu.ini.value)
+    try:
+        text = file.read_text(encoding="utf-8").strip() + "\n"
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise ConfigError(f"npu.ini: {file} cannot be read: {why}", "a Vela ini file beside the profile, or its text",
+                          "leave npu.ini out for the configurations that come with Vela", path=where) from error
+    ini = profile.npu.ini.model_copy(update={"value": text})
+    return profile.model_copy(update={"npu": profile.npu.model_copy(update={"ini": ini})})
 
 
 def with_limits(profile: Profile, limits: Mapping[str, float | None]) -> Profile:

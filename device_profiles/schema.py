@@ -23,6 +23,10 @@ KernelClass = Literal["conv_1x1", "conv", "depthwise", "fully_connected", "pooli
                       "recurrent", "other"]
 Loop = Literal["window_taps", "output_taps", "outputs"]
 """What a convolution kernel does besides multiplying; counted in `OperatorWork`."""
+Accelerator = Literal["ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u55-256", "ethos-u65-256",
+                      "ethos-u65-512", "ethos-u85-128", "ethos-u85-256", "ethos-u85-512", "ethos-u85-1024",
+                      "ethos-u85-2048"]
+"""Arm's NPUs as Vela names them: kind, then multiply-accumulates a cycle."""
 T = TypeVar("T")
 
 _KIB = 1024
@@ -194,6 +198,31 @@ class Calibrated(Record):
     own: OwnCalibration | None = None
 
 
+class Npu(Record):
+    """An Arm Ethos-U beside the core, as its compiler, Vela, is told of it. See docs/npu.md.
+
+    Attributes:
+        accelerator: which one.
+        system_config: clock and memories, by the name of a section of the Vela ini file: "Ethos_U55_High_End_Embedded".
+        memory_mode: which memory holds what, the same way: "Shared_Sram".
+        sram_bytes: on-chip memory that the NPU's tensors may take.
+        arena_cache_bytes: SRAM that Vela aims at; left out: what the memory mode says.
+        ini: a Vela ini file of the device's own, beside the profile; once a profile is read, its text. Left out: Arm's.
+        uncertainty_factor: f in the interval [x / f, x * f] of what Vela predicts; left out: Vela states no error, and
+            its latency decides no limit.
+        level: the interval's level, from 0 to 1.
+    """
+
+    accelerator: Fact[Accelerator]
+    system_config: Fact[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]]
+    memory_mode: Fact[Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]]
+    sram_bytes: Fact[MemoryBytes]
+    arena_cache_bytes: Fact[MemoryBytes] | None = None
+    ini: Fact[Annotated[str, Field(min_length=1)]] | None = None
+    uncertainty_factor: Fact[Annotated[float, Field(gt=1, le=10)]] | None = None
+    level: float = Field(0.8, gt=0, lt=1, description="the level of the interval that uncertainty_factor gives, 0 to 1")
+
+
 class Profile(Record):
     """A device: what it is, what it can run, what it allows.
 
@@ -207,6 +236,7 @@ class Profile(Record):
         target: where the device is to be reached; what is measured there stands over what is predicted.
         latency: how latency is obtained.
         hardware: the device's facts; None where the device is this host: the benchmark records it with its figures.
+        npu: the accelerator beside the core, which runs what Vela compiles for it; `latency` is then the core's.
         active_power_w: drawn while an inference runs; energy is power times latency.
     """
 
@@ -225,6 +255,7 @@ class Profile(Record):
     limits: Limits = Limits()
     latency: Annotated[Measured | Predicted | Calibrated, Field(discriminator="kind")] = Field(
         description="a mapping with kind: measured, predicted or calibrated")
+    npu: Npu | None = None
     active_power_w: Fact[Annotated[float, Field(gt=0, le=1000)]] | None = None
 
     @model_validator(mode="after")
@@ -236,4 +267,6 @@ class Profile(Record):
                           f"1 to {self.hardware.cores.value}")
         if self.engine.name == "tflm" and self.threads != 1:
             raise refusal(f"threads {self.threads} with engine tflm", "1: it has no threads")
+        if self.npu is not None and self.hardware is None:
+            raise refusal("there is an npu but no hardware", "a mapping 'hardware' of facts")
         return self
