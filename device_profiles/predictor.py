@@ -1,8 +1,8 @@
 """Latency and energy of a workload on a profiled device, predicted.
 
 A profile of `kind: calibrated` is predicted by `prediction.calibrated`, or by `prediction.own` where it has
-measurements of its own. One of `kind: predicted` states its own rates for a roofline over the operators. For one operator on one
-core:
+measurements of its own. One of `kind: predicted` states its own rates for a roofline over the operators. For one
+operator on one core:
 
     compute = work / throughput + loops / loops_per_s        (the loops of convolutions; by their kind)
     latency = max(compute, bytes / bandwidth) / (1 + (threads - 1) * parallel_efficiency) + operator_overhead

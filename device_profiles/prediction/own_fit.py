@@ -18,11 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from device_profiles.prediction.cores import FitFormat, find_core, priors
+from device_profiles.prediction.cores import CoreClass, FitFormat, find_core, priors
 from device_profiles.prediction.effects import Setup, effects_of
 from device_profiles.prediction.fit_file import COVARIANCE_UNIT, FormatFit, chain_key, load_fit, log_prices
+from device_profiles.prediction.intervals import Scales
 from device_profiles.prediction.terms import TERMS, Amounts
 
 if TYPE_CHECKING:
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, np.dtype[np.float64]]
 
-NOISE = 0.05
-"""What a network differs by that no price explains, in logs; the published fit has the same scale."""
+NOISE = 0.1
+"""What a network differs by that no price explains, in logs; chosen with the scales."""
+SCALES: Mapping[CoreClass, Scales] = MappingProxyType({
+    "cpu": Scales(misfit=NOISE, level_80=1.0, level_95=1.75), "mcu": Scales(misfit=NOISE, level_80=1.35, level_95=2.6)})
+"""Of the intervals, by what `benchmarks/own_measurements.py` found on boards that the published fit had not seen."""
 _BOARD = {True: ("setup", "", "setup"), False: ("board", "device", "setup")}
 """Whether the published rows have the device -> the levels whose spreads u, d and s get besides."""
 _ROUNDS, _TOLERANCE, _HALVINGS = 50, 1e-9, 8

@@ -1,4 +1,4 @@
-"""`litesmith profiles list|show|validate|calibration`."""
+"""`litesmith profiles`: list, show, validate; new, calibrate and compare have modules of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.cli.calibrating import calibrate
 from pipeline.cli.calibration import calibration
+from pipeline.cli.device_table import compare_devices
+from pipeline.cli.new_profile import new
 from pipeline.cli.options import output_options, print_json
 from pipeline.text import columns
 
@@ -20,7 +23,8 @@ def profiles() -> None:
     """Look at device profiles: shipped ones by name, others by path."""
 
 
-profiles.add_command(calibration)
+for _command in (calibration, new, calibrate, compare_devices):
+    profiles.add_command(_command)
 
 
 @profiles.command("list")
