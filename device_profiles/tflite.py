@@ -42,6 +42,7 @@ class Tensor:
         scales, zero_points: of `real = scale * (q - zero_point)`; one value, or one a slice of `axis`; empty where the
             tensor is not quantized.
         sparse: stored in a sparse encoding, so that `data` is shorter than the shape says.
+        variable: keeps its value from one inference to the next (state).
     """
 
     index: int
@@ -55,6 +56,7 @@ class Tensor:
     zero_points: tuple[int, ...] = ()
     axis: int = 0
     sparse: bool = False
+    variable: bool = False
 
     @property
     def is_constant(self) -> bool:
@@ -201,7 +203,8 @@ def _tensor(index: int, table: Table, buffers: list[memoryview]) -> Tensor:
         raise damaged(f"tensor {index} is kept in buffer {number} of {len(buffers)}")
     scales, zero_points, axis = _quantization(table.table(4))
     tensor = Tensor(index, table.text(3), tuple(abs(size) for size in shape), signature or shape, dtype, bits,
-                    buffers[number], scales, zero_points, axis, sparse=table.has(6))
+                    buffers[number], scales, zero_points, axis, sparse=table.has(6),
+                    variable=bool(table.integer(5, "?")))
     if tensor.is_constant and bits and not tensor.sparse and len(tensor.data) != tensor.size_bytes:
         raise damaged(f"tensor {index} holds {len(tensor.data):,} bytes, its shape and type need "
                       f"{tensor.size_bytes:,}")

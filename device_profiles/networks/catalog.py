@@ -29,6 +29,7 @@ from device_profiles.networks import (
     yolo,
 )
 from device_profiles.networks.builder import BuildFormat, NetworkBuilder, Node
+from device_profiles.tflite import Model
 from device_profiles.workload import Workload, workload_of
 
 Option = int | float | str | bool
@@ -51,6 +52,18 @@ NETWORKS: Mapping[str, Maker] = MappingProxyType({make.__name__: make for make i
 _CACHED = 256
 
 
+def network_model(key: str, number_format: BuildFormat = "float32", ends: str = "") -> Model:
+    """A rebuilt network as a tflite model whose constants have a size and no values: see `network_workload`.
+
+    Raises:
+        UsageError: no such family, option or value.
+    """
+    family, options = parse_key(key)
+    builder = NetworkBuilder(number_format, ends)
+    made = NETWORKS[family](builder, **options)
+    return builder.finish(*(made if isinstance(made, tuple) else (made,)))
+
+
 @lru_cache(maxsize=_CACHED)
 def network_workload(key: str, number_format: BuildFormat = "float32", ends: str = "") -> Workload:
     """The workload of a rebuilt network.
@@ -64,10 +77,7 @@ def network_workload(key: str, number_format: BuildFormat = "float32", ends: str
     Raises:
         UsageError: no such family, option or value.
     """
-    family, options = parse_key(key)
-    builder = NetworkBuilder(number_format, ends)
-    made = NETWORKS[family](builder, **options)
-    return workload_of(builder.finish(*(made if isinstance(made, tuple) else (made,))))
+    return workload_of(network_model(key, number_format, ends))
 
 
 def network_key(family: str, **options: Option) -> str:
