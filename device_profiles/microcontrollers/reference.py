@@ -6,7 +6,6 @@ them out: benchmarks/arena.py holds the plan that they give against the arena of
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -85,7 +84,3 @@ def reference_scratch(graph: Graph, operator: Operator) -> Sizes:
     formula = REFERENCE.get(operator.name)
     return tuple(size for size in formula(graph, operator) if size) if formula else ()
 
-
-def batch_of(shape: tuple[int, ...]) -> int:
-    """Rows of a matrix that an array of any rank is read as: all axes but the last."""
-    return math.prod(shape[:-1])
