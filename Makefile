@@ -15,11 +15,12 @@ help:            ## list what make can do
 pipeline: $(READY)  ## train, prune, quantize, convert, evaluate, benchmark, check, report (RUN="-c my.yaml" for options)
 	$(BIN)/litesmith run $(RUN)
 
+# compiled files are kept whatever the surroundings say: every worker and every command under test would compile again
 test: $(READY)      ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not network"
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not network"
 
 test-all: $(READY)  ## run the tests, the slow ones and those that need the package index too
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)      ## ruff and mypy
 	$(BIN)/ruff check .
