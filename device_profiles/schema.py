@@ -9,6 +9,7 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from device_profiles import plausible
 from device_profiles.prediction.own_records import OwnCalibration
 from device_profiles.records import Record
 from device_profiles.strictyaml import refusal
@@ -29,10 +30,6 @@ Accelerator = Literal["ethos-u55-32", "ethos-u55-64", "ethos-u55-128", "ethos-u5
 """Arm's NPUs as Vela names them: kind, then multiply-accumulates a cycle."""
 T = TypeVar("T")
 
-_KIB = 1024
-_SMALLEST_RAM, _LARGEST_RAM = 2 * _KIB, 1 << 50
-_SLOWEST_HZ, _FASTEST_HZ = 1e6, 8e9
-
 
 class Fact(Record, Generic[T]):
     """A value and where it comes from: a datasheet, a published benchmark, a measurement that can be made again."""
@@ -41,28 +38,17 @@ class Fact(Record, Generic[T]):
     source: str = Field(min_length=8, description="where the value comes from: datasheet, publication or measurement")
 
 
-def _plausible_hz(value: float) -> float:
-    """A clock in Hz. The slowest core that runs tflite models is above 1 MHz, the fastest below 8 GHz."""
-    if _SLOWEST_HZ <= value <= _FASTEST_HZ:
-        return value
-    for unit, factor in (("kHz", 1e3), ("MHz", 1e6), ("GHz", 1e9)):
-        if _SLOWEST_HZ <= value * factor <= _FASTEST_HZ and value < _SLOWEST_HZ:
-            hint = f"if it is in {unit}, write {value * factor:.10g}"
-    raise refusal(f"{value:g} Hz is no clock of a device", "1e6 to 8e9 (1 MHz to 8 GHz)",
-                  hint if value < _SLOWEST_HZ and value > 0 else "write the clock in Hz")
+def _in(allowed: plausible.Range) -> AfterValidator:
+    """A validator that lets pass what a device can have, and says which unit was meant otherwise."""
+    return AfterValidator(lambda value: plausible.check(value, allowed))
 
 
-def _plausible_bytes(value: int) -> int:
-    """Bytes of a memory; a figure in KiB, MiB or GiB is caught because no device has so little."""
-    if _SMALLEST_RAM <= value <= _LARGEST_RAM:
-        return value
-    raise refusal(f"{value:,} bytes is no memory of a device", "2,048 bytes to 1 PiB",
-                  f"if it is in KiB, write {value * _KIB}" if 0 < value < _SMALLEST_RAM else "write the size in bytes")
-
-
-ClockHz = Annotated[float, AfterValidator(_plausible_hz)]
-MemoryBytes = Annotated[int, AfterValidator(_plausible_bytes)]
+ClockHz = Annotated[float, _in(plausible.CLOCK_HZ)]
+MemoryBytes = Annotated[int, _in(plausible.MEMORY_BYTES)]
+FlashBytes = Annotated[int, _in(plausible.FLASH_BYTES)]
 Positive = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0), _in(plausible.RATE_PER_S)]
+Overhead = Annotated[float, Field(ge=0), _in(plausible.OVERHEAD_S)]
 Points = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -71,9 +57,10 @@ class Hardware(Record):
     """The device itself.
 
     Attributes:
-        core: of the core that runs the model: "Cortex-M4F".
+        core: of the core that runs the model, the big one of a big.LITTLE: "Cortex-M4F".
         cores: how many of them.
-        clock_hz: of that core.
+        small_cores: how many smaller ones there are beside them, on which threads beyond `cores` run.
+        clock_hz: of `core`.
         instruction_set: features that kernels use: "neon", "dotprod", "fp16", "dsp", "fpu", "avx2".
         ram_bytes: of the whole device.
         arena_bytes: RAM that is free for the tensor arena or the interpreter.
@@ -82,18 +69,17 @@ class Hardware(Record):
 
     core: Fact[str]
     cores: Fact[Annotated[int, Field(ge=1, le=1024)]]
+    small_cores: Fact[Annotated[int, Field(ge=1, le=1024)]] | None = None
     clock_hz: Fact[ClockHz]
     instruction_set: Fact[tuple[str, ...]]
     ram_bytes: Fact[MemoryBytes]
     arena_bytes: Fact[MemoryBytes]
-    flash_bytes: Fact[MemoryBytes] | None = None
+    flash_bytes: Fact[FlashBytes] | None = None
 
-    @model_validator(mode="after")
-    def _arena_fits(self) -> Self:
-        if self.arena_bytes.value > self.ram_bytes.value:
-            raise refusal(f"arena_bytes {self.arena_bytes.value:,} is more than ram_bytes {self.ram_bytes.value:,}",
-                          "at most the whole RAM", "check the units: both are in bytes")
-        return self
+    @property
+    def all_cores(self) -> int:
+        """Big and small ones."""
+        return self.cores.value + (self.small_cores.value if self.small_cores else 0)
 
 
 class Engine(Record):
@@ -171,11 +157,11 @@ class Predicted(Record):
     """
 
     kind: Literal["predicted"]
-    throughput_per_s: dict[Arithmetic, Fact[dict[KernelClass, Positive]]] = Field(min_length=1)
-    bandwidth_bytes_per_s: Fact[Positive]
-    loops_per_s: dict[Arithmetic, Fact[dict[Loop, Positive]]] = Field(default_factory=dict)
-    operator_overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]]
-    inference_overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]]
+    throughput_per_s: dict[Arithmetic, Fact[dict[KernelClass, Rate]]] = Field(min_length=1)
+    bandwidth_bytes_per_s: Fact[Annotated[float, Field(gt=0), _in(plausible.BANDWIDTH_BYTES_PER_S)]]
+    loops_per_s: dict[Arithmetic, Fact[dict[Loop, Rate]]] = Field(default_factory=dict)
+    operator_overhead_s: Fact[Overhead]
+    inference_overhead_s: Fact[Overhead]
     parallel_efficiency: Fact[Annotated[float, Field(ge=0, le=1)]]
     uncertainty_factor: Fact[Annotated[float, Field(gt=1, le=10)]]
     validated_macs: Fact[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(gt=0)]]]
@@ -228,6 +214,7 @@ class Profile(Record):
 
     Attributes:
         name: short name, as in the run file.
+        like: the shipped profile that the file rests on; its facts stand here.
         device: the device for people.
         device_class: `class` in the file.
         formats: number formats of tflite models that the engine takes on this device.
@@ -243,6 +230,7 @@ class Profile(Record):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="a short name of a-z, 0-9 and '-'")
+    like: str | None = Field(None, description="a shipped profile that states what this file does not")
     device: str = Field(min_length=1, description="the device, for people")
     device_class: DeviceClass = Field(alias="class", description="cpu, mobile or iot")
     hardware: Hardware | None = Field(None, description="a mapping of the device's facts")
@@ -256,17 +244,30 @@ class Profile(Record):
     latency: Annotated[Measured | Predicted | Calibrated, Field(discriminator="kind")] = Field(
         description="a mapping with kind: measured, predicted or calibrated")
     npu: Npu | None = None
-    active_power_w: Fact[Annotated[float, Field(gt=0, le=1000)]] | None = None
+    active_power_w: Fact[Annotated[float, Field(gt=0), _in(plausible.POWER_W)]] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.hardware is None and self.latency.kind != "measured":
             raise refusal(f"latency is {self.latency.kind} but there is no hardware", "a mapping 'hardware' of facts")
-        if self.hardware is not None and self.threads > self.hardware.cores.value:
-            raise refusal(f"threads {self.threads} is more than the device's {self.hardware.cores.value} cores",
-                          f"1 to {self.hardware.cores.value}")
+        if self.hardware is not None and self.threads > self.hardware.all_cores:
+            raise refusal(f"threads {self.threads} is more than the device's {self.hardware.all_cores} cores",
+                          f"1 to {self.hardware.all_cores}")
         if self.engine.name == "tflm" and self.threads != 1:
             raise refusal(f"threads {self.threads} with engine tflm", "1: it has no threads")
         if self.npu is not None and self.hardware is None:
             raise refusal("there is an npu but no hardware", "a mapping 'hardware' of facts")
+        return self
+
+    @model_validator(mode="after")
+    def _plausible_for_its_class(self) -> Self:
+        for name, allowed in plausible.BY_CLASS[self.device_class].items():
+            of, at = (self, (name,)) if name in type(self).model_fields else (self.hardware, ("hardware", name))
+            fact = getattr(of, name, None)
+            if fact is not None:
+                plausible.check(fact.value, allowed, (*at, "value"))
+        known = self.hardware  # after the ranges, which name the unit that slipped
+        if known is not None and known.arena_bytes.value > known.ram_bytes.value:
+            raise refusal(f"arena_bytes {known.arena_bytes.value:,} is more than ram_bytes {known.ram_bytes.value:,}",
+                          "at most the whole RAM", "check the units: both are in bytes", at=("hardware",))
         return self

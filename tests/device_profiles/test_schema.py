@@ -56,9 +56,9 @@ def test_a_whole_profile_is_read_with_its_sources() -> None:
     ("120e6", "120", 7, "120 Hz is no clock", "if it is in MHz, write 120000000"),
     ("120e6", "1.8", 7, "1.8 Hz is no clock", "if it is in GHz, write 1800000000"),
     ("120e6", "120000", 7, "120000 Hz is no clock", "if it is in kHz, write 120000000"),
-    ("120e6", "120e9", 7, "1.2e+11 Hz is no clock", "write the clock in Hz"),
+    ("120e6", "120e9", 7, "1.2e+11 Hz is no clock", "write it in Hz"),
     ("655360", "640", 9, "640 bytes is no memory", "if it is in KiB, write 655360"),
-    ("655360", "0", 9, "0 bytes is no memory", "write the size in bytes"),
+    ("655360", "0", 9, "0 bytes is no memory", "write it in bytes"),
     ("655360", "262144", 5, "arena_bytes 524,288 is more than ram_bytes 262,144", "check the units"),
     ("threads: 1", "threads: 2", 1, "threads 2 is more than the device's 1 cores", ""),
 ])
