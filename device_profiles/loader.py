@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from device_profiles import strictyaml
+from device_profiles.completing import complete
 from device_profiles.errors import ConfigError, UsageError, near_miss
 from device_profiles.schema import Limits, Profile
+from device_profiles.strictyaml_tree import Tree
 
 SUFFIXES = (".yaml", ".yml")
+_SHORTEST_HINT = 4
 
 
 def names() -> tuple[str, ...]:
@@ -38,11 +42,11 @@ def load_profile(name_or_path: str | Path) -> Profile:
     if text in names():
         folder = resources.files("device_profiles").joinpath("profiles")
         profile = strictyaml.loads(folder.joinpath(f"{text}.yaml").read_text(encoding="utf-8"), Profile,
-                                   f"profile '{text}'")
+                                   f"profile '{text}'", _complete)
         return _with_ini(profile, folder, f"profile '{text}'")
     if isinstance(name_or_path, Path) or text.endswith(SUFFIXES) or "/" in text:
-        return _with_ini(strictyaml.load(Path(text), Profile), Path(text).parent, text)
-    hint = near_miss(text, names())
+        return _with_ini(strictyaml.load(Path(text), Profile, _complete), Path(text).parent, text)
+    hint = _hint(text)
     raise UsageError(f"no profile is called '{text}'" + (f"; {hint}" if hint else ""),
                      f"{', '.join(names())}, or the path of a .yaml file", "litesmith profiles list")
 
@@ -50,6 +54,20 @@ def load_profile(name_or_path: str | Path) -> Profile:
 def validate(path: str | Path) -> Profile:
     """Read a profile from a file and say what is wrong with it; the same as `load_profile` for that path."""
     return load_profile(Path(path))
+
+
+def _hint(text: str) -> str:
+    """The profile that was meant: by its name, or by the chip or device behind it ("rp2040")."""
+    meant = near_miss(text, names())
+    if meant or len(text) < _SHORTEST_HINT:
+        return meant
+    held = [name for name in names() if text.lower() in load_profile(name).device.lower()]
+    return f"did you mean '{held[0]}'?" if held else ""
+
+
+def _complete(tree: Tree) -> dict[str, Any]:
+    """A profile's data with what its file leaves to a shipped profile and to its engine."""
+    return complete(tree, names())
 
 
 def _with_ini(profile: Profile, folder: Traversable, where: str) -> Profile:

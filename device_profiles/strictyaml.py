@@ -8,6 +8,7 @@ the others.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,32 +20,35 @@ from device_profiles.strictyaml_faults import Fault, faults_of
 from device_profiles.strictyaml_tree import LARGEST_FILE_BYTES, Tree, read_tree
 
 T = TypeVar("T", bound=BaseModel)
+Complete = Callable[[Tree], dict[str, Any]]
 
 
-def load(path: Path, model: type[T]) -> T:
-    """Read a YAML file as a model.
+def load(path: Path, model: type[T], complete: Complete | None = None) -> T:
+    """Read a YAML file as a model; `complete` as in `loads`.
 
     Raises:
         ConfigError: the file cannot be read, is no YAML, or breaks the model.
     """
-    return loads(_read_text(path), model, str(path))
+    return loads(_read_text(path), model, str(path), complete)
 
 
-def loads(text: str, model: type[T], path: str) -> T:
+def loads(text: str, model: type[T], path: str, complete: Complete | None = None) -> T:
     """Read YAML text as a model.
 
     Args:
         text: the YAML.
         model: a pydantic model. It is validated in strict mode: "1" is no number and 1 is no text.
         path: what the text is called in messages.
+        complete: gives the data with what the file leaves to others; a fault keeps its place in this file.
 
     Raises:
         ConfigError: it is no YAML, or breaks the model.
     """
     tree = read_tree(text, path)
+    data = tree.data if complete is None else complete(tree)
     try:
         # By way of JSON, because strict mode takes a list for a tuple and text for a path there, and only there.
-        return model.model_validate_json(json.dumps(tree.data), strict=True)
+        return model.model_validate_json(json.dumps(data), strict=True)
     except ValidationError as error:
         raise _config_error(tree, model, error) from error
 
