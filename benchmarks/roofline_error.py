@@ -1,9 +1,9 @@
-"""How far the predicted latencies of the shipped profiles are from published measurements of the same devices.
+"""How far a roofline with rates of one's own (`kind: predicted`) is from published measurements of the same devices.
 
     python benchmarks/roofline_error.py published_latency.csv [--cache FOLDER] [--fit]
 
 Rebuilds the published networks with random weights (TensorFlow; some minutes, kept in --cache), reads their workloads,
-predicts with the shipped profile and prints a line a published row, then one JSON line a device with the error and the
+predicts with `benchmarks/roofline/*.yaml` and prints a line a published row, then a JSON line a device: the error, the
 share of rows inside the interval. The ceiling comes first: a re-run of the same network on the same board differs
 by 1 to 4 % (median) on phones and single-board computers, and by less than 0.1 % on the microcontroller.
 
@@ -31,6 +31,7 @@ from device_profiles.predictor import predict_latency
 from device_profiles.schema import Predicted, Profile
 from device_profiles.workload import Workload, read_workload
 
+PROFILES = Path(__file__).parent / "roofline"
 EDGEMARK_FORMATS = {"basic": "float32", "q_full_int_only": "int8", "q_16x8_int_only": "int16x8"}
 EDGEMARK_NAMES = (*EDGEMARK_CNN, *EDGEMARK_FC, "TinyMLPerf_AE", "TinyMLPerf_DS_CNN", "TinyMLPerf_ResNet",
                   "TinyMLPerf_MBNet")
@@ -72,7 +73,7 @@ class Row:
 
 
 def published(path: Path) -> list[Row]:
-    """The rows that can be rebuilt, for the devices of the shipped profiles."""
+    """The rows that can be rebuilt, for the two devices."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for record in csv.DictReader(file) if (row := _row(record)) is not None]
     return sorted(set(rows), key=lambda row: (row.profile, row.network, row.number_format, row.source))
@@ -205,7 +206,7 @@ def main() -> None:
     rows = published(arguments.csv)
     works = workloads(rows, arguments.cache)
     for name in ("mobile", "iot"):
-        profile, own = load_profile(name), [row for row in rows if row.profile == name]
+        profile, own = load_profile(PROFILES / f"{name}.yaml"), [row for row in rows if row.profile == name]
         print(json.dumps(report(profile, own, works)))
         if arguments.fit:
             print(json.dumps(print_fit(profile, own, works)))

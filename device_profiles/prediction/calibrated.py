@@ -94,8 +94,9 @@ def setup_of(profile: Profile, model: Calibrated) -> Setup:
         if same:
             return same[0]
         core, clock_hz = own[0].core, own[0].clock_hz
+    small = max(0, profile.threads - profile.hardware.cores.value)  # the big cores are taken first
     return Setup(device=model.device, core=core, clock_hz=clock_hz, threads=profile.threads, runtime=runtime,
-                 kernels=kernels)
+                 kernels=kernels, small_threads=small)
 
 
 def _runtime(model: Calibrated, runtime: str, kernels: str) -> tuple[str, str]:
