@@ -32,14 +32,20 @@ for _command in (calibration, new, calibrate, compare_devices):
 def list_profiles(as_json: bool) -> None:
     """List the shipped profiles."""
     from device_profiles.loader import load_profile, names
+    from device_profiles.stated_error import stated_error
 
     found = [load_profile(name) for name in names()]
+    errors = [stated_error(profile) for profile in found]
     if as_json:
         print_json([{"name": p.name, "class": p.device_class, "device": p.device, "engine": p.engine.name,
-                     "latency": p.latency.kind} for p in found])
+                     "latency": p.latency.kind, "median_error": error.median_error, "error_of": error.basis}
+                    for p, error in zip(found, errors, strict=True)])
         return
-    rows: list[list[Any]] = [[p.name, p.device_class, p.engine.name, p.latency.kind, p.device] for p in found]
-    for line in columns(["name", "class", "engine", "latency", "device"], rows):
+    rows: list[list[Any]] = [
+        [p.name, p.device_class, p.engine.name, p.latency.kind,
+         "" if error.median_error is None else f"{100 * error.median_error:.1f} %", error.basis, p.device]
+        for p, error in zip(found, errors, strict=True)]
+    for line in columns(["name", "class", "engine", "latency", "median error", "error of", "device"], rows):
         click.echo(line)
 
 
@@ -49,13 +55,16 @@ def list_profiles(as_json: bool) -> None:
 def show(name: str, as_json: bool) -> None:
     """Show a profile: every fact with its source. NAME is a shipped name or a path."""
     from device_profiles.loader import load_profile
+    from device_profiles.stated_error import stated_error
 
     profile = load_profile(name)
+    error = stated_error(profile)
     if as_json:
-        print_json(profile.model_dump(mode="json", by_alias=True))
+        print_json(profile.model_dump(mode="json", by_alias=True) | {"stated_error": error.model_dump(mode="json")})
         return
     for line in _lines(profile.model_dump(mode="json", by_alias=True, exclude_none=True)):
         click.echo(line)
+    click.echo(f"error of the latency: {error.text}")
 
 
 @profiles.command()
