@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from stages.artifacts import RESULT_FILE
 from stages.context import Progress, StageContext, no_progress
+from stages.engines.client import EngineWorker
 
 SEED = 5
 CLASSES = 3
@@ -80,6 +81,30 @@ def pruned(make: Callable[..., Path], prepared: Path, trained: Path) -> Path:
     return make(prune, model=trained, data=prepared, options=options)
 
 
+def _clustered(make: Callable[..., Path], data: Path, model: Path, **given: Any) -> Path:
+    from stages import prune
+
+    return make(prune, model=model, data=data, options=prune.Options(epochs=1, batch_size=16, seed=SEED, **given))
+
+
+@pytest.fixture(scope="session")
+def plain_clustered(make: Callable[..., Path], prepared: Path, trained: Path) -> Path:
+    """`trained` with eight shared values a layer."""
+    return _clustered(make, prepared, trained, clusters=8)
+
+
+@pytest.fixture(scope="session")
+def clustered(make: Callable[..., Path], prepared: Path, pruned: Path) -> Path:
+    """`pruned`, then eight shared values a layer with the zeros kept."""
+    return _clustered(make, prepared, pruned, clusters=8, preserve_sparsity=True)
+
+
+@pytest.fixture(scope="session")
+def scaled(make: Callable[..., Path], prepared: Path, pruned: Path) -> Path:
+    """`pruned`, then seven shared values a layer, scaled by channel, with the zeros kept."""
+    return _clustered(make, prepared, pruned, clusters=7, preserve_sparsity=True, cluster_scale="channel")
+
+
 @pytest.fixture(scope="session")
 def float_tflite(make: Callable[..., Path], trained: Path) -> Path:
     """`trained` as a float32 tflite model's artifact."""
@@ -95,3 +120,19 @@ def qat_model(make: Callable[..., Path], prepared: Path, pruned: Path) -> Path:
 
     options = quantize.Options(format="int8qat", epochs=1, batch_size=16, sparsity=0.5, seed=SEED)
     return make(quantize, model=pruned, data=prepared, options=options)
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], EngineWorker]]:
+    """`engines(name)` is a worker of that engine, for tests of what models compute: it is started once a file."""
+    running: dict[str, EngineWorker] = {}
+    log = tmp_path_factory.mktemp("engines") / "log.txt"
+
+    def get(name: str) -> EngineWorker:
+        if name not in running or not running[name].pid:
+            running[name] = EngineWorker(name, log=log, model="model").__enter__()
+        return running[name]
+
+    yield get
+    for worker in running.values():
+        worker.close()

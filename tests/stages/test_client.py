@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from stages.engines.client import EngineWorker, missing_operator
 from stages.engines.registry import ENGINES
 from tests.stages.engine_stubs import script, stub
 
+Engines = Callable[[str], EngineWorker]
 ALL = tuple(ENGINES)
 FORMATS = ("float32", "float16", "dynamic", "int8", "int16x8")
 REFUSED = {("tflm", "float16")}  # its DEQUANTIZE kernel takes integers alone
@@ -57,12 +59,13 @@ def odd_tflites() -> dict[str, bytes]:
 
 @pytest.mark.parametrize(("engine", "name"), RUNS)
 def test_batches_give_the_same_numbers_as_one_at_a_time(
-        engine: str, name: str, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray, log: Path) -> None:
-    with EngineWorker(engine, log=log) as worker:
-        worker.load(tiny_tflites[name])
-        alone = worker.predict(tiny_samples, batch=1)[0]
-        together = worker.predict(tiny_samples, batch=24)[0]  # 24 + 24 + 16: the last batch is not full
-        few = worker.predict(tiny_samples[:5], batch=24)[0]
+        engine: str, name: str, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray,
+        engines: Engines) -> None:
+    worker = engines(engine)
+    worker.load(tiny_tflites[name])
+    alone = worker.predict(tiny_samples, batch=1)[0]
+    together = worker.predict(tiny_samples, batch=24)[0]  # 24 + 24 + 16: the last batch is not full
+    few = worker.predict(tiny_samples[:5], batch=24)[0]
     assert alone.shape == (64, 3)
     assert len(np.unique(alone, axis=0)) > 3
     if name.startswith("int"):
@@ -74,11 +77,11 @@ def test_batches_give_the_same_numbers_as_one_at_a_time(
 @pytest.mark.parametrize(("engine", "name"), RUNS)
 def test_outputs_are_those_of_the_keras_model_up_to_the_formats_steps(
         engine: str, name: str, tiny_keras: Any, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray,
-        log: Path) -> None:
+        engines: Engines) -> None:
     expected = tiny_keras.predict(tiny_samples, verbose=0)
-    with EngineWorker(engine, log=log) as worker:
-        worker.load(tiny_tflites[name])
-        found = worker.predict(tiny_samples)[0]
+    worker = engines(engine)
+    worker.load(tiny_tflites[name])
+    found = worker.predict(tiny_samples)[0]
     limit = {"float32": 1e-5, "dynamic": 1e-2, "float16": 1e-3, "int8": 3 / 256, "int16x8": 5e-3}[name]
     assert abs(found - expected).max() <= limit
 
@@ -112,11 +115,11 @@ def test_numbers_are_those_of_a_plain_interpreter_loop(
 @pytest.mark.parametrize("engine", ["litert", "tflite-runtime"])
 @pytest.mark.parametrize("name", ["mixes", "fixed"])
 def test_a_model_that_cannot_be_batched_is_run_one_at_a_time(engine: str, name: str, odd_tflites: dict[str, bytes],
-                                                             log: Path) -> None:
+                                                             engines: Engines) -> None:
     samples = np.random.default_rng(1).random((7, 4), dtype=np.float32)
-    with EngineWorker(engine, log=log) as worker:
-        worker.load(odd_tflites[name])
-        found = worker.predict(samples, batch=4)[0]
+    worker = engines(engine)
+    worker.load(odd_tflites[name])
+    found = worker.predict(samples, batch=4)[0]
     expected = {"mixes": np.repeat(samples.max(axis=1, keepdims=True), 4, axis=1),  # x - mean of itself + its largest
                 "fixed": (2 * samples).reshape(7, 2, 2)}[name]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -124,22 +127,23 @@ def test_a_model_that_cannot_be_batched_is_run_one_at_a_time(engine: str, name: 
 
 @pytest.mark.parametrize("engine", ALL)
 def test_a_model_with_a_batch_of_its_own_gets_its_last_batch_padded(engine: str, odd_tflites: dict[str, bytes],
-                                                                    log: Path) -> None:
+                                                                    engines: Engines) -> None:
     samples = np.arange(14, dtype=np.float32).reshape(7, 2)
-    with EngineWorker(engine, log=log) as worker:
-        worker.load(odd_tflites["native batch"])
-        np.testing.assert_allclose(worker.predict(samples, batch=32)[0], 3 * samples)
-        worker.feed(samples[:2])
-        assert len(worker.measure(3)) == 3
+    worker = engines(engine)
+    worker.load(odd_tflites["native batch"])
+    np.testing.assert_allclose(worker.predict(samples, batch=32)[0], 3 * samples)
+    worker.feed(samples[:2])
+    assert len(worker.measure(3)) == 3
 
 
 @pytest.mark.parametrize("engine", ALL)
-def test_every_input_and_output_of_a_model_is_served(engine: str, odd_tflites: dict[str, bytes], log: Path) -> None:
+def test_every_input_and_output_of_a_model_is_served(engine: str, odd_tflites: dict[str, bytes],
+                                                     engines: Engines) -> None:
     a, b = np.arange(9, dtype=np.float32).reshape(3, 3), np.arange(6, dtype=np.float32).reshape(3, 2)
-    with EngineWorker(engine, log=log) as worker:
-        loaded = worker.load(odd_tflites["two inputs"])
-        given = [a if info.shape[1] == 3 else b for info in loaded.inputs]
-        found = {each.shape[1]: each for each in worker.predict(*given, batch=2)}
+    worker = engines(engine)
+    loaded = worker.load(odd_tflites["two inputs"])
+    given = [a if info.shape[1] == 3 else b for info in loaded.inputs]
+    found = {each.shape[1]: each for each in worker.predict(*given, batch=2)}
     np.testing.assert_allclose(found[3], a + b.sum(axis=1, keepdims=True))
     np.testing.assert_allclose(found[2], 2 * b)
 

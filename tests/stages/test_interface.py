@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from device_profiles.tflite import read_tflite
 from stages import convert
 from stages.converting import interface
 from stages.datasets.prepared import Preprocessing, write_preprocessing
+from stages.engines.client import EngineWorker
 from stages.engines.inputs import normalization_for
-from stages.engines.pool import Job, predict_file
 from stages.engines.registry import ENGINES
 from stages.recipes import rules_for
 from stages.records import ConvertResult, Normalization, TensorSpec
 from tests.stages.conftest import make_context
 
+Engines = Callable[[str], EngineWorker]
 BYTE = Normalization(kind="minmax", scale=(255.0,))
 CENTRED = Normalization(kind="fixed", offset=(128.0,), scale=(128.0,))
 HALF = Normalization(kind="symmetric", offset=(127.5,), scale=(127.5,))
@@ -52,13 +54,12 @@ def converted(folder: Path, float_model: bytes, normalization: Normalization, nu
     return convert.run(source=source, recipe=recipe, options=options, context=context), context.out
 
 
-def outputs(result: ConvertResult, folder: Path, normalization: Normalization, engine: str = "litert") -> np.ndarray:
+def outputs(worker: EngineWorker, result: ConvertResult, folder: Path, normalization: Normalization) -> np.ndarray:
     """Outputs over all stored samples, fed as the record says."""
     np.save(folder / "x.npy", stored())
-    steps = normalization_for(result, Preprocessing(inputs={"input": spec(normalization)}))
-    job = Job(engine=engine, tflite=(folder / "model.tflite").read_bytes(), model="m", samples=folder / "x.npy",
-              batch=0, workers=1, timeout_s=60, log=folder / "log.txt", normalization=steps)
-    return predict_file(job, lambda done, total: None).outputs
+    worker.load((folder / "model.tflite").read_bytes())
+    worker.open(folder / "x.npy", normalization_for(result, Preprocessing(inputs={"input": spec(normalization)})))
+    return worker.predict_rows(0, len(stored()))[0]
 
 
 @pytest.mark.parametrize(("number_format", "wish", "normalization", "wanted", "fold"), [
@@ -91,13 +92,14 @@ def test_without_folding_integer_formats_alone_change_their_type(
 @pytest.mark.parametrize("engine", list(ENGINES))
 @pytest.mark.parametrize("normalization", [BYTE, CENTRED])
 def test_a_raw_byte_gives_the_same_numbers_as_the_normalized_value(
-        engine: str, normalization: Normalization, tiny_tflites: dict[str, bytes], tmp_path: Path) -> None:
+        engine: str, normalization: Normalization, tiny_tflites: dict[str, bytes], tmp_path: Path,
+        engines: Engines) -> None:
     for wish in ("uint8", "int8"):
         made = [converted(tmp_path / f"{wish}{fold}", tiny_tflites["float32"], normalization, "int8", input_type=wish,
                           fold_preprocessing=fold) for fold in (True, False)]
         (folded, _), _ = made
         assert (folded.folded, list(folded.folded_by.values())) == (True, ["quantization"])
-        one, other = (outputs(result, folder, normalization, engine) for result, folder in made)
+        one, other = (outputs(engines(engine), result, folder, normalization) for result, folder in made)
         np.testing.assert_array_equal(one, other)
     operators = read_tflite((made[0][1] / "model.tflite").read_bytes()).graphs[0].operators
     assert operators[0].name == "CONV_2D"  # an int8 input takes the byte with its highest bit flipped, and no operator
@@ -106,15 +108,17 @@ def test_a_raw_byte_gives_the_same_numbers_as_the_normalized_value(
 @pytest.mark.parametrize("number_format", FORMATS)
 @pytest.mark.parametrize("normalization", [BYTE, HALF, CHANNELS])
 def test_every_format_takes_stored_bytes_in_every_engine_that_takes_the_format(
-        number_format: str, normalization: Normalization, tiny_tflites: dict[str, bytes], tmp_path: Path) -> None:
-    expected = outputs(*converted(tmp_path / "float", tiny_tflites["float32"], normalization, "float32"), normalization)
+        number_format: str, normalization: Normalization, tiny_tflites: dict[str, bytes], tmp_path: Path,
+        engines: Engines) -> None:
+    expected = outputs(engines("litert"), *converted(tmp_path / "float", tiny_tflites["float32"], normalization,
+                                                     "float32"), normalization)
     result, folder = converted(tmp_path / "folded", tiny_tflites["float32"], normalization, number_format,
                                fold_preprocessing=True)
     assert list(result.input_types.values()) == ["uint8"]
     for engine in ENGINES:
         if engine == "tflm" and number_format in ("float16", "dynamic"):
             continue
-        found = outputs(result, folder, normalization, engine)
+        found = outputs(engines(engine), result, folder, normalization)
         assert abs(found - expected).max() < {"float32": 1e-5, "int8": 0.06}.get(number_format, 0.02)
 
 
@@ -128,13 +132,14 @@ def test_an_offset_between_two_bytes_is_told(tiny_tflites: dict[str, bytes], tmp
 @pytest.mark.parametrize("output", ["float32", "uint8", "int8"])
 @pytest.mark.parametrize("wish", ["float32", "uint8", "int8"])
 def test_integer_formats_have_the_types_that_were_asked_for(wish: Any, output: Any, tiny_tflites: dict[str, bytes],
-                                                            tmp_path: Path) -> None:
+                                                            tmp_path: Path, engines: Engines) -> None:
     result, folder = converted(tmp_path / "a", tiny_tflites["float32"], BYTE, "int8", input_type=wish,
                                output_type=output)
     plain, plain_folder = converted(tmp_path / "b", tiny_tflites["float32"], BYTE, "int8")
     assert (list(result.input_types.values()), list(result.output_types.values())) == ([wish], [output])
     assert result.folded is False
-    np.testing.assert_allclose(outputs(result, folder, BYTE), outputs(plain, plain_folder, BYTE), atol=1 / 256 + 1e-6)
+    np.testing.assert_allclose(outputs(engines("litert"), result, folder, BYTE),
+                               outputs(engines("litert"), plain, plain_folder, BYTE), atol=1 / 256 + 1e-6)
 
 
 def test_the_record_says_what_the_device_feeds(tiny_tflites: dict[str, bytes], tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -17,16 +16,17 @@ from stages.recipes import mixed_rules, rules_for
 from stages.records.sensitivity import LayerFormat
 from tests.stages.test_weights import low
 
+Engines = Callable[[str], EngineWorker]
 ENGINES = ("litert", "tflite-runtime", "tflm")
 ALL: tuple[LayerFormat, ...] = ("float32", "dynamic", "int8", "int16x8", "int4")
 
 
-def in_engine(engine: str, content: bytes, samples: np.ndarray, folder: Path) -> np.ndarray:
+def in_engine(engine: str, content: bytes, samples: np.ndarray, engines: Engines) -> np.ndarray:
     modules = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime", "tflm": "tflite_micro"}
     pytest.importorskip(modules[engine])
-    with EngineWorker(engine, log=folder / "log.txt", model="mixed") as worker:
-        worker.load(content)
-        return worker.predict(samples, batch=1)[0]
+    worker = engines(engine)
+    worker.load(content)
+    return worker.predict(samples, batch=1)[0]
 
 
 def mixed(content: bytes, samples: np.ndarray, chosen: Mapping[int, LayerFormat]) -> bytes:
@@ -55,18 +55,18 @@ def four_bits(content: bytes, samples: np.ndarray, base: str, operator: str, *, 
 @pytest.mark.parametrize("operator", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
 @pytest.mark.parametrize("engine", ENGINES)
 def test_4_bit_weights_with_int8_activations_run_rightly_in_every_engine(
-        engine: str, operator: str, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray, tmp_path: Path) -> None:
+        engine: str, operator: str, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray, engines: Engines) -> None:
     made, floats = four_bits(tiny_tflites["float32"], tiny_samples, "int8", operator, one=True)
-    wanted = in_engine("litert", floats, tiny_samples[:8], tmp_path)
-    assert in_engine(engine, made, tiny_samples[:8], tmp_path) == pytest.approx(wanted, abs=0.02)
+    wanted = in_engine("litert", floats, tiny_samples[:8], engines)
+    assert in_engine(engine, made, tiny_samples[:8], engines) == pytest.approx(wanted, abs=0.02)
 
 
 @pytest.mark.parametrize("engine", ["tflite-runtime", "tflm"])
 def test_connected_4_bit_weights_with_a_scale_for_each_channel_are_refused(
-        engine: str, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray, tmp_path: Path) -> None:
+        engine: str, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray, engines: Engines) -> None:
     made, _ = four_bits(tiny_tflites["float32"], tiny_samples, "int8", "FULLY_CONNECTED", one=False)
     with pytest.raises(EngineRefusal):
-        in_engine(engine, made, tiny_samples[:1], tmp_path)
+        in_engine(engine, made, tiny_samples[:1], engines)
 
 
 @pytest.mark.parametrize(("chosen", "refuse"), [
@@ -79,12 +79,12 @@ def test_connected_4_bit_weights_with_a_scale_for_each_channel_are_refused(
 @pytest.mark.parametrize("engine", ENGINES)
 def test_mixed_formats_run_where_the_page_says(engine: str, chosen: dict[int, LayerFormat], refuse: tuple[str, ...],
                                                tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray,
-                                               tmp_path: Path) -> None:
+                                               engines: Engines) -> None:
     content = tiny_tflites["float32"]
     made = mixed(content, tiny_samples, chosen)
     if engine in refuse:
         with pytest.raises(EngineRefusal):
-            in_engine(engine, made, tiny_samples[:1], tmp_path)
+            in_engine(engine, made, tiny_samples[:1], engines)
         return
-    wanted = in_engine("litert", content, tiny_samples[:8], tmp_path)
-    assert in_engine(engine, made, tiny_samples[:8], tmp_path) == pytest.approx(wanted, abs=0.03)
+    wanted = in_engine("litert", content, tiny_samples[:8], engines)
+    assert in_engine(engine, made, tiny_samples[:8], engines) == pytest.approx(wanted, abs=0.03)

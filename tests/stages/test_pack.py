@@ -30,6 +30,7 @@ from tests.stages.conftest import make_context
 from tests.stages.packing.samples import (
     DENSE,
     KERNEL,
+    Engines,
     clustered,
     dense_random,
     network,
@@ -69,14 +70,15 @@ def packed_artifact(result: PackResult, context: StageContext) -> Path:
     return context.out
 
 
-def test_a_packed_model_is_smaller_and_computes_the_same(tmp_path: Path, data: Path, context: StageContext) -> None:
+def test_a_packed_model_is_smaller_and_computes_the_same(tmp_path: Path, engines: Engines, data: Path,
+                                                         context: StageContext) -> None:
     content = network()
     result = pack.run(tflite=artifact(tmp_path / "a", content), data=data, options=QUICK, context=context)
     written = (context.out / "model.tflite").read_bytes()
     assert len(written) < 0.65 * len(content)
     assert (result.tflite_bytes, result.sha256) == (len(written), hashlib.sha256(written).hexdigest())
     assert (context.out / PREPROCESSING_FILE).read_text() == "{}"
-    one, other = (outputs_of("tflm", each, tmp_path / "log", samples_for_network(200)) for each in (content, written))
+    one, other = (outputs_of(engines("tflm"), each, samples_for_network(200)) for each in (content, written))
     assert np.array_equal(one[0], other[0])
 
 
@@ -217,17 +219,17 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet8", "ds_cnn"])
-def test_reference_networks_compute_the_same_with_every_code(name: str, tmp_path: Path) -> None:
+def test_reference_networks_compute_the_same_with_every_code(name: str, tmp_path: Path, engines: Engines) -> None:
     """Untrained, with weights of which 75 % are zero and the others 16 values: depthwise kernels among them."""
     content = _thinned(_reference(name))
     samples = np.random.default_rng(2).uniform(-1, 1, (3, *_SHAPES[name])).astype(np.float32)
     packer = Packer(content)
     every: tuple[codes.Coding, ...] = ("prune", "lut", "huffman")
     packed = {(coding,): packer.pack((coding,), 32) for coding in every} | {every: packer.pack(every, 32)}
-    expected = outputs_of("tflm", content, tmp_path / "log", samples)[0]
+    expected = outputs_of(engines("tflm"), content, samples)[0]
     for found in packed.values():
         assert found.choices
-        assert np.array_equal(outputs_of("tflm", found.content, tmp_path / "log", samples)[0], expected)
+        assert np.array_equal(outputs_of(engines("tflm"), found.content, samples)[0], expected)
     assert len(packed[every].content) <= min(len(found.content) for found in packed.values())
     with EngineWorker("litert", log=tmp_path / "log") as worker, pytest.raises(EngineRefusal, match="run in tflm"):
         worker.load(packed[every].content)

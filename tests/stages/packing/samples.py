@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -14,6 +14,7 @@ from stages.packing.objects import read_model
 from stages.packing.shrinking import shrink_model
 from tests.device_profiles.handmade import Handmade
 
+Engines = Callable[[str], EngineWorker]  # the fixture `engines`
 CHANNELS = 32
 
 
@@ -96,11 +97,10 @@ def found_in(content: bytes) -> Found:
     return find_constants(model, {})
 
 
-def outputs_of(engine: str, content: bytes, log: Path, *samples: np.ndarray) -> list[np.ndarray]:
-    """Outputs of a model in an engine."""
-    with EngineWorker(engine, log=log) as worker:
-        worker.load(content)
-        return worker.predict(*samples)
+def outputs_of(worker: EngineWorker, content: bytes, *samples: np.ndarray) -> list[np.ndarray]:
+    """Outputs of a model in an engine that runs."""
+    worker.load(content)
+    return worker.predict(*samples)
 
 
 def samples_for_network(count: int = 32) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -19,6 +17,7 @@ from tests.stages.packing.samples import (
     CHANNELS,
     DENSE,
     KERNEL,
+    Engines,
     Network,
     clustered,
     found_in,
@@ -53,19 +52,19 @@ def the_graph(content: bytes) -> Graph:
 
 @pytest.mark.parametrize("coding", ["prune", "lut", "huffman"])
 @pytest.mark.parametrize("positions", [(0,), (2,), (0, 2)])
-def test_tflm_gives_the_same_bits(coding: Coding, positions: tuple[int, ...], tmp_path: Path) -> None:
+def test_tflm_gives_the_same_bits(coding: Coding, positions: tuple[int, ...], engines: Engines) -> None:
     content = Network(clustered(KERNEL, 7), clustered(DENSE, 5)).content()
-    one = outputs_of("tflm", content, tmp_path / "log", samples_for_network())
-    other = outputs_of("tflm", packed(content, coding, *positions), tmp_path / "log", samples_for_network())
+    one = outputs_of(engines("tflm"), content, samples_for_network())
+    other = outputs_of(engines("tflm"), packed(content, coding, *positions), samples_for_network())
     assert np.array_equal(one[0], other[0])
     assert len(np.unique(one[0])) > 10
 
 
 @pytest.mark.parametrize("coding", ["prune", "lut"])
-def test_biases_of_four_bytes_are_decoded_as_well(coding: Coding, tmp_path: Path) -> None:
+def test_biases_of_four_bytes_are_decoded_as_well(coding: Coding, engines: Engines) -> None:
     content = Network(sparse(KERNEL), sparse(DENSE)).content()
-    one = outputs_of("tflm", content, tmp_path / "log", samples_for_network())
-    other = outputs_of("tflm", packed(content, coding, 1, 3), tmp_path / "log", samples_for_network())
+    one = outputs_of(engines("tflm"), content, samples_for_network())
+    other = outputs_of(engines("tflm"), packed(content, coding, 1, 3), samples_for_network())
     assert np.array_equal(one[0], other[0])
 
 
@@ -82,7 +81,7 @@ def test_weights_and_bias_of_one_operator_are_decoded_by_one() -> None:
     assert reader.inputs[1:] == decoder.outputs
 
 
-def test_weights_of_two_layers_are_stored_once_and_decoded_for_each(tmp_path: Path) -> None:
+def test_weights_of_two_layers_are_stored_once_and_decoded_for_each(engines: Engines) -> None:
     net = Network(sparse(KERNEL), sparse(DENSE))
     net.tensors["more"] = net.activation((1, 2, 2, CHANNELS), 0.1, -5, "more")
     net.convolve()
@@ -93,18 +92,18 @@ def test_weights_of_two_layers_are_stored_once_and_decoded_for_each(tmp_path: Pa
     first, second = (op for op in the_graph(coded).operators if op.name == "CUSTOM")
     assert first.inputs == second.inputs
     assert first.outputs != second.outputs
-    one, other = (outputs_of("tflm", each, tmp_path / "log", samples_for_network()) for each in (content, coded))
+    one, other = (outputs_of(engines("tflm"), each, samples_for_network()) for each in (content, coded))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_equal_weights_in_two_tensors_are_decoded_with_the_scales_of_each(tmp_path: Path) -> None:
+def test_equal_weights_in_two_tensors_are_decoded_with_the_scales_of_each(engines: Engines) -> None:
     net = Network(sparse(KERNEL), sparse(DENSE))
     net.tensors["more"] = net.activation((1, 2, 2, CHANNELS), 0.1, -5, "more")
     net.tensors["twin"] = net.made.constant(sparse(KERNEL), [0.05] * CHANNELS, (0,) * CHANNELS)
     net.convolve()
     net.convolve("twin", "more")
     content = net.content(("out", "more"))
-    one, other = (outputs_of("tflm", each, tmp_path / "log", samples_for_network())
+    one, other = (outputs_of(engines("tflm"), each, samples_for_network())
                   for each in (content, packed(content, "prune", 0)))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
@@ -118,7 +117,7 @@ def test_what_is_decoded_has_the_type_shape_and_scales_of_the_constant() -> None
     assert bytes(unpacked(graph, decoder, made.index).data) == sparse(KERNEL).tobytes()
 
 
-def test_four_bit_weights_run_the_same_as_bytes(tmp_path: Path) -> None:
+def test_four_bit_weights_run_the_same_as_bytes(engines: Engines) -> None:
     net = Network(sparse(KERNEL), sparse(DENSE))
     nibbles = clustered((576,), 4).astype(np.int16) // 16
     data = ((nibbles[0::2] & 15) | (nibbles[1::2] & 15) << 4).astype(np.uint8)
@@ -126,6 +125,6 @@ def test_four_bit_weights_run_the_same_as_bytes(tmp_path: Path) -> None:
     tensor = net.made.graph.tensors[index]
     tensor.type, tensor.shape, net.tensors["kernel"] = 17, list(KERNEL), index
     content = net.content()
-    one, other = (outputs_of("tflm", each, tmp_path / "log", samples_for_network())
+    one, other = (outputs_of(engines("tflm"), each, samples_for_network())
                   for each in (content, packed(content, "huffman", 0)))
     assert np.array_equal(one[0], other[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from device_profiles.tflite import read_tflite
 from stages.packing.layout import lay_out, table_shape
 from stages.packing.objects import Data, Fields, Links, Objects, read_model, record
-from tests.stages.packing.samples import network, outputs_of, samples_for_network
+from tests.stages.packing.samples import Engines, network, outputs_of, samples_for_network
 
 EMPTY = Fields((), ())
 
@@ -85,9 +84,9 @@ def test_every_buffer_starts_at_a_multiple_of_sixteen(tiny_tflites: dict[str, by
 
 
 @pytest.mark.parametrize("engine", ["litert", "tflite-runtime", "tflm"])
-def test_every_runtime_reads_the_file(engine: str, tmp_path: Path) -> None:
+def test_every_runtime_reads_the_file(engine: str, engines: Engines) -> None:
     content = network()
     samples = samples_for_network()
-    one = outputs_of(engine, content, tmp_path / "log", samples)
-    other = outputs_of(engine, lay_out(record(read_model(content))), tmp_path / "log", samples)
+    one = outputs_of(engines(engine), content, samples)
+    other = outputs_of(engines(engine), lay_out(record(read_model(content))), samples)
     assert np.array_equal(one[0], other[0])

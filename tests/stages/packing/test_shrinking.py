@@ -17,7 +17,7 @@ from stages.packing.objects import read_model
 from stages.packing.shrinking import builtin_code, shrink, tidy, write
 from tests.device_profiles.handmade import Handmade, conv_model
 from tests.stages import two_by_two
-from tests.stages.packing.samples import network, outputs_of, samples_for_network
+from tests.stages.packing.samples import Engines, network, outputs_of, samples_for_network
 
 ENGINES = ("litert", "tflite-runtime", "tflm")
 TFLM_FORMATS = ("float32", "int8", "int16x8")
@@ -34,21 +34,21 @@ def changed(content: bytes, change: Any) -> bytes:
 @pytest.mark.parametrize(("engine", "number_format"), [(engine, name) for engine in ENGINES for name in (
     "float32", "float16", "dynamic", "int8", "int16x8") if engine != "tflm" or name in TFLM_FORMATS])
 def test_every_runtime_gives_the_same_bits(engine: str, number_format: str, tiny_tflites: dict[str, bytes],
-                                           tiny_samples: np.ndarray, tmp_path: Path) -> None:
+                                           tiny_samples: np.ndarray, engines: Engines) -> None:
     content = tiny_tflites[number_format]
     shrunk = shrink(content)
     assert len(shrunk) < 0.8 * len(content)
-    before, after = (outputs_of(engine, each, tmp_path / "log", tiny_samples) for each in (content, shrunk))
+    before, after = (outputs_of(engines(engine), each, tiny_samples) for each in (content, shrunk))
     assert np.array_equal(before[0], after[0])
 
 
 @pytest.mark.parametrize("number_format", TFLM_FORMATS)
 def test_a_file_for_tflm_alone_is_smaller_still_and_gives_the_same_bits(
-        number_format: str, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray, tmp_path: Path) -> None:
+        number_format: str, tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray, engines: Engines) -> None:
     content = tiny_tflites[number_format]
     for_all, for_one = shrink(content), shrink(content, "tflm")
     assert len(for_one) < len(for_all)
-    before, after = (outputs_of("tflm", each, tmp_path / "log", tiny_samples) for each in (content, for_one))
+    before, after = (outputs_of(engines("tflm"), each, tiny_samples) for each in (content, for_one))
     assert np.array_equal(before[0], after[0])
 
 
@@ -190,7 +190,7 @@ def test_what_a_model_computes_reads_the_same_afterwards() -> None:
         (t.shape, t.dtype, bytes(t.data), t.scales) for t in before.tensors]
 
 
-def test_batches_run_as_before(tmp_path: Path) -> None:
+def test_batches_run_as_before(engines: Engines) -> None:
     samples = samples_for_network(40)
-    one = outputs_of("litert", network(), tmp_path / "log", samples)
-    assert np.array_equal(one[0], outputs_of("litert", shrink(network()), tmp_path / "log", samples)[0])
+    one = outputs_of(engines("litert"), network(), samples)
+    assert np.array_equal(one[0], outputs_of(engines("litert"), shrink(network()), samples)[0])
