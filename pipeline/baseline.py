@@ -1,4 +1,7 @@
-"""Baseline files: one JSON document, and beside it a folder with the tflite models that it keeps."""
+"""Baseline files: one JSON document, and beside it a folder with the tflite models that it keeps.
+
+A document is of one kind: milliseconds, or instructions per inference, which then says so.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from device_profiles.errors import StoreError, UsageError
 from pipeline.store import copy_file, write_text
 from stages.comparing.baseline import SCHEMA_VERSION, Baseline, KeptModel
+from stages.comparing.instructions import CountedModel, InstructionBaseline
 
+R = TypeVar("R", Baseline, InstructionBaseline)
+LATENCY, INSTRUCTIONS = "latency", "instructions"
 _AGAIN = "litesmith compare NEW --write-baseline FILE writes one"
 
 
@@ -27,7 +34,7 @@ def kept_name(name: str, sha256: str) -> str:
     return f"{plain}-{sha256[:8]}.tflite"
 
 
-def write_baseline(path: Path, baseline: Baseline, sources: Mapping[str, Path]) -> None:
+def write_baseline(path: Path, baseline: Baseline | InstructionBaseline, sources: Mapping[str, Path]) -> None:
     """Write the tflite models, then the document: what it names is there.
 
     Args:
@@ -44,12 +51,38 @@ def write_baseline(path: Path, baseline: Baseline, sources: Mapping[str, Path]) 
     write_text(path, json.dumps(baseline.model_dump(mode="json"), indent=1) + "\n")
 
 
+def kind_of(path: Path) -> str:
+    """`LATENCY` or `INSTRUCTIONS`.
+
+    Raises:
+        UsageError: there is no such file, or it is no baseline.
+    """
+    kind = _data(path).get("kind", LATENCY)
+    if kind not in (LATENCY, INSTRUCTIONS):
+        raise UsageError(f"{path} is a baseline of the kind '{kind}'", f"{LATENCY}, {INSTRUCTIONS}", _AGAIN)
+    return str(kind)
+
+
 def read_baseline(path: Path) -> Baseline:
-    """The document.
+    """The document of milliseconds.
 
     Raises:
         UsageError: there is none, or it is no baseline of this version.
     """
+    return _read(path, Baseline)
+
+
+def read_instructions(path: Path) -> InstructionBaseline:
+    """The document of instructions.
+
+    Raises:
+        UsageError: there is none, or it is no baseline of this version.
+    """
+    return _read(path, InstructionBaseline)
+
+
+def _data(path: Path) -> dict[str, Any]:
+    """The JSON document."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -59,8 +92,14 @@ def read_baseline(path: Path) -> Baseline:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version != SCHEMA_VERSION:
         raise UsageError(f"{path} has the schema version {version}", f"schema_version {SCHEMA_VERSION}", _AGAIN)
+    found: dict[str, Any] = data
+    return found
+
+
+def _read(path: Path, record: type[R]) -> R:
+    """The document as a record."""
     try:
-        return Baseline.model_validate(data)
+        return record.model_validate(_data(path))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -68,7 +107,7 @@ def read_baseline(path: Path) -> Baseline:
                          _AGAIN) from error
 
 
-def kept_content(path: Path, name: str, model: KeptModel) -> bytes | None:
+def kept_content(path: Path, name: str, model: KeptModel | CountedModel) -> bytes | None:
     """The kept tflite model; None where none was kept, or it is no longer there.
 
     Args:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from device_profiles.records import Figure
 from stages.comparing.baseline import Baseline
+from stages.comparing.instructions import CountedPair, CountedResult, InstructionBaseline
 from stages.comparing.records import (
     ComparisonResult,
     LatencyComparison,
@@ -136,4 +137,45 @@ def baseline_lines(baseline: Baseline, path: Path) -> list[str]:
     for name, model in baseline.models.items():
         where = f", kept as {model.file}" if model.file else ", not kept: comparable on this machine alone"
         lines.append(_line(name, f"{figure_text(model.median)}, {model.tflite_bytes:,} bytes{where}"))
+    return lines
+
+
+def counted_lines(result: CountedResult) -> list[str]:
+    """Every pair whose instructions were counted, then what one side alone has."""
+    lines = [line for pair in result.pairs for line in (*_counted_pair(pair), "")]
+    lines += [f"only in {side}: {', '.join(names)}" for side, names in (("A", result.only_reference),
+                                                                       ("B", result.only_candidate)) if names]
+    core = result.core
+    told = f"{core.engine} {core.engine_version} on {core.cpu}, QEMU {core.qemu}"
+    return [*lines, f"emulated: {told}", *(f"note: {note}" for note in result.notes)]
+
+
+def _counted_pair(pair: CountedPair) -> Iterator[str]:
+    """The claim, then the figures."""
+    found = pair.instructions
+    if found is None:
+        yield f"{pair.name}: not counted: {pair.reason}"
+    else:
+        claim = f"{found.claim} instructions" if found.claim in ("more", "fewer") else found.claim
+        yield f"{pair.name}: {claim}, {found.why.removesuffix(' instructions')}"
+    yield _line("A", pair.reference)
+    yield _line("B", pair.candidate)
+    if found is not None:
+        yield _line("instructions", _change(*found.instructions))
+        yield _line("memory", f"{_change(*found.accesses)} accesses")
+
+
+def _change(one: Figure, other: Figure) -> str:
+    """`3,641,022 -> 4,012,345 (+10.2 %)`."""
+    return f"{one.value:,.0f} -> {other.value:,.0f} ({100 * (other.value / one.value - 1):+.2f} %)"
+
+
+def instruction_lines(baseline: InstructionBaseline, path: Path) -> list[str]:
+    """What was written."""
+    core = baseline.core
+    lines = [f"{path}: {core.engine} {core.engine_version} on {core.target} (QEMU {core.qemu}), emulated"]
+    for name, model in baseline.models.items():
+        where = f", kept as {model.file}" if model.file else ", not kept: comparable with the same emulator alone"
+        lines.append(_line(name, f"{model.instructions.value:,.0f} instructions and {model.accesses.value:,.0f} memory "
+                                 f"accesses an inference, {model.tflite_bytes:,} bytes{where}"))
     return lines

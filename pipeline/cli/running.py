@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from device_profiles.errors import DoesNotFit, LitesmithError
+from pipeline.cli import compiling
 from pipeline.cli.comparing import hold
 from pipeline.cli.options import open_session, print_json, run_options, talk_options
 from pipeline.stage_order import STAGES
@@ -60,6 +61,8 @@ def _stage_command(name: str, text: str) -> click.Command:
             options["changes"] = (*options["changes"], "calibration_study=true")
         return _go(name, **options)
 
+    if name == "compile":
+        return compiling.with_file(command)
     if name == "quantize":
         return click.option("--calibration-study", is_flag=True,
                             help="Also measure how many calibration samples are enough.")(command)
@@ -67,9 +70,10 @@ def _stage_command(name: str, text: str) -> click.Command:
         return click.option("--target", metavar="TARGET", help="Where the engines run: host, ssh:user@host, "
                             "adb:serial, emulated. 'litesmith doctor --target TARGET' says what is there.")(command)
     if name == "check":
-        return click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE",
-                            help="Also measure every tflite model in turns with the one that `litesmith compare "
-                                 "--write-baseline FILE` kept; exit 1 where one is proven slower.")(command)
+        return click.option("--baseline", "baselines", type=click.Path(path_type=Path), metavar="FILE", multiple=True,
+                            help="Also hold every tflite model against what `litesmith compare --write-baseline FILE` "
+                                 "kept, in milliseconds or instructions; exit 1 where one is worse. Repeatable.",
+                            )(command)
     return command
 
 
@@ -94,7 +98,7 @@ def status(as_json: bool, **named: Any) -> None:
     click.echo(f"{len(found) - waiting} of {len(found)} calls are up to date; {waiting} would run")
 
 
-def _go(stage: str | None, as_json: bool, verbose: bool, quiet: bool, baseline: Path | None = None,
+def _go(stage: str | None, as_json: bool, verbose: bool, quiet: bool, baselines: tuple[Path, ...] = (),
         **named: Any) -> int:
     """Run as far as a stage, show what came of it, and give the exit code."""
     from pipeline.chatter import kept_out
@@ -112,22 +116,22 @@ def _go(stage: str | None, as_json: bool, verbose: bool, quiet: bool, baseline: 
         console.footer(result, stage, out)
     misfit = _misfit(result, stage)
     code = 1 if result.failed else misfit.exit_code if misfit else 0
-    code, latency = _hold(result, baseline, code, quiet=quiet, as_json=as_json)
+    code, held = _hold(result, baselines, code, quiet=quiet, as_json=as_json)
     if as_json:
-        print_json({**_as_data(result, code), **latency})
+        print_json({**_as_data(result, code), **held})
     _step_summary(result)
     if misfit:
         click.echo(f"litesmith: {misfit}", err=True)
     return code
 
 
-def _hold(result: RunResult, baseline: Path | None, code: int, *, quiet: bool,
+def _hold(result: RunResult, baselines: tuple[Path, ...], code: int, *, quiet: bool,
           as_json: bool) -> tuple[int, dict[str, Any]]:
-    """The exit code, and what JSON says of latency, once the run is held against a baseline, if one is named."""
-    if baseline is None:
+    """The exit code, and what JSON says by kind, once the run is held against the baselines that are named."""
+    if not baselines:
         return code, {}
-    slower, latency = hold(result.folder, baseline, quiet=quiet, as_json=as_json)
-    return code or slower, {"latency": latency}
+    worse, held = hold(result.folder, baselines, quiet=quiet, as_json=as_json)
+    return code or worse, held
 
 
 def _misfit(result: RunResult, stage: str | None) -> DoesNotFit | None:

@@ -8,7 +8,7 @@ instruction takes from a fraction of a cycle to hundreds.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.records import Figure, Record
-from stages.engines.client import EngineWorker
+from stages.engines.client import EngineWorker, Loaded
 from stages.engines.targets.emulated import EmulatedTarget
 from stages.engines.targets.emulator import Counts, new_counts, read_counts
 
 Array = npt.NDArray[Any]
+Draw = Callable[[Loaded], tuple[Array, ...]]
+"""Makes samples for a loaded model: an array (samples, ...) for each of its inputs."""
 ROUNDS = 6
 """The range of six values holds their distribution's median with a probability of 1 - 2 / 2**6 = 0.97."""
 _WARM_UP = 3
@@ -41,8 +43,8 @@ class InstructionCounts(Record):
     engine_version: str
 
 
-def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples: Mapping[str, Array], *, log: Path,
-                    model: str = "", inferences: int = 10, timeout_s: float = 300.0) -> InstructionCounts:
+def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples: Mapping[str, Array] | Draw, *,
+                    log: Path, model: str = "", inferences: int = 10, timeout_s: float = 300.0) -> InstructionCounts:
     """Count what one inference at batch 1 executes.
 
     Each round counts a request for `inferences` and one for twice as many; their difference has neither the request's
@@ -52,7 +54,7 @@ def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples:
         target: an emulated core, opened.
         engine: the engine.
         tflite: the tflite model.
-        samples: (samples, ...) by input name; taken in turn.
+        samples: (samples, ...) by input name, taken in turn; or what makes them once the model is loaded.
         log: the file that takes the worker's stderr.
         model: what to call it in messages.
         inferences: in the smaller request.
@@ -66,8 +68,8 @@ def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples:
         file = new_counts(Path(folder) / "counts")
         command = target.counted_command(engine, file)
         with EngineWorker(engine, log=log, model=model, timeout_s=timeout_s, command=command, target=target) as worker:
-            worker.load(tflite)
-            worker.feed(*(samples[name] for name in worker.match({name: x.shape[1:] for name, x in samples.items()})))
+            loaded = worker.load(tflite)
+            worker.feed(*(samples(loaded) if callable(samples) else _matched(worker, samples)))
             worker.measure(_WARM_UP)
             found = [_round(worker, file, inferences) for _ in range(ROUNDS)]
             version = worker.hello.version
@@ -75,6 +77,11 @@ def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples:
     return InstructionCounts(instructions=_figure([each[0] for each in found], "instructions", how, inferences),
                              accesses=_figure([each[1] for each in found], "accesses", how, inferences),
                              cpu=target.cpu, engine_version=version)
+
+
+def _matched(worker: EngineWorker, samples: Mapping[str, Array]) -> tuple[Array, ...]:
+    """The samples in the order of the model's inputs."""
+    return tuple(samples[name] for name in worker.match({name: each.shape[1:] for name, each in samples.items()}))
 
 
 def _round(worker: EngineWorker, file: Path, inferences: int) -> tuple[float, float]:

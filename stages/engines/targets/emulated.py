@@ -42,11 +42,12 @@ class EmulatedTarget(Target):
         """Look what is installed.
 
         Raises:
-            TargetError: nothing is, or this machine is an Arm one itself.
+            TargetError: nothing is, this machine is an Arm one itself, or there is no such core.
         """
         if os.uname().machine == "aarch64":
             raise TargetError(self.name, "this machine runs Arm code itself", "", "use the target host")
         self._about = self.emulator.about(self.name)
+        self.emulator.python(self.cpu, "")
 
     @property
     def about(self) -> About:

@@ -3,6 +3,7 @@
     about.json   what is there; written last, so that a folder that has it is whole
     qemu/        qemu-aarch64 and the libraries of this host's kind that it needs, unpacked from Debian's packages
     root/        Debian's arm64 Python and what it needs: the emulated machine's file system
+    cores/       for each core, links to all that is in `root`, and what it says of itself; see `views.py`
     site/        numpy and the runtimes for it, unpacked from their wheels
     count.so     the plugin that counts instructions, compiled from `count.c`
 """
@@ -15,10 +16,11 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from device_profiles.errors import TargetError
+from device_profiles.errors import TargetError, near_miss
 from device_profiles.records import Record
+from stages.engines.targets.views import CORES, view_of
 
-LAYOUT = 1
+LAYOUT = 2
 ABOUT = "about.json"
 INSTALL = "litesmith doctor --install arm-emulator"
 _COUNTS = struct.Struct("<QQ")
@@ -96,9 +98,16 @@ class Emulator:
             version: "3.11".
             *words: what it is given.
             counting: a file of `new_counts` that takes what it executes.
+
+        Raises:
+            TargetError: there is no such core.
         """
+        if cpu not in CORES:
+            hint = near_miss(cpu, CORES)
+            raise TargetError(f"emulated:{cpu}", f"there is no core '{cpu}'" + (f"; {hint}" if hint else ""),
+                              ", ".join(CORES), "see docs/targets.md")
         plugin = ["-plugin", f"{self.folder}/count.so,out={counting}"] if counting else []
-        return self.qemu("-L", str(self.folder / "root"), "-cpu", cpu, *plugin,
+        return self.qemu("-L", str(view_of(self.folder, cpu)), "-cpu", cpu, *plugin,
                          "-E", f"PYTHONPATH={self.folder}/site", "-E", "PYTHONHASHSEED=0",
                          "-E", "OPENBLAS_NUM_THREADS=1", "-E", "OMP_NUM_THREADS=1",
                          f"{self.folder}/root/usr/bin/python{version}", *words)

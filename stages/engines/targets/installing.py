@@ -7,6 +7,7 @@ scripts runs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from device_profiles.errors import TargetError
 from stages.engines.targets.emulator import ABOUT, LAYOUT, About, Emulator
+from stages.engines.targets.views import write_views
 
 WHEELS = {"ai-edge-litert": "2.0.2", "tflite-runtime": "2.14.0", "numpy": "1.26.4"}
 """Of the newer ones, ai-edge-litert 2.3.0 crashes under QEMU 7.2."""
@@ -44,7 +46,8 @@ def install_arm_emulator(folder: Path, tell: Tell, *, force: bool = False) -> Ab
         TargetError: a tool is missing, or a package cannot be had; nothing is left then.
     """
     if not force and (folder / ABOUT).exists():
-        return Emulator(folder).about(_NAME)
+        with contextlib.suppress(TargetError):  # damaged, or of another litesmith: made anew
+            return Emulator(folder).about(_NAME)
     _require_tools()
     aside = folder.with_name(f"{folder.name}.part-{os.getpid()}")
     shutil.rmtree(aside, ignore_errors=True)
@@ -66,6 +69,7 @@ def _fill(aside: Path, tell: Tell) -> About:
     _unpack(aside, "qemu", native, _STATUS, ("qemu-user",))
     tell(f"Debian's Python {_PYTHON} for arm64 (apt)")
     _unpack(aside, "root", "arm64", os.devnull, _ARM_PACKAGES)
+    write_views(aside)
     tell(f"Arm wheels (pip): {', '.join(f'{name} {version}' for name, version in WHEELS.items())}")
     _wheels(aside / "site")
     tell("the instruction counter (gcc)")

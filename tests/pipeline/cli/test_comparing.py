@@ -101,3 +101,62 @@ def test_check_holds_a_run_against_a_baseline_too(small_folder, typed, models, m
     assert "proven slower: int8 +10." in slower.err
     assert slower.code == (same.code or 1)
     assert json.loads(slower.out)["latency"]["slower"] == ["int8"]
+
+
+@pytest.fixture
+def core(models, tmp_path, monkeypatch):
+    """The same tflite models on an emulated core in the user's folder: the slow one takes 10 % more instructions."""
+    from pipeline import instructions
+    from tests.stages.targets.test_emulator import ABOUT
+    from tests.stages.test_comparing_instructions import counted
+
+    takes = {IDENTITY: 1000.0, SWAPPED: 1000.0, LONGER: 1100.0}
+    monkeypatch.setattr(instructions, "count_inference", lambda target, engine, content, draw, *, log, model: counted(
+        takes.get(content, 990.0), takes.get(content, 990.0) - 0.2, takes.get(content, 990.0) + 0.2))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / ".cache" / "litesmith" / "arm-emulator"
+    folder.mkdir(parents=True)
+    (folder / "about.json").write_text(ABOUT.model_dump_json())
+
+
+def test_instructions_are_compared_on_an_emulated_core_that_is_named(typed, core):
+    done = typed("compare", "one.tflite", "slow.tflite", "--target", "emulated:cortex-a76")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("slow: more instructions, +10.00 % (")
+    assert "1,000 -> 1,100 (+10.00 %)" in done.out
+    assert "emulated: litert 2.0.2 on cortex-a76, QEMU 7.2.0" in done.out
+    assert typed("compare", "one.tflite", "slow.tflite", "--target", "emulated", "--fail-if-slower").code == 1
+    assert typed("compare", "one.tflite", "slow.tflite", "--target", "emulated", "--margin", "11",
+                 "--fail-if-slower").out.startswith("slow: same, +10.00 %")
+    refused = typed("compare", "one.tflite", "slow.tflite", "--target", "emulated", "--threads", "2")
+    assert (refused.code, "instructions are counted with 2 threads" in refused.err) == (2, True)
+
+
+def test_a_baseline_of_instructions_fails_on_more_of_them_alone(typed, core, tmp_path):
+    written = typed("compare", "one.tflite", "--write-baseline", "base.json", "--target", "emulated")
+    assert written.code == 0
+    assert written.out.startswith("base.json: litert 2.0.2 on emulated (QEMU 7.2.0), emulated")
+    assert "1,000 instructions and 500 memory accesses an inference" in written.out
+    worse = typed("compare", "slow.tflite", "--baseline", "base.json", "--json")
+    assert (worse.code, json.loads(worse.out)["more"]) == (1, ["slow"])
+    assert worse.err.startswith("litesmith: more instructions: slow +10.00 %")
+    assert typed("compare", "equal.tflite", "--baseline", "base.json").code == 0
+
+
+def test_check_holds_a_run_against_instructions_and_refuses_two_baselines_of_a_kind(small_folder, typed, core):
+    base = small_folder.parent / "counts.json"
+    assert typed("compare", "runs/small", "--write-baseline", str(base), "--variant", "int8", "--target", "emulated",
+                 folder=small_folder).code == 0
+    data = json.loads(base.read_text())
+    same = go(typed, small_folder, "check", "--baseline", str(base))
+    assert "int8: not counted: the same bytes: nothing to measure" in same.out
+    data["models"]["int8"]["sha256"] = hashlib.sha256(IDENTITY).hexdigest()
+    for figure in ("instructions", "accesses"):
+        data["models"]["int8"][figure] |= {"value": 900.0, "interval": [899.8, 900.2]}
+    base.write_text(json.dumps(data))
+    more = go(typed, small_folder, "check", "--baseline", str(base), "--json")
+    assert "more instructions: int8 +10.00 %" in more.err
+    assert more.code == (same.code or 1)
+    assert json.loads(more.out)["instructions"]["more"] == ["int8"]
+    twice = go(typed, small_folder, "check", "--baseline", str(base), "--baseline", str(base))
+    assert (twice.code, "several baselines of one kind" in twice.err) == (2, True)

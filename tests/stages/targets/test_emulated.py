@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,26 @@ def test_a_model_gives_on_the_emulated_core_what_it_gives_here(tmp_path: Path) -
     np.testing.assert_allclose(outputs[0], outputs[1], atol=1e-6)
     assert found.operators_equal == (2 if found.index is None else found.index)
     assert found.versions == ("2.14.0", "2.14.0")
+
+
+def test_a_core_that_there_is_not_is_refused_when_the_target_is_opened(tmp_path: Path) -> None:
+    made(tmp_path)
+    with pytest.raises(TargetError, match="there is no core 'cortex-a99'"), \
+            open_target(f"emulated:cortex-a99,folder={tmp_path}"):
+        pass
+
+
+@pytest.mark.slow
+@real
+@pytest.mark.parametrize(("cpu", "part"), [("cortex-a53", "0xd03"), ("cortex-a76", "0xd0b")])
+def test_an_emulated_core_says_which_it_is_and_not_what_this_host_is(cpu: str, part: str) -> None:
+    code = "print(open('/proc/cpuinfo').read().count('CPU part\\t: {}'), open('/proc/self/status').read()[:5])"
+    with open_target(f"emulated:{cpu}") as arm:
+        assert isinstance(arm, EmulatedTarget)
+        version = ".".join(arm.about.python.split(".")[:2])
+        command = arm.emulator.python(cpu, version, "-c", code.format(part))
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "4 Name:\n"
 
 
 @pytest.mark.slow

@@ -36,10 +36,16 @@ def test_the_python_is_started_in_its_own_files_without_this_host_s_libraries(tm
     assert words[:2] == ["env", f"LD_LIBRARY_PATH={tmp_path}/qemu/usr/lib/x86_64-linux-gnu"]
     assert words[2:5] == [f"{tmp_path}/qemu/usr/bin/qemu-aarch64", "-U", "LD_LIBRARY_PATH"]
     assert words[words.index("-cpu") + 1] == "max"
-    assert words[words.index("-L") + 1] == f"{tmp_path}/root"
+    assert words[words.index("-L") + 1] == f"{tmp_path}/cores/max"
     assert words[words.index("-plugin") + 1] == f"{tmp_path}/count.so,out=/tmp/c"
     assert words[-3:] == [f"{tmp_path}/root/usr/bin/python3.11", "worker.py", "litert"]
     assert "-plugin" not in Emulator(tmp_path).python("max", "3.11", "worker.py")
+
+
+def test_a_core_that_cannot_be_emulated_is_named_with_those_that_can(tmp_path: Path) -> None:
+    with pytest.raises(TargetError, match="there is no core 'cortexa72'; did you mean 'cortex-a72'") as caught:
+        Emulator(tmp_path).python("cortexa72", "3.11")
+    assert caught.value.allowed.startswith("cortex-a35, cortex-a53, ")
 
 
 def test_counts_are_two_numbers_in_a_file_and_differ_by_what_came_between(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from device_profiles.errors import TargetError
 from stages.engines.targets import installing
-from stages.engines.targets.emulator import Emulator
+from stages.engines.targets.emulator import LAYOUT, Emulator
 from stages.engines.targets.installing import WHEELS, compile_counter, install_arm_emulator
+from tests.stages.targets.test_emulator import ABOUT
 
 
 class Tools:
@@ -63,7 +64,7 @@ def test_everything_goes_into_one_folder_by_name_and_without_root(tools: Tools, 
     assert (about.qemu, about.python, about.packages, about.counts) == ("7.2.22", "3.11.2", {"numpy": "1.26.4"}, True)
     assert Emulator(folder).about("emulated") == about
     assert len(steps) == 5
-    assert sorted(path.name for path in folder.iterdir()) == ["about.json", "qemu", "root"]
+    assert sorted(path.name for path in folder.iterdir()) == ["about.json", "cores", "qemu", "root"]
     assert [path.name for path in tmp_path.iterdir()] == ["arm"]
     assert set(tools.programs()) == {"dpkg", "apt-get", "python", "gcc", "env"}
     for words in tools.asked:
@@ -83,6 +84,13 @@ def test_what_is_whole_is_kept_unless_it_is_forced(tools: Tools, tmp_path: Path)
     assert tools.asked == []
     install_arm_emulator(tmp_path / "arm", ignore, force=True)
     assert "apt-get" in tools.programs()
+
+
+def test_an_installation_of_another_litesmith_or_a_damaged_one_is_made_anew(tools: Tools, tmp_path: Path) -> None:
+    install_arm_emulator(tmp_path / "arm", ignore)
+    for text in ('{"layout": 1}', ABOUT.model_copy(update={"layout": 1}).model_dump_json()):
+        (tmp_path / "arm" / "about.json").write_text(text)
+        assert install_arm_emulator(tmp_path / "arm", ignore).layout == LAYOUT
 
 
 @pytest.mark.parametrize("broken", ["update", "pip", "-x", "--version"])
