@@ -49,7 +49,15 @@ def caption(report: Mapping[str, Any]) -> str:
     """What the table's figures are: measured, where, in which engines."""
     engines = dict.fromkeys(_engine_with_score(variant) for variant in report["variants"])
     where = " or ".join(filter(None, engines)) or "no engine"
-    return f"measured on this host in {where}: {report['score']}, drop in points, median; ★ picked"
+    return f"{_place(report)} in {where}: {report['score']}, drop in points, median; ★ picked"
+
+
+def _place(report: Mapping[str, Any]) -> str:
+    """`measured on this host`, or what was obtained on which target."""
+    from stages.reporting.places import Place, obtained
+
+    evaluated, benchmarked = (Place.model_validate(report.get(key, {})) for key in ("evaluated_on", "benchmarked_on"))
+    return obtained(evaluated, benchmarked)
 
 
 def _engine_with_score(variant: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ from stages.records.targets import Conditions
 from stages.timing import Array, latency_figures
 
 NAME = "benchmark"
-VERSION = 3
+VERSION = 4
 LIBRARIES = ("numpy",)
 
 _FED = 32  # samples that the inferences take in turn
@@ -190,6 +190,8 @@ class Trial:
         self._once["first_inference"] = _once(first_ns / 1e6, "ms", "the first after loading")
         if loaded.arena_bytes:
             self._once["arena"] = _once(loaded.arena_bytes, "bytes", "in use, as the runtime reports it")
+            self._once |= {part: _once(getattr(loaded, f"{part}_bytes"), "bytes", "in use, as the runtime reports it")
+                           for part in ("arena_persistent", "arena_non_persistent")}
         self.steady = warm_up(worker, options.warm_up_s)
 
     def count(self, target: EmulatedTarget, content: bytes, samples: Mapping[str, Array], place: _Place) -> None:
@@ -363,7 +365,7 @@ def _result(found: dict[str, dict[str, EngineBenchmark]], unsteady: list[str], o
         warnings.append(f"the benchmark ran on {options.target}, not on this host")
     if unsteady:
         warnings.append(f"not steady after {options.warm_up_s:g} s of warm-up: {', '.join(unsteady)}; is there other "
-                        "load on this machine? The intervals show it")
+                        "load there? The intervals show it")
     return BenchmarkResult(summary=_summary(all_records), provisional=tuple(failed), warnings=tuple(warnings),
                            host=conditions.device.host, target=options.target, conditions=conditions, variants=found)
 
@@ -375,8 +377,7 @@ def _summary(records: Sequence[tuple[str, EngineBenchmark]]) -> str:
         return f"{counted} of {len(records)} counted"
     measured = [(record.median.value, variant, record) for variant, record in records if record.median]
     text = f"{len(measured)} of {len(records)} measured"
-    fastest = min(measured, default=None, key=lambda each: each[0])
-    if fastest:
+    if fastest := min(measured, default=None, key=lambda each: each[0]):
         text += f", fastest {fastest[1]} in {fastest[2].engine} with {fastest[0]:.3g} ms"
     return text
 

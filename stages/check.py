@@ -15,16 +15,20 @@ from device_profiles.schema import MEASURED_LIMITS, Profile
 from device_profiles.workload import read_workload
 from stages.artifacts import TFLITE_FILE, read_result
 from stages.checking.fit import Fitting, Subject, fit
+from stages.checking.micro import MICRO_ENGINE, MicroFootprint, footprints
 from stages.checking.pick import Candidate, Choice, pick, picks, reason
 from stages.context import StageContext
+from stages.npu import compiled_name
 from stages.outputs import overall_score, score_name
 from stages.records import BenchmarkResult, CheckResult, EvaluateResult, ProfileCheck
+from stages.records.npu import CompileResult
 from stages.reporting.junit import junit_xml
+from stages.reporting.places import place_of
 from stages.reporting.record import json_text
 from stages.reporting.text import plural
 
 NAME = "check"
-VERSION = 3
+VERSION = 4
 LIBRARIES: tuple[str, ...] = ()
 
 
@@ -56,7 +60,7 @@ def asked_limits(settings: Settings, profiles: Iterable[Profile]) -> tuple[str, 
 
 
 def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchmark: Path, options: Options,
-        context: StageContext) -> CheckResult:
+        context: StageContext, compilations: Mapping[str, Path] | None = None) -> CheckResult:
     """Check all variants; write `verdicts.json` and `junit.xml`.
 
     Args:
@@ -65,6 +69,7 @@ def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchma
         benchmark: the artifact of `benchmark`.
         options: with the profiles.
         context: where to write.
+        compilations: by `variant@profile`, the artifact of `compile`, for the profiles with an NPU.
 
     Raises:
         UsageError: `require` or `limits` names a profile that is not checked, or a limit that does not exist.
@@ -77,7 +82,9 @@ def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchma
     subjects = []
     for done, (name, folder) in enumerate(tflites.items()):
         context.progress(done, len(tflites), f"checking {name}")
-        subjects.append(_subject(name, folder, evaluations, measured))
+        subject = _subject(name, folder, evaluations, measured)
+        subjects.append(subject.model_copy(update={"compiled": _compiled(name, profiles, compilations or {}),
+                                                   "micro": _micro(name, folder, profiles, measured)}))
     required = set(profiles) if options.require == "all" else set(options.require)
     checks = {name: _check_profile(subjects, profile, options.choice, required=name in required)
               for name, profile in profiles.items()}
@@ -108,10 +115,23 @@ def _subject(name: str, folder: Path, evaluations: Mapping[str, Path], measured:
     if name not in evaluations:
         raise StageError(f"variant '{name}' has no evaluation", f"an evaluation of each of {', '.join(evaluations)}",
                          "litesmith evaluate")
-    content = (folder / TFLITE_FILE).read_bytes()
+    content, evaluated = (folder / TFLITE_FILE).read_bytes(), read_result(evaluations[name], EvaluateResult)
     return Subject(name=name, tflite_bytes=len(content), workload=read_workload(content),
-                   evaluated=read_result(evaluations[name], EvaluateResult).engines,
+                   evaluated=evaluated.engines, evaluated_on=evaluated.target,
                    measured=measured.variants.get(name, {}), target=measured.target)
+
+
+def _compiled(variant: str, profiles: Iterable[str], compilations: Mapping[str, Path]) -> dict[str, CompileResult]:
+    """By profile with an NPU, what Vela made of a variant."""
+    folders = {profile: compilations.get(compiled_name(variant, profile)) for profile in profiles}
+    return {profile: read_result(folder, CompileResult) for profile, folder in folders.items() if folder is not None}
+
+
+def _micro(variant: str, folder: Path, profiles: Mapping[str, Profile],
+           measured: BenchmarkResult) -> dict[str, MicroFootprint]:
+    """By profile of a microcontroller, the variant's arena and flash."""
+    run = measured.variants.get(variant, {}).get(MICRO_ENGINE)
+    return footprints((folder / TFLITE_FILE).read_bytes(), profiles.values(), run)
 
 
 def _check_profile(subjects: list[Subject], profile: Profile, choice: Choice, *, required: bool) -> ProfileCheck:
@@ -151,14 +171,18 @@ def _summary(checks: Mapping[str, ProfileCheck]) -> str:
 
 
 def _warnings(profiles: Mapping[str, Profile], measured: BenchmarkResult) -> tuple[str, ...]:
-    """Profiles that are measured here with another version of their engine than they name."""
+    """Profiles whose device was not measured though it could be, or with another version of its engine."""
     versions = {(run.engine, run.engine_version) for runs in measured.variants.values() for run in runs.values()
                 if run.status == "ok"}
-    return tuple(
+    elsewhere = [
+        f"profile {profile.name} names the target {profile.target}, and the benchmark ran on "
+        f"{place_of(measured.target).words}: litesmith check --set benchmark.target={profile.target}"
+        for profile in profiles.values() if profile.target not in (None, measured.target)]
+    return (*elsewhere, *(
         f"profile {profile.name} names {engine} {profile.engine.version}; measured with {version}"
         for profile in profiles.values() if profile.latency.kind == "measured" and profile.engine.version != "any"
         for engine, version in sorted(versions)
-        if engine == profile.engine.name and version != profile.engine.version)
+        if engine == profile.engine.name and version != profile.engine.version))
 
 
 def _flat(checks: Mapping[str, ProfileCheck]) -> list[dict[str, object]]:

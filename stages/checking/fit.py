@@ -9,14 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from pydantic import Field
+
 from device_profiles import support
 from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
 from device_profiles.schema import SAFETY_LIMITS, Profile
 from device_profiles.workload import Workload
+from stages.checking import npu
 from stages.checking.judge import accept, in_rounds, judge, refuse, unknown, worst
+from stages.checking.micro import MicroFootprint
 from stages.checking.safety import judge_drop, judge_safety
+from stages.npu.latency import whole_latency
 from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck
+from stages.records.npu import CompileResult
+from stages.reporting.places import HOST, place_of
 
 MICRO_ENGINE = "tflm"
 MOST_LISTED = 12
@@ -34,6 +41,9 @@ class Subject(Record):
         evaluated: by engine.
         measured: by engine, on the target.
         target: where; a profile's own target makes it that profile's latency.
+        micro: by profile of a microcontroller, the arena and flash predicted for its core.
+        compiled: by profile with an NPU, what Vela made of it.
+        evaluated_on: the target of the evaluation.
     """
 
     name: str
@@ -42,6 +52,9 @@ class Subject(Record):
     evaluated: dict[str, EngineEvaluation]
     measured: dict[str, EngineBenchmark]
     target: str = "host"
+    micro: dict[str, MicroFootprint] = Field(default_factory=dict)
+    compiled: dict[str, CompileResult] = Field(default_factory=dict)
+    evaluated_on: str = "host"
 
 
 class Fitting(Record):
@@ -70,12 +83,28 @@ class _Case(Record):
 
 def fit(subject: Subject, profile: Profile) -> Fitting:
     """Hold one variant against one profile."""
+    subject = _shipped(subject, profile)
     abilities = list(_abilities(subject, profile))
     runs = all(limit.verdict != "fail" for limit in abilities)
     latency = _latency(subject, profile) if runs else _Latency(missing=_NOT_RUN)
     limits = (*abilities, *_limits(_Case(subject=subject, profile=profile, latency=latency)))
     check = VariantCheck(variant=subject.name, verdict=worst(limit.verdict for limit in limits), limits=limits)
     return Fitting(check=check, latency=latency.median)
+
+
+def _on_npu(subject: Subject, profile: Profile) -> CompileResult | None:
+    """What Vela made of the variant, where the profile's NPU runs any of it."""
+    compiled = subject.compiled.get(profile.name) if profile.npu is not None else None
+    return compiled if npu.runs_on_npu(compiled) else None
+
+
+def _shipped(subject: Subject, profile: Profile) -> Subject:
+    """The variant as the device gets it: compiled, with the operators that stay on the CPU, where there is an NPU."""
+    compiled = _on_npu(subject, profile)
+    if compiled is None:
+        return subject
+    return subject.model_copy(update={"tflite_bytes": npu.shipped_bytes(compiled, subject.tflite_bytes),
+                                      "workload": npu.left_to_cpu(subject.workload, compiled)})
 
 
 # -- can it run at all -------------------------------------------------------------------------------------------------
@@ -88,12 +117,17 @@ def _abilities(subject: Subject, profile: Profile) -> Iterator[LimitVerdict]:
         broken.setdefault(_RULE_ABILITY.get(reason.rule, "operators"), []).append(reason.text)
     yield _rule("formats", broken, subject.workload.number_format, ", ".join(profile.formats.value))
     operators = sorted({op.label for op in subject.workload.operators})
-    yield _rule("operators", broken, ", ".join(operators), _operators_allowed(profile))
+    yield _rule("operators", broken, ", ".join(operators) or "none on the CPU", _operators_allowed(profile))
     yield _engine(subject, profile)
-    if profile.hardware is not None:
+    if profile.npu is not None:
+        yield npu.judge_npu(subject.compiled.get(profile.name))
+    compiled = _on_npu(subject, profile)
+    if compiled is not None and compiled.memory is not None:
+        yield from npu.judge_memory(compiled.memory, profile)
+    elif profile.hardware is not None:
         yield _ram(subject, profile, broken)
-        if profile.hardware.flash_bytes is not None:
-            yield judge("flash_bytes", file_size(subject), profile.hardware.flash_bytes.value, "bytes")
+    if profile.hardware is not None and profile.hardware.flash_bytes is not None:
+        yield judge("flash_bytes", _flash(subject, profile), profile.hardware.flash_bytes.value, "bytes")
 
 
 def _operators_allowed(profile: Profile) -> str:
@@ -115,21 +149,22 @@ def _engine(subject: Subject, profile: Profile) -> LimitVerdict:
     """What the profile's engine itself did with the model, here: it ran, refused, crashed, or is not installed."""
     engine = profile.engine.name
     allowed = f"{engine} runs it"
-    outcomes = [(run.status, run.message, run.engine_version)
-                for run in (subject.evaluated.get(engine), subject.measured.get(engine)) if run is not None]
+    found = ((subject.evaluated.get(engine), subject.evaluated_on), (subject.measured.get(engine), subject.target))
+    outcomes = [(run.status, run.message, run.engine_version, where) for run, where in found if run is not None]
     if not outcomes:
         return unknown("engine", allowed, f"{engine} was neither evaluated nor benchmarked")
-    status, message, version = next((one for one in outcomes if one[0] != "ok"), outcomes[0])
+    status, message, version, where = next((one for one in outcomes if one[0] != "ok"), outcomes[0])
     if status == "ok":
-        return accept("engine", f"{engine} {version} runs it", allowed, "measured")
-    said = f"{engine} {_words(status)}"
+        return accept("engine", f"{engine} {version} runs it", allowed, place_of(where).provenance)
+    said = f"{engine} {_words(status, where)}"
     why = f"{said}: {message}" if message else said
     return refuse("engine", said, allowed, why) if status == "refused" else unknown("engine", allowed, why)
 
 
-def _words(status: EngineStatus) -> str:
-    """A status as a predicate."""
-    return {"ok": "runs it", "refused": "refuses it", "unavailable": "is not available here",
+def _words(status: EngineStatus, where: str) -> str:
+    """A status as a predicate; where the engine was asked."""
+    there = "here" if where == HOST else f"on {place_of(where).words}"
+    return {"ok": "runs it", "refused": "refuses it", "unavailable": f"is not available {there}",
             "crashed": "crashed on it", "timeout": "did not answer in time"}[status]
 
 
@@ -198,7 +233,7 @@ def _why_not_evaluated(case: _Case, what: str) -> str:
     """Why there is no figure."""
     found, engine = _evaluated(case), case.profile.engine.name
     if found is not None and found.status != "ok":
-        return f"{engine} {_words(found.status)}: see engine"
+        return f"{engine} {_words(found.status, case.subject.evaluated_on)}: see engine"
     return f"{what} was not evaluated in {engine}"
 
 
@@ -223,9 +258,24 @@ def file_size(subject: Subject) -> Figure:
 
 
 def arena_figure(subject: Subject, profile: Profile) -> Figure | None:
-    """The arena as TFLM reports it, where the profile runs TFLM; other engines plan their memory differently."""
+    """The arena as TFLM reports it, where the profile runs TFLM; other engines plan their memory differently.
+
+    Of a compiled model it is what Vela laid out, where that lies in SRAM as a whole.
+    """
+    compiled = _on_npu(subject, profile)
+    if compiled is not None and compiled.memory is not None:
+        return npu.sram_figure(compiled.memory) if not compiled.memory.dram else None
     run = subject.measured.get(MICRO_ENGINE) if profile.engine.name == MICRO_ENGINE else None
+    there = subject.micro.get(profile.name)
+    if there is not None and there.arena is not None and (run is None or run.status == "ok"):
+        return there.arena_figure
     return run.arena if run else None
+
+
+def _flash(subject: Subject, profile: Profile) -> Figure:
+    """What the variant takes in flash: with its runtime's code where that is known, else the file alone."""
+    there = subject.micro.get(profile.name)
+    return (there.flash_figure if there else None) or file_size(subject)
 
 
 def _why_no_arena(subject: Subject) -> str:
@@ -233,7 +283,7 @@ def _why_no_arena(subject: Subject) -> str:
     run = subject.measured.get(MICRO_ENGINE)
     if run is None or run.status == "ok":
         return f"only {MICRO_ENGINE} reports an arena, on a profile that runs it"
-    return f"{MICRO_ENGINE} {_words(run.status)}: see engine"
+    return f"{MICRO_ENGINE} {_words(run.status, subject.target)}: see engine"
 
 
 def _peak(subject: Subject, profile: Profile) -> Figure | None:
@@ -244,23 +294,29 @@ def _peak(subject: Subject, profile: Profile) -> Figure | None:
 
 def _is_measured_there(subject: Subject, profile: Profile) -> bool:
     """Whether the benchmark ran on the profile's device: on its target, or on this host where the profile is that."""
-    return subject.target == (profile.target or ("host" if profile.latency.kind == "measured" else None))
+    return subject.target == (profile.target or (HOST if profile.latency.kind == "measured" else None))
 
 
 def _why_unmeasured(subject: Subject, profile: Profile, what: str) -> str:
     """Why something that only a measurement gives is not there."""
     run = subject.measured.get(profile.engine.name)
+    place = place_of(subject.target)
+    if place.provenance == "emulated":
+        return f"{place.words} counts instructions; it tells no {what}"
     if not _is_measured_there(subject, profile):
-        place = "this host" if subject.target == "host" else subject.target
-        return f"{what} was measured on {place} only; {profile.device} is another machine"
+        return f"{what} was measured on {place.words} only; {profile.device} is another machine"
     if run is None:
         return f"{profile.engine.name} was not benchmarked"
-    return f"{profile.engine.name} {_words(run.status)}: see engine" if run.status != "ok" else (
+    return f"{profile.engine.name} {_words(run.status, subject.target)}: see engine" if run.status != "ok" else (
         f"{profile.engine.name} gave no {what}")
 
 
 def _latency(subject: Subject, profile: Profile) -> _Latency:
     """Measured where the benchmark ran on the profile's device, else predicted."""
+    compiled = _on_npu(subject, profile)
+    if compiled is not None:
+        figure, missing = whole_latency(subject.workload, profile, compiled)
+        return _Latency(median=figure, missing=missing)
     run = subject.measured.get(profile.engine.name)
     told = run is not None and run.median is not None and run.threads == profile.threads
     if profile.latency.kind != "measured" and not (told and _is_measured_there(subject, profile)):
@@ -277,7 +333,7 @@ def _held_p90(case: _Case, bound: float) -> LimitVerdict:
     """The 90th percentile, measured; from a prediction of the median only a fail can follow, since p90 >= median."""
     latency, median = case.latency, case.latency.median
     if latency.p90 is None and median is not None and median.provenance == "predicted":
-        low = median.interval[0] if median.interval else median.value
+        low = median.interval[0] if median.interval else 0.0
         if low > bound:
             found = judge("latency_p90_ms", median, bound, "ms")
             return found.model_copy(update={"why": f"the median alone is {found.why}, and a p90 is never below it"})

@@ -22,6 +22,7 @@ from stages.records import (
 )
 from stages.records.sensitivity import LayerFormat
 from stages.reporting.pareto import all_fronts
+from stages.reporting.places import HOST, place_of
 from stages.reporting.record import (
     EngineMetrics,
     MixedLayer,
@@ -58,6 +59,8 @@ def build_report(sources: Sources, heading: Heading) -> Report:
         baseline=_engine_metrics(baseline.metrics, baseline.outputs), trainings=trainings, model=sources.model,
         data=sources.data, examination=sources.examination, calibration=sources.calibration,
         host=sources.benchmark.host, versions=heading.versions,
+        evaluated_on=place_of(next((each.target for each in sources.evaluated.values()), HOST)),
+        benchmarked_on=place_of(sources.benchmark.target, sources.benchmark.conditions),
         config=heading.config)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from device_profiles.records import Figure, Record
 from stages.records import EngineBenchmark
+from stages.reporting.places import untimed
 from stages.reporting.record import Front, Report, VariantReport
 from stages.reporting.style import Style, variant_styles
 from stages.reporting.text import axis_scale, figure_text, quantity, samples_text, shortened
@@ -110,7 +111,7 @@ def cost_title(front: Front, report: Report) -> str:
     """The cost axis: what it is, in which unit, where, and how it was obtained."""
     if front.cost == "tflite_bytes":
         return "tflite model, KiB (1024 bytes)"
-    where = report.profiles[front.profile].device if front.profile else f"this host, {front.engine}"
+    where = report.profiles[front.profile].device if front.profile else f"{report.benchmarked_on.words}, {front.engine}"
     return f"median latency on {where}, ms ({front.provenance})"
 
 
@@ -119,12 +120,12 @@ def cost_value(value: float, unit: str) -> float:
     return value / 1024 if unit == "bytes" else value
 
 
-def front_label(front: Front, score: str) -> str:
+def front_label(front: Front, score: str, place: str = "this host") -> str:
     """The view's name in the picker."""
     if front.cost == "tflite_bytes":
         return f"{score} in {front.engine}"
-    place = f"{front.profile} ({front.engine})" if front.profile else f"{front.engine} on this host"
-    return f"{place}, {front.provenance}"
+    where = f"{front.profile} ({front.engine})" if front.profile else f"{front.engine} on {place}"
+    return f"{where}, {front.provenance}"
 
 
 def cost_plot(report: Report, cost: str) -> Plot:
@@ -132,7 +133,8 @@ def cost_plot(report: Report, cost: str) -> Plot:
     styles = variant_styles([variant.name for variant in report.variants])
     fronts = [front for front in report.fronts if front.cost == cost]
     score = capitalized(report.score)
-    views = tuple(View(label=front_label(front, report.score), figure=_front_figure(report, front, styles),
+    place = report.benchmarked_on.words
+    views = tuple(View(label=front_label(front, report.score, place), figure=_front_figure(report, front, styles),
                        notes=tuple(f"No point for {name}: {shortened(why)}" for name, why in front.missing.items()))
                   for front in fronts)
     if cost == "tflite_bytes":
@@ -142,8 +144,8 @@ def cost_plot(report: Report, cost: str) -> Plot:
                         "Bars are 95 % intervals on the test split."))
     return Plot(name="score-latency", title=f"{score} against latency", views=views,
                 absent=f"No variant has both a figure for {report.score} and a latency.",
-                caption="Up and to the left is better. Each view holds one kind of latency: measured on this host in "
-                        "one engine, or predicted for one device. They are never mixed.")
+                caption="Up and to the left is better. Each view holds one kind of latency: measured on "
+                        f"{place} in one engine, or predicted for one device. They are never mixed.")
 
 
 def _bars(figures: Sequence[Figure], factor: float) -> Json:
@@ -264,15 +266,16 @@ def _measured_view(report: Report, engine: str, styles: Mapping[str, Style]) -> 
     if not timed:
         return None
     ends = [value for run in timed.values() for value in (run.deciles_ms[1:10] or _values(run.median))]
-    title = f"one inference on this host in {engine}, {_threads(timed.values())}, ms (measured)"
-    return View(label=f"{engine} on this host, measured", notes=_untimed(runs), figure={
+    place = report.benchmarked_on.words
+    title = f"one inference on {place} in {engine}, {_threads(timed.values())}, ms (measured)"
+    return View(label=f"{engine} on {place}, measured", notes=_untimed(runs), figure={
         "data": [trace for name, run in timed.items() for trace in _strip(name, run, styles[name])],
         "layout": _rows(report.variants, _time_axis(title, ends))})
 
 
 def _untimed(runs: Mapping[str, EngineBenchmark]) -> tuple[str, ...]:
     """Variants without a latency, and why."""
-    return tuple(f"{name}: {run.status}{': ' if run.message else ''}{shortened(run.message)}"
+    return tuple(f"{name}: {shortened(untimed(run))}"
                  for name, run in runs.items() if run.median is None)
 
 

@@ -16,6 +16,7 @@ from stages.reporting.mixed import ROUND_HEAD, mixed_parts, mixed_plots
 from stages.reporting.packed import HEAD as PACKED_HEAD
 from stages.reporting.packed import packed_rows
 from stages.reporting.panels import class_plot, confusion_plot, curve_plots, memory_plots, operator_plot
+from stages.reporting.places import obtained, untimed
 from stages.reporting.record import ProfileReport, Report, VariantReport, json_text
 from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
 from stages.reporting.slimmed import HEAD as SLIMMED_HEAD
@@ -58,7 +59,8 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"figure": figure_text, "samples": samples_text, "kib": kib, "plural": plural,
                             "called": figure_name, "place": sample_place, "study_rows": calibration_rows,
-                            "study_text": calibration_text}
+                            "study_text": calibration_text, "untimed": untimed,
+                            "obtained": lambda one: obtained(one.evaluated_on, one.benchmarked_on)}
     environment.globals |= {"quantity": quantity, "sample_place": sample_place, "number": plain_number,
                             "verdict_marks": VERDICT_MARKS, "provenance_marks": PROVENANCE_MARKS,
                             "provenance_meanings": PROVENANCE_MEANINGS, "study_head": STUDY_HEAD,

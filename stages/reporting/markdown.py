@@ -13,6 +13,7 @@ from stages.reporting.figures import capitalized
 from stages.reporting.mixed import ROUND_HEAD, mixed_parts
 from stages.reporting.packed import HEAD as PACKED_HEAD
 from stages.reporting.packed import packed_rows
+from stages.reporting.places import obtained, untimed
 from stages.reporting.record import EngineMetrics, Report, VariantReport
 from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
 from stages.reporting.slimmed import HEAD as SLIMMED_HEAD
@@ -139,7 +140,7 @@ def _engines(report: Report) -> Iterator[str]:
     head = ["variant", report.score, "drop against float", *(["predictions changed"] if report.decides else []),
             *map(figure_name, report.further_figures), "median latency", "p90"]
     for engine in engines:
-        yield f"## {escape(engine)}, measured on this host"
+        yield f"## {escape(engine)}, {escape(obtained(report.evaluated_on, report.benchmarked_on))}"
         yield ""
         yield from table([escape(name) for name in head],
                          [_float_row(report, len(head)), *(_engine_row(report, variant, engine)
@@ -158,7 +159,7 @@ def _engine_row(report: Report, variant: VariantReport, engine: str) -> list[str
     found = variant.metrics.get(engine, EngineMetrics(status="unavailable", message="not evaluated"))
     run = variant.latency.get(engine)
     if run is None or run.median is None:
-        times = [escape(f"{run.status}: {run.message}") if run else "not benchmarked", ""]
+        times = [escape(untimed(run)) if run else "not benchmarked", ""]
     else:
         times = [figure_text(run.median), figure_text(run.p90) if run.p90 else "too few samples"]
     return [escape(variant.name), *_score_cells(report, found), *times]

@@ -33,6 +33,7 @@ from stages.records import (
     Verdict,
 )
 from stages.records.sensitivity import Divergence, LayerFormat
+from stages.reporting.places import Place
 
 SCHEMA_VERSION = 2
 
@@ -265,6 +266,8 @@ class Report(Record):
         data: what the prepare stage counted.
         examination: what the examine stage suspects of the data; null where it did not run.
         calibration: the calibration study; null where none was asked for.
+        host: the machine that the benchmark ran on.
+        evaluated_on, benchmarked_on: the targets of these stages.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -284,6 +287,8 @@ class Report(Record):
     examination: ExamineResult | None = None
     calibration: CalibrationStudy | None = None
     host: Host
+    evaluated_on: Place = Place()
+    benchmarked_on: Place = Place()
     versions: dict[str, str]
     config: str
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from device_profiles.records import Figure
+from stages.reporting.places import HOST, place_of
 from stages.reporting.record import Remark, VariantReport
 from stages.reporting.sources import Sources
 from stages.reporting.text import listing, plural, quantity, significant
@@ -24,7 +25,7 @@ SAME_SHARE = 0.02
 
 def all_remarks(variants: Sequence[VariantReport], sources: Sources) -> tuple[Remark, ...]:
     """Every remark, most surprising first."""
-    return (*speed_remarks(variants), *growth_remarks(variants), *saving_remarks(variants),
+    return (*speed_remarks(variants, _cpu(sources)), *growth_remarks(variants), *saving_remarks(variants),
             *agreement_remarks(variants), *missing_remarks(variants), *_warnings(sources))
 
 
@@ -40,8 +41,14 @@ def _surely_longer(one: Figure, other: Figure) -> bool:
     return low > high
 
 
-def speed_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
-    """By engine: the number formats that are measurably slower than float32 on this host.
+def _cpu(sources: Sources) -> str:
+    """What the benchmark ran on."""
+    place = place_of(sources.benchmark.target, sources.benchmark.conditions)
+    return place.words if place.target != HOST else "this CPU"
+
+
+def speed_remarks(variants: Sequence[VariantReport], cpu: str = "this CPU") -> Iterator[Remark]:
+    """By engine: the number formats that are measurably slower than float32 on the CPU of the benchmark.
 
     TFLM is left out: on this CPU it runs reference kernels, whose times say nothing about a microcontroller's.
     """
@@ -55,15 +62,15 @@ def speed_remarks(variants: Sequence[VariantReport]) -> Iterator[Remark]:
                   and (median := _median(variant, engine)) is not None and _surely_longer(median, base)
                   and median.value >= base.value * (1 + SLOWER_SHARE)]
         if slower:
-            yield _speed_remark(engine, base, sorted(slower, key=lambda pair: pair[1].value))
+            yield _speed_remark(cpu, engine, base, sorted(slower, key=lambda pair: pair[1].value))
 
 
-def _speed_remark(engine: str, base: Figure, slower: Sequence[tuple[str, Figure]]) -> Remark:
+def _speed_remark(cpu: str, engine: str, base: Figure, slower: Sequence[tuple[str, Figure]]) -> Remark:
     """`int8 is slower than float32 on this CPU in litert (0.44 ms against 0.36 ms, 1.2 times as long)`."""
     told = listing(f"{name} ({quantity(median.value, median.unit)}, {median.value / base.value:.2f} times as long)"
                    for name, median in slower)
     return Remark(kind="speed", variants=tuple(name for name, _ in slower), text=(
-        f"Slower than {REFERENCE} on this CPU in {engine}: {told}; {REFERENCE} takes {quantity(base.value, base.unit)} "
+        f"Slower than {REFERENCE} on {cpu} in {engine}: {told}; {REFERENCE} takes {quantity(base.value, base.unit)} "
         f"({base.provenance}, medians). Fewer bits gain time only where CPU and engine have fast kernels for them."))
 
 

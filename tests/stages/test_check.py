@@ -157,3 +157,12 @@ def test_another_engine_version_than_the_profile_names_is_a_warning(artifacts: d
     assert _run(artifacts, context, profiles=(older,)).warnings == (
         "profile here names litert 1.0; measured with 2.3.0",)
     assert _run(artifacts, context, profiles=(profile,)).warnings == ()
+
+
+def test_a_device_that_could_be_measured_and_was_not_is_a_warning_with_the_command(
+        artifacts: dict[str, object], context: StageContext) -> None:
+    pi = measured_profile().model_copy(update={"target": "ssh:pi@zero"})
+    assert _run(artifacts, context, profiles=(pi,)).warnings == (
+        "profile here names the target ssh:pi@zero, and the benchmark ran on this host: litesmith check --set "
+        "benchmark.target=ssh:pi@zero",)
+    assert _run(artifacts, context, profiles=(measured_profile(),)).warnings == ()

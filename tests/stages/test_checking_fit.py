@@ -195,3 +195,18 @@ def test_too_few_samples_for_a_p90_ask_for_more_rounds() -> None:
     limit = _limits(_subject(measured={"litert": run}), measured_profile(latency_p90_ms=5))["latency_p90_ms"]
     assert limit.verdict == "unknown"
     assert "let the benchmark take more rounds" in limit.why
+
+
+def test_what_a_target_lacks_is_not_said_to_be_missing_here() -> None:
+    subject = _subject(evaluated_on="adb:PIXEL6", target="ssh:pi@zero", **_stopped("unavailable", ""))
+    limits = _limits(subject, micro_profile(arena_bytes=5000, accuracy_drop_points=1))
+    assert limits["engine"].why == "tflm is not available on adb:PIXEL6"
+    assert limits["accuracy_drop_points"].why == "tflm is not available on adb:PIXEL6: see engine"
+    assert limits["arena_bytes"].why == "tflm is not available on ssh:pi@zero: see engine"
+
+
+def test_an_emulated_core_tells_no_latency_and_what_ran_there_is_emulated() -> None:
+    limits = _limits(_subject(evaluated_on="emulated", target="emulated"), measured_profile(latency_median_ms=5))
+    assert limits["engine"].provenance == "emulated"
+    assert (limits["latency_median_ms"].verdict, limits["latency_median_ms"].why) == (
+        "unknown", "emulated counts instructions; it tells no latency")
