@@ -23,11 +23,17 @@ from stages.engines.targets.target import ended
 PROGRAM_ENGINE = "litert"
 FOLDER = "/data/local/tmp/litesmith"
 _BOOT = "cat /proc/sys/kernel/random/boot_id"
-_LOST = re.compile(r"^(?:adb: |error: )+.*(?:device .*not found|device offline|no devices|closed|protocol fault|"
-                   r"device still|connection reset|failed to get feature set)|^error: closed", re.MULTILINE)
+_LOST = re.compile(
+    r"^(?:adb: |error: |\* )+.*(?:device (?:\S+ )?(?:not found|offline|unauthorized|still )|no devices|closed|"
+    r"protocol fault|connection reset|failed to get feature set|insufficient permissions|cannot connect to daemon|"
+    r"daemon (?:not running|still not running)|failed to (?:start|check server) |didn't ACK)", re.MULTILINE)
 _STATES = {
     "unauthorized": ("it does not trust this machine yet", "unlock the device and allow USB debugging"),
+    "authorizing": ("it has not answered yet whether it trusts this machine", "unlock the device, then try again"),
+    "connecting": ("it is still being connected", "try again in a moment, or: adb reconnect"),
     "offline": ("it is offline", "plug it in anew, or: adb reconnect"),
+    **dict.fromkeys(("recovery", "rescue", "sideload", "bootloader"), (
+        "it has not started Android", "start it: adb reboot, or by its keys")),
     "no permissions": ("this user may not open its USB port", "add the udev rule for it, or run as its group"),
 }
 
@@ -52,10 +58,14 @@ class AdbTarget(RemoteTarget):
         """Find the device and make the folder there.
 
         Raises:
-            TargetError: there is no device, more than one, or it does not let this machine in.
+            TargetError: there is no device, more than one, it does not let this machine in, or it is too old.
         """
         self._boot = ""
         self._serial = self._found()
+        if self.run("exit 7").status != 7:
+            raise TargetError(self.name, "its shell gives no exit status, so that no failure there could be told",
+                              "Android 7 or later and a current adb", "adb version; adb shell getprop "
+                              "ro.build.version.release")
         super().open()
         self._boot = self.run(_BOOT).out.strip()
 
@@ -98,9 +108,16 @@ class AdbTarget(RemoteTarget):
     def ending(self, status: int | None, words: Sequence[str]) -> str:
         """How a worker ended there; a shell gives 128 and the signal's number."""
         del words
-        if status is None or not 0 < status < 128:
-            self.run("true")
+        self.assure()
         return ended(128 - status) if status is not None and 128 < status < 160 else ended(status)
+
+    def assure(self) -> None:
+        """Let it say that it is the one that was opened, and has not started anew: adb's own status tells neither.
+
+        Raises:
+            TargetLost: it is gone, or has.
+        """
+        self._check_boot()
 
     def _found(self) -> str:
         """Serial number of the device.
@@ -136,9 +153,9 @@ class AdbTarget(RemoteTarget):
         return done
 
     def _check_boot(self) -> None:
-        """Raise where a command failed because the device has started anew: each command is a connection of its own."""
+        """Raise where the device has started anew: each command is a connection of its own, so that none would tell."""
         now = self._adb(["shell", "-T", _BOOT], QUICK_S, None).out.strip()
-        if now and now != self._boot:
+        if now and self._boot and now != self._boot:
             raise self.lost("the device has started anew since")
 
 

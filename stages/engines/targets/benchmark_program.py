@@ -85,6 +85,7 @@ def run_round(target: AdbTarget, tflite: bytes, *, model: str, threads: int = 1,
     refused = _REFUSED.search(text)
     if refused:
         raise EngineRefusal(PROGRAM_ENGINE, model, refused[1].strip(), next_step="another number format may be taken")
+    target.assure()  # where the line broke, adb's status is that of no program
     said = done.words or "without a word"
     raise EngineCrash(PROGRAM_ENGINE, model, f"benchmark_model ended with status {done.status}: {said}")
 

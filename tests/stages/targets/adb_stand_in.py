@@ -9,7 +9,7 @@ from stages.engines.targets.adb import AdbTarget
 from stages.engines.targets.names import parse
 
 # `adb devices`, `adb -s SERIAL shell -T SCRIPT`, `adb -s SERIAL push FILE PATH`. The file `devices` says who is there;
-# the file `trouble`, where it is there, is what the next commands fail with.
+# the file `trouble`, where it is there, is what the next commands fail with; with `old`, no status comes through.
 _SCRIPT = """#!{python}
 import os, shutil, subprocess, sys
 from pathlib import Path
@@ -33,6 +33,8 @@ if words[2] == "push":
 assert words[2:4] == ["shell", "-T"] and len(words) == 5, words
 environment = dict(os.environ, PATH=f"{{state}}/bin:{{os.environ['PATH']}}")
 status = subprocess.run(["sh", "-c", words[4]], env=environment).returncode
+if (state / "old").exists():
+    sys.exit(0)
 sys.exit(status if status >= 0 else 128 - status)
 """
 
@@ -60,6 +62,10 @@ class StandIn:
             path.write_text(words)
         else:
             path.unlink(missing_ok=True)
+
+    def restart(self) -> None:
+        """Let it start anew: files stay, processes end, and the kernel has another number for this start."""
+        self.command("cat", 'case "$1" in */boot_id) echo another start;; *) exec /bin/cat "$@";; esac')
 
     def command(self, name: str, text: str) -> None:
         """Put a program on the device."""

@@ -45,6 +45,11 @@ def test_open_target_knows_adb() -> None:
     ("A\tdevice\n", "B", "adb does not see B; it sees: A (device)"),
     ("A\tunauthorized\n", "", "it does not trust this machine yet"),
     ("A\toffline\n", "A", "it is offline"),
+    ("A\tauthorizing\n", "", "has not answered yet whether it trusts this machine"),
+    ("A\tconnecting\n", "", "it is still being connected"),
+    ("A\trecovery\n", "", "it has not started Android"),
+    ("A\tsideload\n", "A", "it has not started Android"),
+    ("* daemon not running; starting now at tcp:5037\n* daemon started successfully\n", "", "adb sees 0 devices: none"),
     ("A\tno permissions (user in plugdev group); see [http://...]\n", "", "may not open its USB port"),
 ])
 def test_a_device_that_is_not_to_be_had_is_named(phone: StandIn, devices: str, serial: str, found: str) -> None:
@@ -96,7 +101,10 @@ def test_a_crash_there_has_the_signal_of_the_shell_s_status(phone: StandIn, tmp_
 
 @pytest.mark.parametrize("words", [
     "adb: device 'PIXEL6' not found", "error: device offline", "error: closed", "adb: no devices/emulators found",
-    "adb: error: failed to get feature set: device 'PIXEL6' not found"])
+    "adb: error: failed to get feature set: device 'PIXEL6' not found",
+    "error: device unauthorized.\nThis adb server's $ADB_VENDOR_KEYS is not set", "error: device 'PIXEL6' offline",
+    "adb: insufficient permissions for device", "error: protocol fault (couldn't read status): Success",
+    "* cannot start server on remote host\nadb: cannot connect to daemon at tcp:5037: Connection refused"])
 def test_a_phone_that_is_unplugged_is_a_lost_connection(phone: StandIn, words: str) -> None:
     with phone.target() as target:
         phone.fail(words)
@@ -107,11 +115,38 @@ def test_a_phone_that_is_unplugged_is_a_lost_connection(phone: StandIn, words: s
         assert target.is_up()
 
 
-def test_a_phone_that_started_anew_in_between_is_named(phone: StandIn) -> None:
+def test_a_phone_that_started_anew_in_between_is_named_and_a_second_try_goes_on(phone: StandIn) -> None:
     with phone.target() as target:
-        target._boot = "an earlier start"
+        phone.restart()
         with pytest.raises(TargetLost, match="the device has started anew since"):
             target.run("exit 3")
+        target.open()
+        assert target.run("exit 3").status == 3
+
+
+def test_a_phone_that_starts_anew_under_a_worker_is_no_crash_of_the_model(phone: StandIn, tmp_path: Path) -> None:
+    with phone.target() as target:
+        command = target.carry(f"exec {' '.join(stub(tmp_path, 'def on_init(content): os._exit(0)'))}")
+        with EngineWorker("litert", log=tmp_path / "log.txt", command=command, target=target) as worker:
+            phone.restart()
+            with pytest.raises(TargetLost, match="the device has started anew since"):
+                worker.load(b"model")
+
+
+def test_a_phone_that_is_unplugged_under_a_worker_is_no_crash_of_the_model(phone: StandIn, tmp_path: Path) -> None:
+    with phone.target() as target:
+        command = target.carry(f"exec {' '.join(stub(tmp_path, 'def on_init(content): os._exit(1)'))}")
+        with EngineWorker("litert", log=tmp_path / "log.txt", command=command, target=target) as worker:
+            phone.fail("adb: device 'PIXEL6' not found")
+            with pytest.raises(TargetLost, match="not found"):
+                worker.load(b"model")
+
+
+def test_a_phone_whose_shell_gives_no_status_is_refused(phone: StandIn) -> None:
+    (phone.state / "old").touch()
+    error = refusal(phone.target())
+    assert "gives no exit status" in error.found
+    assert error.allowed == "Android 7 or later and a current adb"
 
 
 def test_a_full_disk_is_named_and_nothing_is_half_kept(phone: StandIn, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from device_profiles.errors import EngineCrash, EngineRefusal, TargetError
+from device_profiles.errors import EngineCrash, EngineRefusal, TargetError, TargetLost
 from stages.engines.targets.benchmark_program import Round, of_means, read_round, run_round
 from stages.timing import latency_figures
 from tests.stages.targets.adb_stand_in import StandIn
@@ -85,3 +85,11 @@ def test_a_program_that_is_not_there_is_named(phone: StandIn) -> None:
         run_round(target, b"model", model="int8")
     with phone.target() as target, pytest.raises(TargetError, match="no program was named"):
         run_round(target, b"model", model="int8")
+
+
+def test_a_phone_that_starts_anew_under_the_program_is_lost_and_the_model_is_not_blamed(phone: StandIn) -> None:
+    with phone.target(benchmark_model=program(phone, "exit 0")) as target:
+        target.send_bytes(b"model", ".tflite")
+        phone.restart()
+        with pytest.raises(TargetLost, match="the device has started anew since"):
+            run_round(target, b"model", model="int8")
