@@ -114,6 +114,7 @@ class Model:
         signatures: names of the signatures.
         metadata: names of the metadata entries.
         size_bytes: of the file.
+        outside_buffers: constants that stand behind the FlatBuffer, where TFLM does not look.
     """
 
     graphs: tuple[Graph, ...]
@@ -121,6 +122,7 @@ class Model:
     metadata: tuple[str, ...]
     description: str
     size_bytes: int
+    outside_buffers: int = 0
 
 
 def read_tflite(data: bytes) -> Model:
@@ -144,7 +146,8 @@ def read_tflite(data: bytes) -> Model:
     if not graphs:
         raise damaged("it has no graph")
     return Model(graphs=graphs, signatures=tuple(t.text(2) for t in root.tables(7)),
-                 metadata=tuple(t.text(0) for t in root.tables(6)), description=root.text(3), size_bytes=len(data))
+                 metadata=tuple(t.text(0) for t in root.tables(6)), description=root.text(3), size_bytes=len(data),
+                 outside_buffers=sum(table.integer(1, "Q") > 1 for table in root.tables(4)))
 
 
 def _refuse_other_files(data: bytes) -> None:

@@ -15,6 +15,7 @@ from device_profiles.schema import MEASURED_LIMITS, Profile
 from device_profiles.workload import read_workload
 from stages.artifacts import TFLITE_FILE, read_result
 from stages.checking.fit import Fitting, Subject, fit
+from stages.checking.micro import MICRO_ENGINE, MicroFootprint, footprints
 from stages.checking.pick import Candidate, Choice, pick, picks, reason
 from stages.context import StageContext
 from stages.outputs import overall_score, score_name
@@ -25,7 +26,7 @@ from stages.reporting.record import json_text
 from stages.reporting.text import plural
 
 NAME = "check"
-VERSION = 3
+VERSION = 4
 LIBRARIES: tuple[str, ...] = ()
 
 
@@ -78,7 +79,8 @@ def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchma
     subjects = []
     for done, (name, folder) in enumerate(tflites.items()):
         context.progress(done, len(tflites), f"checking {name}")
-        subjects.append(_subject(name, folder, evaluations, measured))
+        subject = _subject(name, folder, evaluations, measured)
+        subjects.append(subject.model_copy(update={"micro": _micro(name, folder, profiles, measured)}))
     required = set(profiles) if options.require == "all" else set(options.require)
     checks = {name: _check_profile(subjects, profile, options.choice, required=name in required)
               for name, profile in profiles.items()}
@@ -113,6 +115,13 @@ def _subject(name: str, folder: Path, evaluations: Mapping[str, Path], measured:
     return Subject(name=name, tflite_bytes=len(content), workload=read_workload(content),
                    evaluated=evaluated.engines, evaluated_on=evaluated.target,
                    measured=measured.variants.get(name, {}), target=measured.target)
+
+
+def _micro(variant: str, folder: Path, profiles: Mapping[str, Profile],
+           measured: BenchmarkResult) -> dict[str, MicroFootprint]:
+    """By profile of a microcontroller, the variant's arena and flash."""
+    run = measured.variants.get(variant, {}).get(MICRO_ENGINE)
+    return footprints((folder / TFLITE_FILE).read_bytes(), profiles.values(), run)
 
 
 def _check_profile(subjects: list[Subject], profile: Profile, choice: Choice, *, required: bool) -> ProfileCheck:

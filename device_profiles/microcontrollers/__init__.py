@@ -21,7 +21,7 @@ Nothing here loads a runtime.
 
 from __future__ import annotations
 
-from device_profiles.microcontrollers.arena import ArenaSplit, DeviceArena, device_arena, host_arena
+from device_profiles.microcontrollers.arena import ArenaSplit, DeviceArena, device_arena, host_arena, why_not
 from device_profiles.microcontrollers.families import Family, family_of
 
-__all__ = ["ArenaSplit", "DeviceArena", "Family", "device_arena", "family_of", "host_arena"]
+__all__ = ["ArenaSplit", "DeviceArena", "Family", "device_arena", "family_of", "host_arena", "why_not"]

@@ -92,7 +92,7 @@ class DeviceArena(Record):
 
 
 def device_arena(model: Model, family: Family, measured: ArenaSplit | None = None) -> DeviceArena | None:
-    """The arena on a 32-bit core; None where TFLM would not plan it so: other graphs, or offsets in the file.
+    """The arena on a 32-bit core; None where TFLM would not plan it so, for which `why_not` has the reason.
 
     Args:
         model: the tflite model.
@@ -100,7 +100,7 @@ def device_arena(model: Model, family: Family, measured: ArenaSplit | None = Non
         measured: as the tflite-micro wheel reports it on this host.
     """
     graph = model.graphs[0]
-    if len(model.graphs) > 1 or _OFFLINE_PLAN in model.metadata:
+    if why_not(model):
         return None
     kept_extra, plan_extra = _unexplained(graph, measured) if measured else (0, 0)
     activations = activation_buffers(graph)
@@ -113,6 +113,18 @@ def device_arena(model: Model, family: Family, measured: ArenaSplit | None = Non
         non_persistent_bytes=planned, activation_bytes=plan(activations).total_bytes, planning_bytes=planning,
         scratch=operator_scratch(graph, family), anchored=measured is not None,
         unexplained_bytes=kept_extra + plan_extra, unknown=_unknown(graph), source=families.sources(family))
+
+
+def why_not(model: Model) -> str:
+    """Why an arena cannot be foreseen; "" where it can."""
+    if len(model.graphs) > 1:
+        return "operators run other graphs"
+    if _OFFLINE_PLAN in model.metadata:
+        return "the file holds a plan of its own"
+    if model.outside_buffers:
+        return (f"{model.outside_buffers} constants stand behind the FlatBuffer, which TFLM does not read: it would "
+                "compute with memory that nobody has set; write the file again with its weights inside")
+    return ""
 
 
 def operator_scratch(graph: Graph, family: Family) -> tuple[OperatorScratch, ...]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from pydantic import Field
+
 from device_profiles import support
 from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
 from device_profiles.schema import SAFETY_LIMITS, Profile
 from device_profiles.workload import Workload
 from stages.checking.judge import accept, in_rounds, judge, refuse, unknown, worst
+from stages.checking.micro import MicroFootprint
 from stages.checking.safety import judge_drop, judge_safety
 from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck
 from stages.reporting.places import HOST, place_of
@@ -35,6 +38,7 @@ class Subject(Record):
         evaluated: by engine.
         measured: by engine, on the target.
         target: where; a profile's own target makes it that profile's latency.
+        micro: by profile of a microcontroller, the arena and flash predicted for its core.
         evaluated_on: the target of the evaluation.
     """
 
@@ -44,6 +48,7 @@ class Subject(Record):
     evaluated: dict[str, EngineEvaluation]
     measured: dict[str, EngineBenchmark]
     target: str = "host"
+    micro: dict[str, MicroFootprint] = Field(default_factory=dict)
     evaluated_on: str = "host"
 
 
@@ -96,7 +101,7 @@ def _abilities(subject: Subject, profile: Profile) -> Iterator[LimitVerdict]:
     if profile.hardware is not None:
         yield _ram(subject, profile, broken)
         if profile.hardware.flash_bytes is not None:
-            yield judge("flash_bytes", file_size(subject), profile.hardware.flash_bytes.value, "bytes")
+            yield judge("flash_bytes", _flash(subject, profile), profile.hardware.flash_bytes.value, "bytes")
 
 
 def _operators_allowed(profile: Profile) -> str:
@@ -229,7 +234,16 @@ def file_size(subject: Subject) -> Figure:
 def arena_figure(subject: Subject, profile: Profile) -> Figure | None:
     """The arena as TFLM reports it, where the profile runs TFLM; other engines plan their memory differently."""
     run = subject.measured.get(MICRO_ENGINE) if profile.engine.name == MICRO_ENGINE else None
+    there = subject.micro.get(profile.name)
+    if there is not None and there.arena is not None and (run is None or run.status == "ok"):
+        return there.arena_figure
     return run.arena if run else None
+
+
+def _flash(subject: Subject, profile: Profile) -> Figure:
+    """What the variant takes in flash: with its runtime's code where that is known, else the file alone."""
+    there = subject.micro.get(profile.name)
+    return (there.flash_figure if there else None) or file_size(subject)
 
 
 def _why_no_arena(subject: Subject) -> str:

@@ -72,6 +72,8 @@ class Loaded(Record):
         input_names, output_names: in the order of `inputs` and `outputs`; those of the model's signature where it has
             one.
         arena_bytes: in use, as TFLM reports it; 0 where the engine has no arena.
+        arena_persistent_bytes: of it what stays: TFLM's structures and the kernels' parameters.
+        arena_non_persistent_bytes: of it the plan of activations and scratch buffers.
         cpus: the cores that the worker may run on; empty where the system does not say.
     """
 
@@ -81,6 +83,8 @@ class Loaded(Record):
     output_names: tuple[str, ...]
     load_ms: float
     arena_bytes: int
+    arena_persistent_bytes: int = 0
+    arena_non_persistent_bytes: int = 0
     cpus: tuple[int, ...]
 
 

@@ -51,7 +51,7 @@ REFUSALS = (ValueError, RuntimeError, MemoryError)
 DAMAGED = (struct.error, IndexError, TypeError, AttributeError)
 BATCH_TOLERANCE = 1e-3  # of the largest output: float kernels may sum in another order for another batch
 _PR_SET_PDEATHSIG = 1
-_ARENA_TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
+_ARENA_PARTS = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
 
 
 class UsageError(Exception):
@@ -271,7 +271,7 @@ class Stored:
 class LiteModel:
     """A tflite model in LiteRT or tflite-runtime, which share their Python interface."""
 
-    arena_bytes = 0
+    arena_bytes = arena_persistent_bytes = arena_non_persistent_bytes = 0
 
     def __init__(self, module: Any, content: bytes, threads: int) -> None:
         self._make: Any = lambda: module.Interpreter(model_content=content, num_threads=threads)
@@ -356,8 +356,11 @@ class MicroModel:
         self.inputs = [describe(interpreter.get_input_details(i)) for i in range(graph.InputsLength())]
         self.outputs = [describe(interpreter.get_output_details(i)) for i in range(graph.OutputsLength())]
         self.invoke, self.reset = interpreter.invoke, interpreter.reset
-        match = _ARENA_TOTAL.search(captured_stderr(interpreter.print_allocations))
-        self.arena_bytes = int(match.group(1)) if match else 0  # what is in use once the model is ready
+        # What is in use once the model is ready. Head: the plan of activations and scratch; tail: what stays.
+        parts = dict(_ARENA_PARTS.findall(captured_stderr(interpreter.print_allocations)))
+        self.arena_bytes = int(parts.get("total", 0))
+        self.arena_persistent_bytes = int(parts.get("tail", 0))
+        self.arena_non_persistent_bytes = int(parts.get("head", 0))
 
     def least_arena_bytes(self) -> int:
         """The smallest arena that the model can be loaded into, in steps of TFLM's alignment of 16 bytes.
@@ -494,7 +497,9 @@ class Session:
         self._batches = self.engine != "tflm" and all(t.shape[:1] == [1] for t in self._model.inputs)
         pinned = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         return {"inputs": [asdict(t) for t in self._model.inputs], "outputs": [asdict(t) for t in self._model.outputs],
-                "load_ms": load_ms, "arena_bytes": self._model.arena_bytes, "cpus": pinned}
+                "load_ms": load_ms, "arena_bytes": self._model.arena_bytes, "cpus": pinned,
+                "arena_persistent_bytes": self._model.arena_persistent_bytes,
+                "arena_non_persistent_bytes": self._model.arena_non_persistent_bytes}
 
     def _content(self, arrays: list[Any], path: str) -> bytes:
         """The model's bytes: those that came along, or a file's."""

@@ -28,6 +28,8 @@ class EngineBenchmark(Record):
         throughput: inferences a second at batch 1.
         peak_memory: resident set of the worker at its highest, less its baseline before the model was loaded, bytes.
         arena: bytes of the tensor arena, exact (tflm only).
+        arena_persistent, arena_non_persistent: of the arena in use, what stays (TFLM's structures and the kernels'
+            parameters), and the plan of activations and scratch buffers.
         samples_ms: every sample, in order, in the artifact's `samples.json`; here a summary for plots: the deciles
             0, 10, ... 100 %.
         rounds: how many interleaved rounds the samples came in.
@@ -50,6 +52,8 @@ class EngineBenchmark(Record):
     throughput: Figure | None = None
     peak_memory: Figure | None = None
     arena: Figure | None = None
+    arena_persistent: Figure | None = None
+    arena_non_persistent: Figure | None = None
     deciles_ms: tuple[float, ...] = ()
     rounds: int = 0
     operator_times: tuple[OperatorTime, ...] = ()
