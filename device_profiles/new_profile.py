@@ -15,7 +15,7 @@ from typing import Any
 
 from device_profiles import quantities
 from device_profiles.errors import UsageError, near_miss
-from device_profiles.loader import load_profile, names
+from device_profiles.loader import names
 from device_profiles.prediction.cores import Core, core_names, find_core
 from device_profiles.prediction.fit_file import load_fit
 from device_profiles.schema import Calibrated, Profile
@@ -24,7 +24,7 @@ from device_profiles.strictyaml_tree import read_tree
 SHORTEST_SOURCE = 8
 _MOST = {"cores": 1024, "threads": 256}
 _ENGINE_OF = {"mcu": "tflm", "cpu": "litert"}
-_CLASS_OF = {"mcu": "iot", "cpu": "mobile"}
+_CLASS_OF = {"mcu": "iot", "cpu": "cpu"}
 _CLASSES = ("cpu", "mobile", "iot")
 Answer = tuple[Any, str]
 """(value, source); an empty source where the key has none."""
@@ -293,12 +293,10 @@ _RESTS_ON = {"arena": ("ram",), "published": ("core", "clock"), "power": ("core"
 
 
 def _engine_section(name: str, like: Profile | None) -> dict[str, Any]:
-    """Engine, formats and operators as the other profile, or a shipped one, with that engine states them."""
-    for shipped in (*([like] if like else []), *map(load_profile, names())):
-        if shipped.engine.name == name:
-            return shipped.model_dump(mode="json", by_alias=True, include={"engine", "formats", "operators"})
-    raise UsageError(f"no shipped profile runs {name}, whose formats and operators would be taken", "litert, tflm",
-                     "--like PROFILE, of one of your own that runs it")
+    """The engine by name; its formats and operators need not be written, unless the other profile has its own."""
+    if like is not None and like.engine.name == name:
+        return like.model_dump(mode="json", by_alias=True, include={"engine", "formats", "operators"})
+    return {"engine": {"name": name}}
 
 
 def changed(data: dict[str, Any], changes: Mapping[str, str]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from device_profiles import strictyaml
+from device_profiles.completing import complete
 from device_profiles.errors import ConfigError
+from device_profiles.loader import names
 from device_profiles.schema import Profile
 
 WIDTH = 120
@@ -42,7 +44,21 @@ def profile_yaml(profile: Profile, head: Sequence[str] = ()) -> str:
         profile: to write.
         head: comment lines that stand first.
     """
-    return data_yaml(profile.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True), head)
+    plain = profile.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude_none=True, exclude={"like"})
+    short = {key: value for key, value in plain.items() if key not in ("formats", "operators")}
+    short["engine"] = {"name": profile.engine.name}
+    for data in (short, plain):  # the engine's own formats and operators need not be written
+        text = data_yaml(data, head)
+        if _reads_as(text, profile):
+            return text
+    return text
+
+
+def _reads_as(text: str, profile: Profile) -> bool:
+    try:
+        return checked(text, Path("profile.yaml")).model_copy(update={"like": profile.like}) == profile
+    except ConfigError:
+        return False
 
 
 def data_yaml(data: Mapping[str, Any], head: Sequence[str] = ()) -> str:
@@ -65,7 +81,9 @@ def with_latency(text: str, profile: Profile) -> str:
         profile: whose name and latency are written.
     """
     lines = [f"name: {profile.name}" if re.match(r"name\s*:", line) else line for line in text.splitlines()]
-    start = next(i for i, line in enumerate(lines) if re.match(r"latency\s*:", line))
+    start = next((i for i, line in enumerate(lines) if re.match(r"latency\s*:", line)), None)
+    if start is None:  # it stands in the profile that this one is like
+        return "\n".join([*lines, latency_yaml(profile)])
     end = next((i for i, line in enumerate(lines[start + 1:], start + 1) if re.match(r"[^\s#}\]]", line)), len(lines))
     while end > start + 1 and re.match(r"\s*(#|$)", lines[end - 1]):
         end -= 1  # a comment above the next section is that section's
@@ -80,7 +98,7 @@ def checked(text: str, path: Path) -> Profile:
         ConfigError: it would not be taken.
     """
     try:
-        return strictyaml.loads(text, Profile, str(path))
+        return strictyaml.loads(text, Profile, str(path), lambda tree: complete(tree, names()))
     except ConfigError as error:
         raise ConfigError(error.found, error.allowed, error.next_step or "nothing was written", path=path,
                           line=error.line, column=error.column, excerpt=error.excerpt) from error

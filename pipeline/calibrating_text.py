@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 from device_profiles.prediction.calibrating import LEAST_NETWORKS, CalibratedProfile, TermPrice, unsupported
-from device_profiles.prediction.own_records import OwnCalibration, OwnError
-from device_profiles.prediction.terms import MEANING
+from device_profiles.prediction.own_records import OwnCalibration
 from pipeline.measured_runs import Measured
 from pipeline.text import columns
 from stages.reporting.text import listing, plural, significant
 
 _MOST_TERMS = 8
+_WIDTH = 100
 
 
 def lines(found: CalibratedProfile, measured: Measured, path: Path) -> list[str]:
@@ -20,13 +21,18 @@ def lines(found: CalibratedProfile, measured: Measured, path: Path) -> list[str]
     own, profile = found.own, found.profile
     known = "published rows of this device" if found.known == "measured" else "its core and clock, no published row"
     networks = len({row.network() for row in measured.rows})
-    return [f"{path}: {profile.device}, calibrated on {plural(len(own.measurements), 'measurement')} of "
-            f"{plural(networks, 'network')}; before it rested on {known}",
-            *(f"! {warning}" for warning in measured.warnings), "", *_rows(own), "", *_error(own), "",
-            *_prices(found.prices), *_open(found), *(f"not used: {text}" for text in measured.left_out),
-            *(f"not used: {each.model}: {each.reason}" for each in found.unused), "", "next:",
+    head = (f"{path}: {profile.device}, calibrated on {plural(len(own.measurements), 'measurement')} of "
+            f"{plural(networks, 'network')}; before it rested on {known}")
+    unused = [*measured.left_out, *(f"{each.model}: {each.reason}" for each in found.unused)]
+    return [*_folded(head), *(f"! {warning}" for warning in measured.warnings), "", *_rows(own), "", *_error(own), "",
+            *_prices(found.prices), "", *(line for text in _open(found) for line in _folded(text)),
+            *(line for text in unused for line in _folded(f"not used: {text}")), "", "next:",
             f"  litesmith profiles compare MODEL.tflite --profiles {path}",
             f"  litesmith profiles show {path}"]
+
+
+def _folded(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _rows(own: OwnCalibration) -> list[str]:
@@ -57,7 +63,7 @@ def _error(own: OwnCalibration) -> Iterator[str]:
     yield f"  after   {_share(error.median_after)} median, {_share(error.worst_after)} at worst"
     yield f"  {error.rows_inside_80} of {error.rows} inside the 80 % interval" + _widened(own)
     if error.median_after > error.median_before:
-        yield _WORSE
+        yield from _folded(_WORSE)
 
 
 _WORSE = ("! the measurements make it worse: they do not fit together. Look for another clock, a governor, other "
@@ -79,9 +85,9 @@ def _share(value: float) -> str:
 def _prices(prices: tuple[TermPrice, ...]) -> list[str]:
     """The largest terms: what they cost here, against what was published."""
     shown = sorted(prices, key=lambda each: -each.share)[:_MOST_TERMS]
-    rows = [[each.format, MEANING[each.term], f"{100 * each.share:.0f} %", f"{each.ratio:.2f}",
+    rows = [[each.format, each.term, f"{100 * each.share:.0f} %", f"{each.ratio:.2f}",
              f"{100 * each.doubt[1]:.0f} -> {100 * each.doubt[0]:.0f} %"] for each in shown]
-    return columns(["format", "what costs time", "largest part", "price, times published", "doubt"], rows,
+    return columns(["format", "term", "largest part", "price, times published", "doubt"], rows,
                    frozenset({2, 3, 4}))
 
 
@@ -89,7 +95,6 @@ def _open(found: CalibratedProfile) -> Iterator[str]:
     """What the measurements do not say."""
     seen = {each.format for each in found.prices}
     never = [each for each in found.unseen if each not in seen and each in found.profile.formats.value]
-    yield ""
     for each in sorted(seen):
         kernels = [term for term in found.unseen[each] if term in _KERNELS]
         if kernels:
@@ -105,8 +110,3 @@ def _open(found: CalibratedProfile) -> Iterator[str]:
 _KERNELS = {"conv_1x1": "1x1 convolutions", "conv": "other convolutions", "conv_narrow": "convolutions of few channels",
             "depthwise": "depthwise convolutions", "fully_connected": "fully connected layers", "pooling": "pooling",
             "transcendental": "softmax and the like", "elementwise": "elementwise operators"}
-
-
-def error_data(error: OwnError | None) -> dict[str, float] | None:
-    """The same for JSON."""
-    return None if error is None else error.model_dump(mode="json")

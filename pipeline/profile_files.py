@@ -13,7 +13,7 @@ from device_profiles.networks.builder import BuildFormat
 from device_profiles.predictor import predict_latency
 from device_profiles.records import Figure, Record
 from device_profiles.schema import Profile
-from device_profiles.writing import checked, data_yaml
+from device_profiles.writing import checked, data_yaml, profile_yaml
 from pipeline.store import write_text
 from stages.reporting.text import figure_text, listing
 
@@ -66,7 +66,8 @@ def write_profile(data: Mapping[str, Any], path: Path, force: bool, head: Sequen
         ConfigError: a key or a value that cannot be; nothing is written.
     """
     refuse_existing(path, force)
-    return write_checked(data_yaml(data, head), path)
+    profile = checked(data_yaml(data, head), path)
+    return write_checked(profile_yaml(profile, head), path)
 
 
 def write_checked(text: str, path: Path) -> Profile:

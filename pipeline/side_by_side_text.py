@@ -32,7 +32,7 @@ def show(found: SideBySide, console: Console) -> None:
     cells = _columns(console.width)
     for title in cells:
         table.add_column(title, justify="left" if title in _LEFT else "right", overflow="fold",
-                         no_wrap=title in ("profile", "by", "verdict"))
+                         no_wrap=title in ("profile", "latency, ms", "by", "verdict"))
     for row in found.devices:
         table.add_row(*(Text(cell(row), style=_STYLES[row.verdict] if title == "verdict" else "")
                         for title, cell in cells.items()))
@@ -51,7 +51,7 @@ def _columns(width: int) -> dict[str, _Cell]:
         cells["a second"] = lambda row: _value(row.throughput)
     if width >= _WIDER:
         cells["energy, µJ"] = lambda row: _value(row.energy)
-    cells["RAM"] = _ram
+    cells["RAM"] = _ram if width >= _WIDE else _ram_alone
     if width >= _WIDE:
         cells["flash"] = _flash
     return cells | {"verdict": lambda row: row.verdict}
@@ -76,10 +76,12 @@ def _value(figure: Figure | None) -> str:
 
 def _ram(row: DeviceRow) -> str:
     """`≥ 24.0 KiB of 512 KiB`; where it is exact without the sign."""
-    if row.ram is None:
-        return "-"
-    least = "" if row.ram_exact else "≥ "
-    return f"{least}{kib(row.ram.value)}" + _of(row.ram_free_bytes)
+    return _ram_alone(row) + (_of(row.ram_free_bytes) if row.ram else "")
+
+
+def _ram_alone(row: DeviceRow) -> str:
+    """`≥ 24.0 KiB`."""
+    return "-" if row.ram is None else f"{'' if row.ram_exact else '≥ '}{kib(row.ram.value)}"
 
 
 def _flash(row: DeviceRow) -> str:

@@ -125,6 +125,9 @@ def calibrate(profile: Profile, measurements: Sequence[Measurement], source: str
         UsageError: the profile states no hardware or a core that is not known; no measurement can be used.
         LitesmithError: a latency looks like microseconds or seconds.
     """
+    if profile.hardware is None:
+        raise UsageError(f"the profile of '{profile.device}' states no core and no clock, which a prediction rests on",
+                         "a profile with hardware", "litesmith profiles new")
     model = profile.latency if isinstance(profile.latency, Calibrated) else Calibrated(kind="calibrated")
     model = model.model_copy(update={"own": None})
     setup = setup_of(profile, model)

@@ -58,7 +58,8 @@ def read_table(path: Path, required: Collection[str], optional: Collection[str])
         cells = list(_cells(str(path), number, text))
         if len(cells) != len(header):
             last = cells[min(len(cells), len(header) + 1) - 1]
-            raise last.refusal(f"{len(cells)} cells under {len(header)} columns", f"{len(header)} cells",
+            plural = "" if len(cells) == 1 else "s"
+            raise last.refusal(f"{len(cells)} cell{plural} under {len(header)} columns", f"{len(header)} cells",
                                "put quotes around a text that has a comma in it")
         row = {name.text: cell for name, cell in zip(header, cells, strict=True)}
         for name in required:
@@ -67,7 +68,7 @@ def read_table(path: Path, required: Collection[str], optional: Collection[str])
         rows.append({name: cell for name, cell in row.items() if cell.text})
     if not rows:
         raise ConfigError("the file has a header and no measurement", "a line a measurement", path=path,
-                          line=lines[0][0])
+                          line=lines[0][0], column=1)
     return rows
 
 
