@@ -19,6 +19,7 @@ from stages.baseline import Settings as BaselineSettings
 from stages.benchmark import Settings as BenchmarkSettings
 from stages.calibrate import Settings as CalibrateSettings
 from stages.check import Settings as CheckSettings
+from stages.compile import Settings as CompileSettings
 from stages.convert import Settings as ConvertSettings
 from stages.datasets import AnySettings
 from stages.distil import Settings as DistilSettings
@@ -126,6 +127,7 @@ class RunConfig(Record):
     calibration_study: bool = Field(False, description="measure how many calibration samples are enough")
     evaluate: EvaluateSettings = EvaluateSettings()
     benchmark: BenchmarkSettings = BenchmarkSettings()
+    compile: CompileSettings = CompileSettings()
     check: CheckSettings = CheckSettings()
     report: ReportSettings = ReportSettings()
     variants: tuple[Annotated[VariantEntry, BeforeValidator(_entry)], ...] = Field(

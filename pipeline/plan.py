@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from device_profiles.errors import ModelError
 from pipeline.calls import Calls, Plan, Surroundings, report_versions
 from pipeline.variant_paths import VariantPaths
 from pipeline.version import VERSION
+from stages.npu import compiled_name
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig, VariantEntry
@@ -50,6 +51,7 @@ class _Builder:
         self.profiles = config.loaded_profiles()
         asked = asked_limits(config.check, self.profiles)
         early.check_limits(asked, config.data.source)
+        self._check_npus()
         self.baseline = self.calls.add("baseline", "", config.baseline,
                                        {"model": self.float_model, "data": self.data},
                                        asked=tuple(name for name in asked if name == stress.LIMIT))
@@ -101,14 +103,31 @@ class _Builder:
                              "give the .keras or .h5 file that it was made from")
         return kept
 
+    def _check_npus(self) -> None:
+        """Refuse an NPU that Vela does not know, before anything runs."""
+        from stages.npu.configuration import check_names
+
+        for profile in self.profiles:
+            if profile.npu is not None:
+                check_names(profile.npu, profile.name)
+
+    def _compilations(self, tflites: Mapping[str, str]) -> dict[str, str]:
+        """By `variant@profile`, the call that compiles a variant for the profile's NPU; empty where none has one."""
+        return {compiled_name(variant, profile.name): self.calls.add(
+                    "compile", compiled_name(variant, profile.name), self.config.compile, {"tflite": tflite},
+                    npu=profile.npu)
+                for profile in self.profiles if profile.npu is not None for variant, tflite in tflites.items()}
+
     def _over_all(self, evaluations: dict[str, str]) -> None:
         """The calls that take every variant: benchmark, check, report."""
         config, tflites = self.config, dict(self.calls.plan.variants)
         benchmark = self.calls.add("benchmark", "", config.benchmark, {"tflites": tflites, "data": self.data},
                                    host=self.around.host,
                                    engine_versions=self.calls.engine_versions(config.benchmark.engines))
+        compilations = self._compilations(tflites)
+        compiled = {"compilations": compilations} if compilations else {}
         check = self.calls.add("check", "", config.check,
-                               {"tflites": tflites, "evaluations": evaluations, "benchmark": benchmark},
+                               {"tflites": tflites, "evaluations": evaluations, "benchmark": benchmark, **compiled},
                                profiles=self.profiles)
         self.calls.add(
             "report", "", config.report,
@@ -117,5 +136,5 @@ class _Builder:
              **({"sensitivities": self.paths.sensitivities, "choices": self.paths.choices}
                 if self.paths.choices else {}),
              "trainings": {**self.trainings, **self.paths.trainings}, "tflites": tflites, "evaluations": evaluations,
-             "baseline": self.baseline, "benchmark": benchmark, "check": check},
+             "baseline": self.baseline, "benchmark": benchmark, **compiled, "check": check},
             run=config.name, litesmith=VERSION, versions=report_versions(), config=config.as_yaml())

@@ -4,7 +4,8 @@
       manifest.json          what was run, from what, with what; the commit and whether the tree was dirty
       litesmith.yaml         the whole config, defaults included
       log.txt                what TensorFlow and the runtimes had to say
-      models/                <variant>.tflite, and each Keras model under its label
+      models/                <variant>.tflite, <variant>@<profile>.tflite for the profile's NPU, and each Keras model
+                             under its label
       data/                  preprocessing.json: what a device must do before the model; a front end
       figures/<stage>/       each stage's result as JSON
       check/                 junit.xml, verdicts.json
@@ -138,6 +139,8 @@ def _model_places(plan: Plan, call: Call, files: list[str]) -> list[tuple[str, s
     if "model.tflite" in files:
         places += [("model.tflite", f"models/{variant}.tflite") for variant, label in plan.variants.items()
                    if label == call.label]
+        if call.stage == "compile":
+            places.append(("model.tflite", f"models/{call.name}.tflite"))
     return places
 
 

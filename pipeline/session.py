@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from device_profiles.errors import DoesNotFit, StageError
+from device_profiles.errors import DoesNotFit, StageError, UsageError
 from pipeline import DEFAULT_RUNS, DEFAULT_STORE
 from pipeline.calls import Plan, Surroundings
 from pipeline.config import RunConfig
@@ -118,6 +118,9 @@ class Session:
         if stage is None:
             return plan
         wanted = plan.of_stage(stage)
+        if stage == "compile" and not wanted:
+            raise UsageError(f"none of the profiles has an NPU: {', '.join(self.config.profiles)}",
+                             "a profile with a section npu", "litesmith compile --profile corstone-300")
         return plan.only(wanted + plan.of_stage("calibrate") if stage == "quantize" else wanted)
 
     def statuses(self) -> list[CallStatus]:

@@ -56,6 +56,7 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in (
     Stage("calibrate", Lane.MAIN, "Measure how many calibration samples are enough."),
     Stage("evaluate", Lane.ENGINES, "Measure accuracy of every tflite model in every engine."),
     Stage("benchmark", Lane.ALONE, "Measure latency and memory of every tflite model in every engine."),
+    Stage("compile", Lane.ENGINES, "Compile for the NPU of every profile that has one, with Vela."),
     Stage("check", Lane.MAIN, "Hold every variant against every device profile."),
     Stage("report", Lane.MAIN, "Write report.json, report.md and report.html."),
 )}

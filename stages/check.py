@@ -18,8 +18,10 @@ from stages.checking.fit import Fitting, Subject, fit
 from stages.checking.micro import MICRO_ENGINE, MicroFootprint, footprints
 from stages.checking.pick import Candidate, Choice, pick, picks, reason
 from stages.context import StageContext
+from stages.npu import compiled_name
 from stages.outputs import overall_score, score_name
 from stages.records import BenchmarkResult, CheckResult, EvaluateResult, ProfileCheck
+from stages.records.npu import CompileResult
 from stages.reporting.junit import junit_xml
 from stages.reporting.places import place_of
 from stages.reporting.record import json_text
@@ -58,7 +60,7 @@ def asked_limits(settings: Settings, profiles: Iterable[Profile]) -> tuple[str, 
 
 
 def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchmark: Path, options: Options,
-        context: StageContext) -> CheckResult:
+        context: StageContext, compilations: Mapping[str, Path] | None = None) -> CheckResult:
     """Check all variants; write `verdicts.json` and `junit.xml`.
 
     Args:
@@ -67,6 +69,7 @@ def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchma
         benchmark: the artifact of `benchmark`.
         options: with the profiles.
         context: where to write.
+        compilations: by `variant@profile`, the artifact of `compile`, for the profiles with an NPU.
 
     Raises:
         UsageError: `require` or `limits` names a profile that is not checked, or a limit that does not exist.
@@ -80,7 +83,8 @@ def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchma
     for done, (name, folder) in enumerate(tflites.items()):
         context.progress(done, len(tflites), f"checking {name}")
         subject = _subject(name, folder, evaluations, measured)
-        subjects.append(subject.model_copy(update={"micro": _micro(name, folder, profiles, measured)}))
+        subjects.append(subject.model_copy(update={"compiled": _compiled(name, profiles, compilations or {}),
+                                                   "micro": _micro(name, folder, profiles, measured)}))
     required = set(profiles) if options.require == "all" else set(options.require)
     checks = {name: _check_profile(subjects, profile, options.choice, required=name in required)
               for name, profile in profiles.items()}
@@ -115,6 +119,12 @@ def _subject(name: str, folder: Path, evaluations: Mapping[str, Path], measured:
     return Subject(name=name, tflite_bytes=len(content), workload=read_workload(content),
                    evaluated=evaluated.engines, evaluated_on=evaluated.target,
                    measured=measured.variants.get(name, {}), target=measured.target)
+
+
+def _compiled(variant: str, profiles: Iterable[str], compilations: Mapping[str, Path]) -> dict[str, CompileResult]:
+    """By profile with an NPU, what Vela made of a variant."""
+    folders = {profile: compilations.get(compiled_name(variant, profile)) for profile in profiles}
+    return {profile: read_result(folder, CompileResult) for profile, folder in folders.items() if folder is not None}
 
 
 def _micro(variant: str, folder: Path, profiles: Mapping[str, Profile],

@@ -13,6 +13,7 @@ from stages.artifacts import read_result
 from stages.calibrating.record import CalibrationStudy
 from stages.context import StageContext
 from stages.examining.thumbnails import read_thumbnails
+from stages.npu import parts_of
 from stages.records import (
     BaselineResult,
     BenchmarkResult,
@@ -31,6 +32,7 @@ from stages.records import (
     StageResult,
     TrainResult,
 )
+from stages.records.npu import CompileResult
 from stages.reporting.assemble import build_report
 from stages.reporting.html import html_page
 from stages.reporting.markdown import markdown_report
@@ -86,7 +88,7 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         baseline: Path, benchmark: Path, check: Path, options: Options, context: StageContext,
         model: Path | None = None, examination: Path | None = None,
         calibration: Path | None = None, sensitivities: Mapping[str, Path] | None = None,
-        choices: Mapping[str, Path] | None = None) -> ReportResult:
+        choices: Mapping[str, Path] | None = None, compilations: Mapping[str, Path] | None = None) -> ReportResult:
     """Write the report. The same artifacts and options give the same bytes.
 
     Args:
@@ -105,6 +107,7 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         calibration: the artifact of `calibrate`; there where a calibration study was asked for.
         sensitivities: by `mixed` variant, the artifact of `sensitivity`.
         choices: by `mixed` variant, the artifact of `quantize` in which its layers' formats were chosen.
+        compilations: by `variant@profile`, the artifact of `compile`, for the profiles with an NPU.
 
     Raises:
         StoreError: an artifact without a readable result.
@@ -117,7 +120,8 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         check=read_result(check, CheckResult), model=read_result(model, ModelResult) if model else None,
         examination=read_result(examination, ExamineResult) if examination else None,
         calibration=read_result(calibration, CalibrationStudy) if calibration else None,
-        sensitivities=_results(sensitivities, SensitivityResult), mixings=_mixings(choices))
+        sensitivities=_results(sensitivities, SensitivityResult), mixings=_mixings(choices),
+        compiled=_compiled(compilations))
     heading = Heading(run=options.title or options.run, litesmith=options.litesmith, versions=options.versions,
                       config=options.config, tflite_path=options.tflite_path)
     report = build_report(sources, heading)
@@ -130,6 +134,15 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
 def _results(folders: Mapping[str, Path] | None, kind: type[R]) -> dict[str, R]:
     """The result in each artifact."""
     return {name: read_result(folder, kind) for name, folder in (folders or {}).items()}
+
+
+def _compiled(compilations: Mapping[str, Path] | None) -> dict[str, dict[str, CompileResult]]:
+    """By profile, then by variant, what Vela made of it."""
+    found: dict[str, dict[str, CompileResult]] = {}
+    for name, result in _results(compilations, CompileResult).items():
+        variant, profile = parts_of(name)
+        found.setdefault(profile, {})[variant] = result
+    return found
 
 
 def _mixings(choices: Mapping[str, Path] | None) -> dict[str, Mixing]:

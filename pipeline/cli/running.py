@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from device_profiles.errors import DoesNotFit, LitesmithError
+from pipeline.cli import compiling
 from pipeline.cli.comparing import hold
 from pipeline.cli.options import open_session, print_json, run_options, talk_options
 from pipeline.stage_order import STAGES
@@ -60,6 +61,8 @@ def _stage_command(name: str, text: str) -> click.Command:
             options["changes"] = (*options["changes"], "calibration_study=true")
         return _go(name, **options)
 
+    if name == "compile":
+        return compiling.with_file(command)
     if name == "quantize":
         return click.option("--calibration-study", is_flag=True,
                             help="Also measure how many calibration samples are enough.")(command)

@@ -16,10 +16,13 @@ from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
 from device_profiles.schema import SAFETY_LIMITS, Profile
 from device_profiles.workload import Workload
+from stages.checking import npu
 from stages.checking.judge import accept, in_rounds, judge, refuse, unknown, worst
 from stages.checking.micro import MicroFootprint
 from stages.checking.safety import judge_drop, judge_safety
+from stages.npu.latency import whole_latency
 from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck
+from stages.records.npu import CompileResult
 from stages.reporting.places import HOST, place_of
 
 MICRO_ENGINE = "tflm"
@@ -39,6 +42,7 @@ class Subject(Record):
         measured: by engine, on the target.
         target: where; a profile's own target makes it that profile's latency.
         micro: by profile of a microcontroller, the arena and flash predicted for its core.
+        compiled: by profile with an NPU, what Vela made of it.
         evaluated_on: the target of the evaluation.
     """
 
@@ -49,6 +53,7 @@ class Subject(Record):
     measured: dict[str, EngineBenchmark]
     target: str = "host"
     micro: dict[str, MicroFootprint] = Field(default_factory=dict)
+    compiled: dict[str, CompileResult] = Field(default_factory=dict)
     evaluated_on: str = "host"
 
 
@@ -78,12 +83,29 @@ class _Case(Record):
 
 def fit(subject: Subject, profile: Profile) -> Fitting:
     """Hold one variant against one profile."""
+    subject = _shipped(subject, profile)
     abilities = list(_abilities(subject, profile))
     runs = all(limit.verdict != "fail" for limit in abilities)
     latency = _latency(subject, profile) if runs else _Latency(missing=_NOT_RUN)
     limits = (*abilities, *_limits(_Case(subject=subject, profile=profile, latency=latency)))
     check = VariantCheck(variant=subject.name, verdict=worst(limit.verdict for limit in limits), limits=limits)
     return Fitting(check=check, latency=latency.median)
+
+
+def _on_npu(subject: Subject, profile: Profile) -> CompileResult | None:
+    """What Vela made of the variant, where the profile's NPU runs any of it."""
+    compiled = subject.compiled.get(profile.name) if profile.npu is not None else None
+    return compiled if npu.runs_on_npu(compiled) else None
+
+
+def _shipped(subject: Subject, profile: Profile) -> Subject:
+    """The variant as the device gets it: compiled, with the operators that stay on the CPU, where there is an NPU."""
+    compiled = _on_npu(subject, profile)
+    if compiled is None:
+        return subject
+    return subject.model_copy(update={"tflite_bytes": npu.shipped_bytes(compiled, subject.tflite_bytes),
+                                      "workload": npu.left_to_cpu(subject.workload, compiled),
+                                      "micro": {}})
 
 
 # -- can it run at all -------------------------------------------------------------------------------------------------
@@ -96,12 +118,17 @@ def _abilities(subject: Subject, profile: Profile) -> Iterator[LimitVerdict]:
         broken.setdefault(_RULE_ABILITY.get(reason.rule, "operators"), []).append(reason.text)
     yield _rule("formats", broken, subject.workload.number_format, ", ".join(profile.formats.value))
     operators = sorted({op.label for op in subject.workload.operators})
-    yield _rule("operators", broken, ", ".join(operators), _operators_allowed(profile))
+    yield _rule("operators", broken, ", ".join(operators) or "none on the CPU", _operators_allowed(profile))
     yield _engine(subject, profile)
-    if profile.hardware is not None:
+    if profile.npu is not None:
+        yield npu.judge_npu(subject.compiled.get(profile.name))
+    compiled = _on_npu(subject, profile)
+    if compiled is not None and compiled.memory is not None:
+        yield from npu.judge_memory(compiled.memory, profile)
+    elif profile.hardware is not None:
         yield _ram(subject, profile, broken)
-        if profile.hardware.flash_bytes is not None:
-            yield judge("flash_bytes", _flash(subject, profile), profile.hardware.flash_bytes.value, "bytes")
+    if profile.hardware is not None and profile.hardware.flash_bytes is not None:
+        yield judge("flash_bytes", _flash(subject, profile), profile.hardware.flash_bytes.value, "bytes")
 
 
 def _operators_allowed(profile: Profile) -> str:
@@ -232,7 +259,13 @@ def file_size(subject: Subject) -> Figure:
 
 
 def arena_figure(subject: Subject, profile: Profile) -> Figure | None:
-    """The arena as TFLM reports it, where the profile runs TFLM; other engines plan their memory differently."""
+    """The arena as TFLM reports it, where the profile runs TFLM; other engines plan their memory differently.
+
+    Of a compiled model it is what Vela laid out, where that lies in SRAM as a whole.
+    """
+    compiled = _on_npu(subject, profile)
+    if compiled is not None and compiled.memory is not None:
+        return npu.sram_figure(compiled.memory) if not compiled.memory.dram else None
     run = subject.measured.get(MICRO_ENGINE) if profile.engine.name == MICRO_ENGINE else None
     there = subject.micro.get(profile.name)
     if there is not None and there.arena is not None and (run is None or run.status == "ok"):
@@ -281,6 +314,10 @@ def _why_unmeasured(subject: Subject, profile: Profile, what: str) -> str:
 
 def _latency(subject: Subject, profile: Profile) -> _Latency:
     """Measured where the benchmark ran on the profile's device, else predicted."""
+    compiled = _on_npu(subject, profile)
+    if compiled is not None:
+        figure, missing = whole_latency(subject.workload, profile, compiled)
+        return _Latency(median=figure, missing=missing)
     run = subject.measured.get(profile.engine.name)
     told = run is not None and run.median is not None and run.threads == profile.threads
     if profile.latency.kind != "measured" and not (told and _is_measured_there(subject, profile)):
@@ -297,7 +334,7 @@ def _held_p90(case: _Case, bound: float) -> LimitVerdict:
     """The 90th percentile, measured; from a prediction of the median only a fail can follow, since p90 >= median."""
     latency, median = case.latency, case.latency.median
     if latency.p90 is None and median is not None and median.provenance == "predicted":
-        low = median.interval[0] if median.interval else median.value
+        low = median.interval[0] if median.interval else 0.0
         if low > bound:
             found = judge("latency_p90_ms", median, bound, "ms")
             return found.model_copy(update={"why": f"the median alone is {found.why}, and a p90 is never below it"})

@@ -57,7 +57,8 @@ def _own_sections(npu: Npu, profile: str) -> list[str]:
     except IniError as error:
         said = str(error).splitlines()[0]
         raise UsageError(f"profile '{profile}': npu.ini is no ini file: {said}",
-                         "sections [System_Config.NAME] and [Memory_Mode.NAME]", "docs/npu.md has an example") from error
+                         "sections [System_Config.NAME] and [Memory_Mode.NAME]",
+                         "docs/npu.md has an example") from error
     return list(found)
 
 

@@ -58,6 +58,7 @@ def build_report(sources: Sources, heading: Heading) -> Report:
         remarks=all_remarks(variants, sources), fronts=all_fronts(variants, profiles),
         baseline=_engine_metrics(baseline.metrics, baseline.outputs), trainings=trainings, model=sources.model,
         data=sources.data, examination=sources.examination, calibration=sources.calibration,
+        compilations=sources.compiled,
         host=sources.benchmark.host, versions=heading.versions,
         evaluated_on=place_of(next((each.target for each in sources.evaluated.values()), HOST)),
         benchmarked_on=place_of(sources.benchmark.target, sources.benchmark.conditions),

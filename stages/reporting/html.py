@@ -13,6 +13,8 @@ from stages.reporting.calibration import calibration_plots, calibration_rows, ca
 from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import Plot, cost_plot, latency_plot
 from stages.reporting.mixed import ROUND_HEAD, mixed_parts, mixed_plots
+from stages.reporting.npu import CAVEAT, LEFT_HEAD, npu_parts
+from stages.reporting.npu import HEAD as NPU_HEAD
 from stages.reporting.packed import HEAD as PACKED_HEAD
 from stages.reporting.packed import packed_rows
 from stages.reporting.panels import class_plot, confusion_plot, curve_plots, memory_plots, operator_plot
@@ -64,7 +66,8 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
     environment.globals |= {"quantity": quantity, "sample_place": sample_place, "number": plain_number,
                             "verdict_marks": VERDICT_MARKS, "provenance_marks": PROVENANCE_MARKS,
                             "provenance_meanings": PROVENANCE_MEANINGS, "study_head": STUDY_HEAD,
-                            "packed_head": PACKED_HEAD, "round_head": ROUND_HEAD, "slimmed_head": SLIMMED_HEAD}
+                            "packed_head": PACKED_HEAD, "round_head": ROUND_HEAD, "slimmed_head": SLIMMED_HEAD,
+                            "npu_head": NPU_HEAD, "left_head": LEFT_HEAD, "npu_caveat": CAVEAT}
     plots = all_plots(report)
     template = environment.from_string(_asset("report.html.j2"))
     return template.render(
@@ -74,6 +77,7 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
         engines=list(dict.fromkeys(engine for variant in report.variants for engine in variant.metrics)),
         deciding=deciding_limit, model_rows=model_rows(report.model), data_rows=examination_rows(report.examination),
         packed=packed_rows(report), mixed=mixed_parts(report), slimmed=slimmed_parts(report),
+        npus=npu_parts(report),
         safety=safety_table(report), safety_parts=safety_parts(report), safety_text=INTRODUCTION,
         thumbnails=thumbnails or {}, css=Markup(_asset("report.css")), script=Markup(_asset("report.js")),  # noqa: S704
         plotly=Markup(_plotly()), figures=Markup(script_json(_figures(plots))))  # noqa: S704

@@ -11,6 +11,8 @@ from stages.reporting.calibration import calibration_rows, calibration_text
 from stages.reporting.examination import examination_rows, model_rows, sample_place
 from stages.reporting.figures import capitalized
 from stages.reporting.mixed import ROUND_HEAD, mixed_parts
+from stages.reporting.npu import CAVEAT, LEFT_HEAD, npu_parts
+from stages.reporting.npu import HEAD as NPU_HEAD
 from stages.reporting.packed import HEAD as PACKED_HEAD
 from stages.reporting.packed import packed_rows
 from stages.reporting.places import obtained, untimed
@@ -46,7 +48,7 @@ def markdown_report(report: Report, pictures: Mapping[str, str]) -> str:
         pictures: by cost, the file name of the Pareto plot.
     """
     parts = (_head, _winners, lambda _: _pictures(report, pictures), _remarks, _sizes, _mixed, _engines, _outputs,
-             _safety, _trainings, _slimmed, _verdicts, _open_limits, _model, _data, _suspects, _study, _foot)
+             _safety, _trainings, _slimmed, _npus, _verdicts, _open_limits, _model, _data, _suspects, _study, _foot)
     return "\n".join(line for part in parts for line in part(report))
 
 
@@ -224,6 +226,18 @@ def _slimmed(report: Report) -> Iterator[str]:
         yield escape(part.text)
         yield ""
         yield from table(SLIMMED_HEAD, (list(map(escape, row)) for row in part.rows))
+
+
+def _npus(report: Report) -> Iterator[str]:
+    """What Vela made of the variants, for each profile with an NPU."""
+    for part in npu_parts(report):
+        yield f"## NPU of {escape(part.profile)}"
+        yield ""
+        yield escape(f"{part.text} {CAVEAT}")
+        yield ""
+        yield from table(NPU_HEAD, (list(map(escape, row)) for row in part.rows))
+        if part.left:
+            yield from table(LEFT_HEAD, (list(map(escape, row)) for row in part.left))
 
 
 def _verdicts(report: Report) -> Iterator[str]:

@@ -32,6 +32,7 @@ from stages.records import (
     Safety,
     Verdict,
 )
+from stages.records.npu import CompileResult
 from stages.records.sensitivity import Divergence, LayerFormat
 from stages.reporting.places import Place
 
@@ -266,6 +267,7 @@ class Report(Record):
         data: what the prepare stage counted.
         examination: what the examine stage suspects of the data; null where it did not run.
         calibration: the calibration study; null where none was asked for.
+        compilations: by profile with an NPU, then by variant, what Vela made of it.
         host: the machine that the benchmark ran on.
         evaluated_on, benchmarked_on: the targets of these stages.
     """
@@ -286,6 +288,7 @@ class Report(Record):
     data: PrepareResult
     examination: ExamineResult | None = None
     calibration: CalibrationStudy | None = None
+    compilations: dict[str, dict[str, CompileResult]] = Field(default_factory=dict)
     host: Host
     evaluated_on: Place = Place()
     benchmarked_on: Place = Place()

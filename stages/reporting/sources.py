@@ -23,6 +23,7 @@ from stages.records import (
     SlimResult,
     TrainResult,
 )
+from stages.records.npu import CompileResult
 
 Training = TrainResult | DistilResult | SlimResult | PruneResult | QuantizeResult
 
@@ -31,6 +32,7 @@ class Sources(Record):
     """The results that a report is made from; variants keep the order of `converted`.
 
     Attributes:
+        compiled: by profile with an NPU, then by variant.
         sensitivities, mixings: by `mixed` variant, what its layers lose alone, and what was chosen.
     """
 
@@ -44,6 +46,7 @@ class Sources(Record):
     model: ModelResult | None = None
     examination: ExamineResult | None = None
     calibration: CalibrationStudy | None = None
+    compiled: dict[str, dict[str, CompileResult]] = Field(default_factory=dict)
     sensitivities: dict[str, SensitivityResult] = Field(default_factory=dict)
     mixings: dict[str, Mixing] = Field(default_factory=dict)
 

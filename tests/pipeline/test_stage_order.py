@@ -18,5 +18,5 @@ def test_every_stage_keeps_the_contract(name):
 
 def test_the_order_is_that_of_the_work():
     order = ("prepare model examine train baseline distil slim prune sensitivity quantize convert pack calibrate "
-             "evaluate benchmark check report")
+             "evaluate benchmark compile check report")
     assert list(STAGES) == order.split()
