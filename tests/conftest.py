@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,38 @@ import numpy as np
 import pytest
 
 from stages.context import StageContext
+from tests import grouping
 
+FROZEN = pytest.StashKey[bool]()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # what a shell starts in the background ignores Ctrl-C, and so would the processes that the tests interrupt
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, those that take longest come first."""
+    if hasattr(config, "workerinput"):
+        grouping.longest_first(items)
+
+
+def pytest_collection_finish() -> None:
+    """The tests stay to the end: the garbage collector need not look through them again and again."""
+    gc.freeze()
+
+
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Nor through the 400,000 objects of TensorFlow, once a test has imported it."""
+    if "tf_keras" in sys.modules and FROZEN not in item.config.stash:
+        item.config.stash[FROZEN] = True
+        gc.collect()
+        gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Files that share a dear fixture go to one process."""
+    return grouping.scheduler(config, log)
 
 
 @pytest.fixture
