@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from pipeline.plan import build
 from pipeline.runner import Runner, Watcher
 from pipeline.session import Session
 from pipeline.store import Store
+from pipeline.trying import Quieted, changed_entry, lines_of
 from stages.records import Cause, Change, ExplainResult, PruneResult, QuantizeResult, SlimResult, Step, Trial
 from stages.variants import parse_variant
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from stages.explaining.slowness import Facts
 
 ENGINE = "litert"
+OTHERS = ("litert", "tflite-runtime")
 SAMPLES, SCORE_SAMPLES, RESAMPLES = 256, 2000, 1000
 MOST_TRIALS = 6
-_ADDED = ("int4_keep", "protect", "skip_layers")  # lists of layers, to which a change adds
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,15 @@ class _Explainer:
         with Scorer(bench) as scorer:
             outputs = {role: _outputs(scorer, source) for role, source in
                        (("run", run_float), ("reference", reference), ("variant", variant))}
+            quantized = _quantized(made, label)
             case = Case(name=entry.name, number_format=entry.variant().format,
-                        calibration=self._calibration(made, label), trainings=_trainings(made, label),
+                        calibration=quantized.calibration if quantized else None,
+                        algorithm=quantized.algorithm if quantized else "", trainings=_trainings(made, label),
                         steps=self._steps(bench, entry, outputs), score_name=bench.task.score_name,
                         drop=self._drop(bench, outputs["run"], outputs["variant"]))
             result = explain(variant, reference, noise_bench, case)
             result = completed(result, causes=training_causes(case.trainings, case.steps),
-                               slow=self._slow(made, entry, variant, run_float, noise_bench))
+                               facts=self._facts(made, entry, variant, run_float, noise_bench))
             if self.asked.trying:
                 tried = tuple(self._try(entry, result.causes, scorer, outputs))
                 result = result.model_copy(update={"trials": tried})
@@ -152,7 +154,7 @@ class _Explainer:
             words.remove("distilled")
         return entry.model_copy(update={"name": "-".join([*words, "float32"])})
 
-    def _make(self, config: RunConfig, variants: Iterable[str]) -> _Made:
+    def _make(self, config: RunConfig, variants: Iterable[str], watcher: Watcher | None = None) -> _Made:
         """Make the tflite models of variants.
 
         Raises:
@@ -161,7 +163,7 @@ class _Explainer:
         plan = build(config, self.session.around())
         wanted = [*plan.of_stage("prepare"), *(plan.variants[name] for name in variants if name in plan.variants)]
         self.session.folder.log.parent.mkdir(parents=True, exist_ok=True)
-        runner = Runner(Store(self.session.store_path), self.session.folder.log, self.watcher)
+        runner = Runner(Store(self.session.store_path), self.session.folder.log, watcher or self.watcher)
         part = plan.only(wanted)
         runner.run(part, lambda _: part)
         for outcome in runner.outcomes.values():
@@ -206,11 +208,6 @@ class _Explainer:
     def _data(self, made: _Made) -> Path:
         return made.folder("prepare")
 
-    def _calibration(self, made: _Made, label: str) -> Any:
-        """What is known of the calibration set; None where there is none."""
-        recipe = made.plan.calls[label].inputs.get("recipe")
-        return made.result(recipe, QuantizeResult).calibration if isinstance(recipe, str) else None
-
     # -- what it costs -------------------------------------------------------------------------------------------------
 
     def _drop(self, bench: ScoringBench, reference: Any, outputs: Any) -> Any:
@@ -226,45 +223,51 @@ class _Explainer:
         return (*(first if trained else []), Step(name=variant.format, part="quantization", drop=self._drop(
             bench, outputs["reference"], outputs["variant"])))
 
-    def _slow(self, made: _Made, entry: VariantEntry, variant: Source, plain: Source, bench: Any) -> Any:
-        """Reasons why it is not faster."""
+    def _facts(self, made: _Made, entry: VariantEntry, variant: Source, plain: Source, bench: Any) -> Facts:
+        """What is known of its speed: in the engines that the run's profiles have, and by their predictions."""
         from stages.artifacts import TFLITE_FILE
-        from stages.explaining.slowness import reasons
 
         shipped = (made.folder(made.plan.variants[entry.name]) / TFLITE_FILE).read_bytes()
-        facts = gather(variant, plain, bench, shipped)
-        workload = facts.workload
-        profiles = {each.name: predict_latency(workload, each) for each in self.session.config.loaded_profiles()}
-        return reasons(replace(facts, predictions=profiles))
+        profiles = self.session.config.loaded_profiles()
+        engines = {each.engine.name for each in profiles}
+        facts = gather(variant, plain, bench, shipped, sorted(engines - {"tflm"}) or [ENGINE])
+        return replace(facts, microcontroller="tflm" in engines,
+                       predictions={each.name: predict_latency(facts.workload, each) for each in profiles})
 
     # -- changes -------------------------------------------------------------------------------------------------------
 
     def _try(self, entry: VariantEntry, causes: Iterable[Cause], scorer: Any,
              outputs: dict[str, Any]) -> Iterator[Trial]:
-        """Make each change once and measure it."""
-        tried: set[str] = set()
+        """Make each change once and measure it; one that gives the same calls as another is no other."""
+        tried = {self._key(entry)}
         for cause in causes:
             for change in cause.changes:
-                if not change.can_be_made or (change.costly and not self.asked.costly) or len(tried) >= MOST_TRIALS:
+                if not change.can_be_made or (change.costly and not self.asked.costly) or len(tried) > MOST_TRIALS:
                     continue
                 changed = changed_entry(entry, change, self.session.config)
-                text = changed.model_dump_json(exclude_unset=True)
-                if text in tried or changed == entry:
+                key = self._key(changed)
+                if key in tried:
                     continue
-                tried.add(text)
+                tried.add(key)
                 yield self._measured(changed, cause, change, scorer, outputs)
+
+    def _key(self, entry: VariantEntry) -> str:
+        """Of the call that makes a variant's tflite model."""
+        plan = build(self.session.config.model_copy(update={"variants": (entry,)}), self.session.around())
+        return plan.calls[plan.variants[entry.name]].key
 
     def _measured(self, entry: VariantEntry, cause: Cause, change: Change, scorer: Any,
                   outputs: dict[str, Any]) -> Trial:
         """One change, made through the pipeline."""
-        trial = Trial(change=change.text, kind=cause.kind, layer=cause.layer, lines=tuple(_lines(entry)),
+        trial = Trial(change=change.text, kind=cause.kind, layer=cause.layer, lines=tuple(lines_of(entry)),
                       status="failed")
         try:
-            made = self._make(self.session.config.model_copy(update={"variants": (entry,)}), [entry.name])
+            made = self._make(self.session.config.model_copy(update={"variants": (entry,)}), [entry.name],
+                              Quieted(self.watcher))
             source = self._source(made, _unpacked(made.plan, entry.name), entry.name)
             found = _outputs(scorer, source)
         except LitesmithError as error:
-            return trial.model_copy(update={"message": str(error)})
+            return trial.model_copy(update={"message": error.found})
         drops = {"drop": self._drop(scorer.bench, outputs["run"], found),
                  "gain": self._drop(scorer.bench, found, outputs["variant"])}
         return trial.model_copy(update={**drops, "status": "measured", "tflite_bytes": _size(made, entry.name)})
@@ -287,7 +290,6 @@ def explain_files(path: Path, plain: Path, samples: Path, count: int = SAMPLES) 
 
     from stages.explain import Case, completed, explain
     from stages.explaining.noise import Bench, Source
-    from stages.explaining.slowness import reasons
 
     contents = [_read(path, "a .tflite file"), _read(plain, "the float32 .tflite file that it was made from")]
     _read(samples, "an .npy file of samples")
@@ -301,7 +303,7 @@ def explain_files(path: Path, plain: Path, samples: Path, count: int = SAMPLES) 
         bench = Bench(samples, min(count, len(array)), Path(folder) / "log.txt", ENGINE)
         variant, reference = Source(contents[0], {}, path.name), Source(contents[1], {}, plain.name)
         result = explain(variant, reference, bench, Case(name=path.name))
-        return completed(result, slow=reasons(gather(variant, reference, bench, contents[0])))
+        return completed(result, facts=gather(variant, reference, bench, contents[0], OTHERS))
 
 
 def _read(path: Path, allowed: str) -> bytes:
@@ -311,7 +313,7 @@ def _read(path: Path, allowed: str) -> bytes:
     return path.read_bytes()
 
 
-def gather(variant: Source, plain: Source, bench: Any, shipped: bytes) -> Facts:
+def gather(variant: Source, plain: Source, bench: Any, shipped: bytes, engines: Iterable[str]) -> Facts:
     """What is measured and looked up on this machine, for `reasons`.
 
     Args:
@@ -319,19 +321,21 @@ def gather(variant: Source, plain: Source, bench: Any, shipped: bytes) -> Facts:
         plain: the float32 tflite model.
         bench: samples and engine.
         shipped: the tflite model as it is shipped.
+        engines: that are asked what their delegates take; a packed model runs in TFLM alone, which has none.
     """
     from stages.engines import host, registry
     from stages.explaining.slowness import Facts, delegation, features, latencies
 
-    found = {name: delegation(variant.content, name, variant.name, bench.log) for name in registry.ENGINES
-             if name != "tflm" and registry.engine_info(name).available}
-    times = latencies((variant, plain), bench)
     workload = read_workload(shipped)
+    decodes = sum(len(op.outputs) for op in workload.operators if op.custom_code == DECODE)
+    asked = [name for name in engines if not decodes and registry.engine_info(name).available]
+    found = {name: delegation(variant.content, name, variant.name, bench.log) for name in asked}
+    times = None if decodes else latencies((variant, plain), bench)
     return Facts(workload=workload, float_workload=read_workload(plain.content),
+                 unpacked=read_workload(variant.content),
                  delegations={name: each for name, each in found.items() if each is not None},
-                 latencies_ms={bench.engine: times} if times else {}, architecture=host.host().architecture,
-                 features=features(),
-                 decodes=sum(len(op.outputs) for op in workload.operators if op.custom_code == DECODE))
+                 latencies_ms={bench.engine: times} if times else {}, features=features(), decodes=decodes,
+                 architecture=host.host().architecture)
 
 
 def _outputs(scorer: Any, source: Source) -> Any:
@@ -351,6 +355,13 @@ def _unpacked(plan: Plan, name: str) -> str:
     return source if call.stage == "pack" and isinstance(source, str) else call.label
 
 
+def _quantized(made: _Made, label: str) -> QuantizeResult | None:
+    """What is known of how a tflite model was quantized; None where it was not, afterwards."""
+    recipe = made.plan.calls[label].inputs.get("recipe")
+    found: QuantizeResult | None = made.result(recipe, QuantizeResult) if isinstance(recipe, str) else None
+    return found
+
+
 def _trainings(made: _Made, label: str) -> tuple[Any, ...]:
     """Results of the slim and prune calls behind a tflite model."""
     kinds = {"slim": SlimResult, "prune": PruneResult}
@@ -364,32 +375,3 @@ def _size(made: _Made, name: str) -> int:
     from stages.artifacts import TFLITE_FILE
 
     return (made.folder(made.plan.variants[name]) / TFLITE_FILE).stat().st_size
-
-
-def changed_entry(entry: VariantEntry, change: Change, config: RunConfig) -> VariantEntry:
-    """The variant's entry with a change over it: layers are added to a list that holds, mappings are merged."""
-    values: dict[str, Any] = entry.model_dump(mode="json", exclude_unset=True)
-    if change.format:
-        old = entry.variant().format
-        values["name"] = "-".join(change.format if word == old else word for word in entry.name.split("-"))
-    for section, keys in change.settings.items():
-        own = values.get(section) or {}
-        run = {} if change.format else getattr(config, section).model_dump(mode="json", exclude_unset=True)
-        values[section] = {**own, **{key: _over(key, own.get(key, run.get(key)), value) for key, value in keys.items()}}
-    return VariantEntry.model_validate_json(json.dumps(values))
-
-
-def _over(key: str, known: Any, given: Any) -> Any:
-    """A setting with a change over it."""
-    if isinstance(given, dict):
-        known = known or {}
-        return {**known, **{name: _over(name, known.get(name), value) for name, value in given.items()}}
-    return [*known, *(each for each in given if each not in known)] if known and key in _ADDED else given
-
-
-def _lines(entry: VariantEntry) -> Iterator[str]:
-    """The entry as it stands under `variants` in a run file; JSON is YAML."""
-    values = entry.model_dump(mode="json", exclude_unset=True)
-    yield f"- name: {values.pop('name')}"
-    for section, keys in values.items():
-        yield f"  {section}: {json.dumps(keys)}"

@@ -10,7 +10,8 @@ from stages.records import Cause, ExplainResult, LayerNoise, Slowness, Trial
 if TYPE_CHECKING:
     from device_profiles.records import Figure
 
-_BAR, _MOST_LAYERS, _MOST_CHANGES = 8, 12, 3
+_BAR, _MOST_LAYERS, _MOST_CHANGES, _MOST_CAUSES = 8, 12, 3, 6
+_EQUAL_DB = 100.0  # weights that differ by less differ by the rounding of floats
 _NUMBERS = 52  # columns that the numbers and the bar take
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -30,16 +31,34 @@ def render(result: ExplainResult, width: int) -> Iterator[Any]:
     yield _layers(result, width)
     yield from (Text(f"! {label} has no counterpart in {result.reference}") for label in result.unmatched)
     yield ""
-    yield Text("Why it fell", style="bold")
+    yield Text(_fell(result), style="bold")
     yield from _causes(result)
+    if not result.causes:
+        yield Text("looked at: " + "; ".join(_lower(each) for each in result.looked_at), style="dim")
     if result.trials:
         yield ""
         yield from _trials(result)
     yield ""
     yield Text("Why it is not faster", style="bold")
+    yield from _speeds(result)
     yield from _slow(result.slow)
-    if width and not result.causes:
-        yield Text("looked at: " + "; ".join(_lower(each) for each in result.looked_at), style="dim")
+
+
+def _fell(result: ExplainResult) -> str:
+    """The heading over the causes: whether it fell at all is measured."""
+    if result.drop is None or result.drop.interval is None or result.drop.interval[0] > 0:
+        return "Why it fell"
+    return f"It did not fall, as far as {result.score_samples:,} samples can show. What makes noise in it"
+
+
+def _speeds(result: ExplainResult) -> Iterator[Any]:
+    """Measured latencies beside float32's."""
+    from rich.text import Text
+
+    for engine, (made, plain) in result.latencies_ms.items():
+        times = f"{plain / made:.1f} times as fast" if made <= plain else f"{made / plain:.1f} times as slow"
+        yield Text(f"{engine} on this host, one thread, in turns: {made:.3g} ms, float32 {plain:.3g} ms: {times} "
+                   "(measured)")
 
 
 def _context(result: ExplainResult) -> str:
@@ -82,7 +101,8 @@ def _layers(result: ExplainResult, width: int) -> Any:
 
 def _cells(layer: LayerNoise) -> list[str]:
     """One layer's row; ratios in dB, a dash where nothing differs."""
-    ratios = ["-" if value is None else f"{value:.1f}" for value in (layer.snr_db, layer.local_db, layer.weight_snr_db)]
+    ratios = ["-" if value is None or value > _EQUAL_DB else f"{value:.1f}"
+              for value in (layer.snr_db, layer.local_db, layer.weight_snr_db)]
     clipped = "-" if not layer.clipped_values else f"{100 * layer.clipped_values:.1f} %"
     used = "-" if layer.range_used is None else f"{100 * layer.range_used:.0f} %"
     return [layer.label, *ratios, clipped, used, f"{100 * layer.share:3.0f} % {_bar(layer.share)}"]
@@ -100,10 +120,12 @@ def _causes(result: ExplainResult) -> Iterator[Any]:
 
     if not result.causes:
         yield Text("nothing found that one change would mend")
-    for number, cause in enumerate(result.causes, start=1):
+    for number, cause in enumerate(result.causes[:_MOST_CAUSES], start=1):
         yield Text(f"{number}. {_share(cause)}{cause.found}")
         for change in cause.changes[:_MOST_CHANGES]:
             yield Text(f"   → {change.text}", style="green")
+    if len(result.causes) > _MOST_CAUSES:
+        yield Text(f"and {len(result.causes) - _MOST_CAUSES} that make less; --json has them")
 
 
 def _share(cause: Cause) -> str:
@@ -130,7 +152,7 @@ def _trials(result: ExplainResult) -> Iterator[Any]:
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("change tried", overflow="fold")
-    for name in ("score", "won over it", "bytes"):
+    for name in ("points", "won over it", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
     if result.drop:
         table.add_row("as it is", _signed(-result.drop.value), "", f"{result.tflite_bytes:,}")

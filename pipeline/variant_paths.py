@@ -175,7 +175,7 @@ class VariantPaths:
         """How sensitive each layer of the float32 tflite model is, and the choice of formats that rests on it.
 
         Raises:
-            StageError: the profile that was named does not run the formats that were.
+            UsageError: the profile that was named does not run the formats that were.
         """
         from device_profiles.loader import load_profile
         from stages.mixing.layout import candidates_of

@@ -18,19 +18,21 @@ from stages.explaining import graph_rules, range_rules, weight_rules
 from stages.explaining.causes import Evidence, find, question
 from stages.explaining.noise import Bench, Noise, Source, Tally, decibel, measure
 from stages.explaining.pairs import Pairing, pair_up
+from stages.explaining.slowness import Facts, reasons
 from stages.explaining.structure import unfolded
 from stages.explaining.weights import WeightFacts, weight_facts, with_weights
 from stages.records import CalibrationReport, StageResult
-from stages.records.explaining import Cause, ExplainResult, LayerNoise, Slowness, Step
+from stages.records.explaining import Cause, ExplainResult, LayerNoise, Step
 
 NAME = "explain"
 VERSION = 1
 LIBRARIES = ("ai-edge-litert", "numpy")
 
-RULES = (range_rules.saturated_ranges, range_rules.unused_ranges, range_rules.outlier_activations,
-         range_rules.pooled_ranges, range_rules.unequal_branches, range_rules.tied_outputs,
-         weight_rules.outlier_weights, weight_rules.coarse_weights, weight_rules.shifted_outputs,
-         weight_rules.coarse_biases, graph_rules.unfolded_norms, graph_rules.lost_channels, graph_rules.dead_channels)
+RULES = (range_rules.scaled_samples, range_rules.saturated_ranges, range_rules.unused_ranges,
+         range_rules.outlier_activations, range_rules.pooled_ranges, range_rules.unequal_branches,
+         range_rules.tied_outputs, weight_rules.outlier_weights, weight_rules.shared_scales,
+         weight_rules.coarse_weights, weight_rules.shifted_outputs, weight_rules.coarse_biases,
+         graph_rules.unfolded_norms, graph_rules.lost_channels, graph_rules.dead_channels)
 TRAINING_QUESTION = "What removing channels, pruning and sharing values cost, and in which layer"
 
 
@@ -42,6 +44,7 @@ class Case:
         name: of the variant.
         number_format: "int8", ...
         calibration: of its quantize stage.
+        algorithm: that made the weights' integers; "" where it is not known.
         trainings: results of the slim and prune stages behind it.
         steps: what each step cost; empty without labels.
         drop: of the variant against the run's float model.
@@ -51,6 +54,7 @@ class Case:
     name: str
     number_format: str = ""
     calibration: CalibrationReport | None = None
+    algorithm: str = ""
     trainings: Sequence[StageResult] = ()
     steps: tuple[Step, ...] = ()
     drop: Figure | None = None
@@ -92,7 +96,8 @@ def explain(variant: Source, reference: Source, bench: Bench, case: Case,
     weights = {pair.made.index: facts for pair in pairing.pairs
                if (facts := weight_facts(pairing, pair)) is not None}
     number_format = case.number_format or read_workload(variant.content).number_format
-    evidence = Evidence(pairing, noise, weights, unfolded(pairing.reference), case.calibration, number_format)
+    evidence = Evidence(pairing, noise, weights, unfolded(pairing.reference), case.calibration, number_format,
+                        case.algorithm)
     causes = find(RULES, evidence)
     result = ExplainResult(
         summary="", variant=case.name, reference=reference.name, engine=f"{bench.engine} {info.version or ''}".strip(),
@@ -158,12 +163,13 @@ def _lost(result: ExplainResult) -> str:
     return f"{result.variant} {'loses' if value >= 0 else 'wins'} {abs(value):.1f} points{sure}"
 
 
-def completed(result: ExplainResult, *, causes: Iterable[Cause] = (), slow: Iterable[Slowness] = ()) -> ExplainResult:
+def completed(result: ExplainResult, *, causes: Iterable[Cause] = (), facts: Facts | None = None) -> ExplainResult:
     """The result with further causes in their place, reasons why it is slow, and its verdict anew."""
     lost = _points_by_part(result)
     total = sum(lost.values())
     weight = {part: points / total if total else float(part == "quantization") for part, points in lost.items()}
     ranked = sorted([*result.causes, *causes], key=lambda each: -each.share * weight[each.part])
-    found = result.model_copy(update={"causes": tuple(ranked), "slow": tuple(slow)})
+    found = result.model_copy(update={"causes": tuple(ranked), "slow": tuple(reasons(facts)) if facts else (),
+                                      "latencies_ms": facts.latencies_ms if facts else {}})
     return found.model_copy(update={"summary": verdict(found)})
 

@@ -161,12 +161,12 @@ def _found(name: str, layers: Sequence[Layer]) -> Layer:
     if name in ("first", "last") and layers:
         return layers[0 if name == "first" else -1]
     for layer in layers:
-        if name in (layer.name, layer.label, f"{layer.index}:{layer.operator}", *layer.name.split(";")):
+        if name in (layer.name, layer.label, layer.short, f"{layer.index}:{layer.operator}", *layer.name.split(";")):
             return layer
-    known = [layer.label for layer in layers]
+    known = [layer.short for layer in layers]
     hint = near_miss(name, ["first", "last", *(each.split(" ")[0] for each in known), *known,
                             *(layer.name for layer in layers)])
-    raise StageError(f"the model has no layer '{name}'" + (f"; {hint}" if hint else ""),
+    raise StageError(f"quantize.int4_keep: the model has no layer '{name}'" + (f"; {hint}" if hint else ""),
                      f"first, last, {', '.join(known)}", "litesmith inspect lists a tflite model's operators")
 
 

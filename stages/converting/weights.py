@@ -81,6 +81,11 @@ class Layer:
         return f"{self.index}:{self.operator} {self.name}"
 
     @property
+    def short(self) -> str:
+        """The label without the names of what was folded into the layer."""
+        return self.label.partition(";")[0]
+
+    @property
     def channels(self) -> int:
         """Output channels."""
         return int(self.weights.shape[self.axis])

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from pydantic import JsonValue
+
 from stages.explaining.noise import Noise, Tally, decibel
 from stages.explaining.pairs import Pairing
 from stages.explaining.structure import Unfolded
@@ -22,6 +24,8 @@ LOUD_DB = 34.0
 Eight bits over a range that the values fill evenly give `6.02 * 8 + 1.76 = 49.9` dB less the crest of the values
 (Bennett 1948, Bell System Technical Journal 27:446); a bell-shaped activation that uses its range has 40 to 45 dB.
 """
+SCALED = "calibration_scaled"
+_MOST, _ENOUGH = 0.5, 0.2
 LEAST_SHARE = 0.02
 """Of the noise: what explains less is no cause."""
 
@@ -37,6 +41,7 @@ class Evidence:
         unfolded: in the float model.
         calibration: of the quantize stage; None where it is not known.
         number_format: of the variant: "int8", "int4", ...
+        algorithm: that made the weights' integers: "minmax", "mse", ...; "" where it is not known.
     """
 
     pairing: Pairing
@@ -45,6 +50,7 @@ class Evidence:
     unfolded: Sequence[Unfolded] = ()
     calibration: CalibrationReport | None = None
     number_format: str = "int8"
+    algorithm: str = ""
 
     def loud(self) -> Iterator[tuple[Tally, float]]:
         """Tallies whose local noise is worth a rule, with their share."""
@@ -66,9 +72,29 @@ Rule = Callable[[Evidence], Iterable[Cause]]
 
 
 def find(rules: Sequence[Rule], evidence: Evidence) -> list[Cause]:
-    """The causes that the rules give, those that explain most first."""
+    """The causes that the rules give, those that explain most first.
+
+    Samples in another scale make noise in every operator; then no other cause can be told from what follows of that.
+    """
     found = [cause for rule in rules for cause in rule(evidence)]
-    return sorted(found, key=lambda each: -each.share)
+    scaled = [cause for cause in found if cause.kind == SCALED]
+    return scaled or sorted([*found, *unexplained(evidence, found)], key=lambda each: -each.share)
+
+
+def unexplained(evidence: Evidence, found: Iterable[Cause]) -> Iterator[Cause]:
+    """The operator that makes at least half of the noise, where no rule has explained a fifth of it anywhere."""
+    if any(cause.share >= _ENOUGH for cause in found):
+        return
+    for tally, share in evidence.loud():
+        if share < _MOST:
+            continue
+        rest = max(0.0, 1.0 - tally.clipped - tally.rounded)
+        yield Cause(
+            kind="noisy_operator", layer=tally.label, share=share, changes=finer(evidence, tally),
+            short=f"it is {decibel(tally.local):.0f} dB above its own noise, and no single fault was found",
+            found=f"{tally.label}: of its noise {100 * tally.clipped:.0f} % comes from values beyond the range, "
+                  f"{100 * tally.rounded:.0f} % from rounding the output, {100 * rest:.0f} % from weights and bias; "
+                  "none of it follows a known pattern")
 
 
 def question(rule: Rule) -> str:
@@ -90,12 +116,18 @@ def finer(evidence: Evidence, tally: Tally) -> tuple[Change, ...]:
 
 def fixed(evidence: Evidence, original: str, name: str, wanted: str) -> Change:
     """One operator in a format of its own: where the variant is mixed, the others are chosen again as they were."""
+    return all_fixed(evidence, original, (name,), wanted)
+
+
+def all_fixed(evidence: Evidence, original: str, names: Sequence[str], wanted: str) -> Change:
+    """Operators in a format of their own; a mixed variant's budget is given up, as it may not hold any more."""
     words = "float" if wanted == "float32" else wanted
+    fixed_formats: dict[str, JsonValue] = dict.fromkeys(names, wanted)
     if evidence.number_format == "mixed":
-        return Change(text=f"fix {original} in {words} and choose the others again",
-                      settings={"quantize": {"mixed": {"fixed": {name: wanted}}}})
+        return Change(text=f"fix {original} in {words} and choose the others again, without a budget",
+                      settings={"quantize": {"mixed": {"fixed": fixed_formats, "budget": None}}})
     return Change(text=f"keep {original} in {words} and the others as they are", format="mixed",
-                  settings={"quantize": {"mixed": {"formats": ["int8", "float32"], "fixed": {name: wanted}}}})
+                  settings={"quantize": {"mixed": {"formats": ["int8", "float32"], "fixed": fixed_formats}}})
 
 
 def channel_list(channels: Sequence[int], most: int = 6) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from stages.converting.weights import PLACES
-from stages.explaining.causes import Evidence, channel_list, finer
+from stages.explaining.causes import Evidence, all_fixed, channel_list, finer
 from stages.explaining.noise import Tally, constant_channels
 from stages.explaining.structure import Unfolded
 from stages.records.explaining import Cause, Change
@@ -20,7 +20,17 @@ def unfolded_norms(evidence: Evidence) -> Iterator[Cause]:
         share = sum(evidence.noise.share(each) for each in tallies)
         kind = "activation_before_norm" if norm.kind == "activation_before_norm" else "unfolded_norm"
         yield Cause(kind=kind, layer=norm.before, share=share, found=_norm_text(norm, share), short=_norm_short(norm),
-                    changes=(_norm_change(norm),))
+                    changes=(_norm_change(norm), *_in_float(evidence, tallies)))
+
+
+def _in_float(evidence: Evidence, tallies: Sequence[Tally]) -> tuple[Change, ...]:
+    """What settings can do: the factors' operators in float, or all activations in 16 bits."""
+    if not tallies or evidence.number_format == "int16x8":
+        return ()
+    labels = [tally.original for tally in tallies]
+    names = [label.split(" ")[0] for label in labels]
+    return (all_fixed(evidence, " and ".join(labels), names, "float32"),
+            Change(text="give all activations 16 bits", format="int16x8"))
 
 
 def _norm_text(norm: Unfolded, share: float) -> str:

@@ -39,6 +39,8 @@ Array = NDArray[Any]
 
 FLOOR = 1e-10
 """Noise below this share of the signal (100 dB) is float arithmetic in another order, not quantization."""
+FIXED = ("SOFTMAX", "LOGISTIC", "TANH", "LOG_SOFTMAX", "L2_NORMALIZATION")
+"""Operators whose 8-bit range the format itself sets: 1.0 lies beyond 255/256 by definition, and nobody can mend it."""
 _AT_ONCE_BYTES = 32 << 20
 _BATCH = 16
 _INTEGERS = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
@@ -194,7 +196,7 @@ class Tally:
         self.distance = self.distance + apart.reshape(-1, apart.shape[-1]).sum(axis=0)
         self.shift = self.shift + (made - wanted).reshape(-1, apart.shape[-1]).sum(axis=0)
         over = wanted - np.clip(wanted, self.low - self.scale / 2, self.high + self.scale / 2)
-        self.beyond += int((over != 0).sum())
+        self.beyond += 0 if self.operator in FIXED else int((over != 0).sum())
         self.clip_error += float(((wanted - np.clip(wanted, self.low, self.high))[over != 0]**2).sum())
         self.elements += wanted.size
         self.rounded_elements += int((wanted != 0).sum())

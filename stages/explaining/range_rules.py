@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stages.explaining.causes import Evidence, channel_list, finer
-from stages.explaining.noise import Tally
+from stages.explaining.causes import SCALED, Evidence, channel_list, finer
+from stages.explaining.noise import FIXED, Tally
 from stages.records import CalibrationReport
 from stages.records.explaining import Cause, Change
 
@@ -16,13 +16,32 @@ _USED = 0.5  # of the range: half of it unused is one bit lost
 _FEW = 64  # samples: fewer leave extremes of the activations to chance (docs/calibration.md)
 _USUAL = 200  # what quantize.calibration_samples is where nobody says
 _OUTSIDE = 0.01
+_OTHER_SCALE = 8.0  # times: samples of one kind differ by less, 0..1 and 0..255 by more
 _OUTLIER = 8.0  # times the median channel's peak: three bits lost for that channel
 _PER_RANGE = 0.25  # at most so many channels can be outliers; more are the rule
 _APART = 8.0  # steps of the sum that the smaller branch must reach: three bits
 _TIES = 0.05
-_FIXED = ("SOFTMAX", "LOGISTIC", "TANH", "LOG_SOFTMAX", "L2_NORMALIZATION")
 _KEEPS = ("RESHAPE", "MAX_POOL_2D", "PAD", "SQUEEZE", "TRANSPOSE", "SLICE", "STRIDED_SLICE", "SPLIT", "GATHER")
 _POOLS = ("AVERAGE_POOL_2D", "MEAN", "SUM")
+
+
+def scaled_samples(evidence: Evidence) -> Iterator[Cause]:
+    """An input whose range was calibrated on samples in another scale than those that it is fed."""
+    for tally in evidence.noise.tallies:
+        if tally.operator != "INPUT" or not tally.scale or not len(tally.lows):
+            continue
+        low, high = float(tally.lows.min()), float(tally.highs.max())
+        reach, room = max(-low, high), max(-tally.low, tally.high)
+        if reach <= 0 or 1 / _OTHER_SCALE < reach / room < _OTHER_SCALE:
+            continue
+        times = f"{reach / room:.3g} times" if reach > room else f"a {room / reach:.3g}th of"
+        yield Cause(
+            kind=SCALED, layer=tally.label, share=1.0,
+            short=f"the samples reach {times} what its range was calibrated for",
+            found=f"{tally.label}: its range is {tally.low:.3g} to {tally.high:.3g}, the samples go from {low:.3g} "
+                  f"to {high:.3g}: {times} that; all that follows suffers from it",
+            changes=(Change(text="calibrate with samples in the scale that the device feeds, or feed what it was "
+                                 "calibrated with: one of the two lacks a normalization"),))
 
 
 def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
@@ -87,7 +106,7 @@ def unused_ranges(evidence: Evidence) -> Iterator[Cause]:
     """A range of which the values use less than half."""
     for tally, share in evidence.loud():
         used = tally.range_used
-        if used is None or used >= _USED or tally.rounded < _CLIPPED or tally.operator in (*_FIXED, *_KEEPS, *_POOLS):
+        if used is None or used >= _USED or tally.rounded < _CLIPPED or tally.operator in (*FIXED, *_KEEPS, *_POOLS):
             continue
         report = evidence.calibration
         dropped = report is None or report.strategy != "outliers-dropped"
@@ -106,7 +125,7 @@ def unused_ranges(evidence: Evidence) -> Iterator[Cause]:
 def outlier_activations(evidence: Evidence) -> Iterator[Cause]:
     """Few channels of an activation that set the range for all others."""
     for tally, share in evidence.loud():
-        if not tally.scale or len(tally.lows) < 3 or tally.rounded < _CLIPPED or tally.operator in _FIXED:
+        if not tally.scale or len(tally.lows) < 3 or tally.rounded < _CLIPPED or tally.operator in FIXED:
             continue
         peaks = np.maximum(np.abs(tally.lows), np.abs(tally.highs))
         alive = peaks[peaks > 0]

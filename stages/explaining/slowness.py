@@ -24,6 +24,9 @@ from stages.explaining.noise import Bench, Source
 from stages.records.explaining import Slowness
 
 ZEROS = 0.3
+_LITTLE = 0.01  # share of MACs and of bytes below which an operator outside a delegate is not worth a word
+_NO_FASTER = 0.95  # times float32's latency: what is less is faster beyond the noise of a short measurement
+_UNKNOWN = 0.5  # share of a reason whose part of the time is not known
 _HEAVY = 0.05  # share of the MACs from which on an operator's layout matters
 _MULTIPLE = 4  # lanes of 32 bits in the narrowest vector that the profiles' cores have (NEON, SSE): 128 bits
 _MOST = 0.3  # share of the predicted time
@@ -51,6 +54,9 @@ class Facts:
         workload, float_workload: of the variant and of the float32 tflite model.
         delegations: by engine.
         latencies_ms: by engine, medians of the variant and of the float32 tflite model, measured in turns.
+        unpacked: workload of what the engines were given, where that is not the shipped model: a packed variant before
+            it was packed. Its operators have other numbers.
+        microcontroller: whether the model is meant for TFLM.
         predictions: by profile, for the variant.
         architecture: of this machine.
         features: of its CPU, as the system names them.
@@ -65,6 +71,13 @@ class Facts:
     architecture: str = ""
     features: frozenset[str] = frozenset()
     decodes: int = 0
+    unpacked: Workload | None = None
+    microcontroller: bool = True
+
+    @property
+    def given(self) -> Workload:
+        """What the engines were given."""
+        return self.unpacked or self.workload
 
 
 def delegation(content: bytes, engine: str, name: str, log: Path) -> Delegation | None:
@@ -91,27 +104,33 @@ def features(cpuinfo: Path = _CPUINFO) -> frozenset[str]:
 
 
 def reasons(facts: Facts) -> list[Slowness]:
-    """Every reason that the facts give."""
-    rules = (_outside_delegate, _boundaries, _no_dot_products, _float_arithmetic, _zeros, _decoding, _layout,
-             _predicted, _reference_kernels)
-    return [found for rule in rules for found in rule(facts)]
+    """Every reason that the facts give, those that concern most of the work first."""
+    rules = (_outside_delegate, _float_arithmetic, _ranges_in_flight, _boundaries, _no_dot_products, _zeros, _decoding,
+             _predicted, _layout, _reference_kernels)
+    return sorted((found for rule in rules for found in rule(facts)), key=lambda each: -each.share)
 
 
 def _outside_delegate(facts: Facts) -> Iterator[Slowness]:
     """Operators that no delegate takes over."""
-    working = [op for op in facts.workload.operators if op.name not in VIEWS and not op.once]
+    working = [op for op in facts.given.operators if op.name not in VIEWS and not op.once]
     for engine, found in facts.delegations.items():
         alone = [op for op in working if op.index in found.alone]
-        if not alone:
+        macs = sum(op.macs for op in alone) / max(1, facts.given.macs)
+        share = max(macs, _moved(alone) / max(1, _moved(working)))
+        if share < _LITTLE:
             continue
-        macs = sum(op.macs for op in alone) / max(1, facts.workload.macs)
         kinds = Counter(op.label for op in alone)
         yield Slowness(
             kind="outside_delegate", layers=tuple(f"{op.index}:{op.label}" for op in alone), provenance="measured",
             found=f"{engine}: {len(alone)} of {found.operators} operators ({100 * macs:.0f} % of the MACs) run outside "
                   f"its delegate{'' if found.delegates else ', which takes nothing'}: "
                   + ", ".join(f"{count} {name}" for name, count in kinds.most_common()),
-            change=_instead(engine, found.delegates, alone, facts.workload.macs))
+            change=_instead(engine, found.delegates, alone, facts.given.macs), share=share)
+
+
+def _moved(operators: Iterable[OperatorWork]) -> int:
+    """Bytes of activations that operators read and write."""
+    return sum(op.input_bytes + op.output_bytes for op in operators)
 
 
 def _instead(engine: str, delegates: int, alone: list[OperatorWork], macs: int) -> str:
@@ -130,9 +149,11 @@ def _boundaries(facts: Facts) -> Iterator[Slowness]:
     ops = [op for op in facts.workload.operators if op.name in ("QUANTIZE", "DEQUANTIZE") and not op.once]
     if not ops:
         return
-    moved = sum(op.input_bytes + op.output_bytes for op in ops)
+    moved, every = _moved(ops), _moved(op for op in facts.workload.operators if not op.once)
     yield Slowness(kind="boundaries", layers=tuple(f"{op.index}:{op.name}" for op in ops), provenance="measured",
-                   found=f"{len(ops)} QUANTIZE and DEQUANTIZE operators move {moved:,} bytes and compute nothing",
+                   share=moved / max(1, every),
+                   found=f"{len(ops)} QUANTIZE and DEQUANTIZE operators compute nothing and move {moved:,} bytes, "
+                         f"{100 * moved / max(1, every):.0f} % of all that is moved",
                    change="give neighbours one format (quantize.mixed), and the device's own input type "
                           "(convert.input_type)")
 
@@ -150,7 +171,7 @@ def _no_dot_products(facts: Facts) -> Iterator[Slowness]:
         yield Slowness(kind="no_dot_products", provenance="measured",
                        found=f"this CPU has none of {', '.join(wanted)}, and 8-bit integers are not faster here: "
                              + "; ".join(slower),
-                       change="measure on the device that is meant, or ship float32 to CPUs like this one")
+                       change="measure on the device that is meant, or ship float32 to CPUs like this one", share=0.9)
 
 
 def _float_arithmetic(facts: Facts) -> Iterator[Slowness]:
@@ -158,7 +179,22 @@ def _float_arithmetic(facts: Facts) -> Iterator[Slowness]:
     if facts.workload.number_format == "float16":
         yield Slowness(kind="float_arithmetic", provenance="measured",
                        found="every operator computes in float32: 16-bit weights are turned back at load",
-                       change="int8 or dynamic, or a GPU delegate that computes in 16 bits")
+                       change="int8 or dynamic, or a GPU delegate that computes in 16 bits", share=1.0)
+
+
+def _ranges_in_flight(facts: Facts) -> Iterator[Slowness]:
+    """Activations that stay floats while weights are integers."""
+    slower = [f"{engine}: {made:.3g} ms against {plain:.3g} ms in float32"
+              for engine, (made, plain) in facts.latencies_ms.items() if made >= _NO_FASTER * plain]
+    ops = [op for op in facts.workload.operators if op.arithmetic == "hybrid" and op.macs]
+    if not ops or (facts.latencies_ms and not slower):
+        return
+    yield Slowness(
+        kind="dynamic_ranges", layers=tuple(f"{op.index}:{op.label}" for op in ops), provenance="measured",
+        share=sum(op.macs for op in ops) / max(1, facts.workload.macs),
+        found=f"{len(ops)} operators read floats ({sum(op.input_bytes for op in ops):,} bytes), find their range anew "
+              "in every inference and turn them into integers" + "".join(f"; {each}" for each in slower),
+        change="int8, whose ranges are fixed beforehand")
 
 
 def _zeros(facts: Facts) -> Iterator[Slowness]:
@@ -167,7 +203,8 @@ def _zeros(facts: Facts) -> Iterator[Slowness]:
         yield Slowness(kind="zeros", provenance="measured",
                        found=f"{100 * facts.workload.sparsity:.0f} % of the weights are zero and stored as such: every "
                              f"one of the {facts.workload.macs:,} MACs is still made",
-                       change="slimNN takes whole channels out; -packed stores the zeros in fewer bytes")
+                       change="slimNN takes whole channels out; -packed stores the zeros in fewer bytes",
+                       share=facts.workload.sparsity)
 
 
 def _decoding(facts: Facts) -> Iterator[Slowness]:
@@ -175,7 +212,8 @@ def _decoding(facts: Facts) -> Iterator[Slowness]:
     if facts.decodes:
         yield Slowness(kind="decoding", provenance="measured",
                        found=f"{facts.decodes} tensors are unpacked by DECODE in every inference",
-                       change="the variant without -packed, where flash allows it; benchmark times both in tflm")
+                       change="the variant without -packed, where flash allows it; benchmark times both in tflm",
+                       share=_UNKNOWN)
 
 
 def _layout(facts: Facts) -> Iterator[Slowness]:
@@ -184,7 +222,9 @@ def _layout(facts: Facts) -> Iterator[Slowness]:
            if op.macs >= _HEAVY * max(1, facts.workload.macs) and op.outputs and op.outputs[0].shape
            and op.kernel in ("conv", "conv_1x1", "depthwise") and op.outputs[0].shape[-1] % _MULTIPLE]
     if odd:
+        empty = sum(op.macs * (1 - count / (_MULTIPLE * -(-count // _MULTIPLE))) for op, count in odd)
         yield Slowness(kind="layout", layers=tuple(f"{op.index}:{op.label}" for op, _ in odd), provenance="measured",
+                       share=empty / max(1, facts.workload.macs),
                        found=f"{len(odd)} convolutions give {channel_list([count for _, count in odd])} channels, no "
                              f"multiple of {_MULTIPLE}: part of each vector is empty",
                        change=f"round channel counts to a multiple of {_MULTIPLE}; slim.multiple does it")
@@ -201,7 +241,7 @@ def _predicted(facts: Facts) -> Iterator[Slowness]:
             part = sum(op.latency_ms for op in ops) / total if total else 0.0
             if part >= _MOST:
                 yield Slowness(kind=f"{bound}_bound", layers=tuple(f"{op.index}:{op.operator}" for op in ops),
-                               found=f"on '{profile}' {100 * part:.0f} % of the time {what}", change=change,
+                               share=part, found=f"on '{profile}' {100 * part:.0f} % of the time {what}", change=change,
                                provenance="predicted", source="the roofline of the profile, see docs/profiles.md")
 
 
@@ -210,10 +250,11 @@ def _reference_kernels(facts: Facts) -> Iterator[Slowness]:
     slow: Iterable[OperatorWork] = [op for op in facts.workload.operators
                                     if op.name not in (*_CMSIS, *VIEWS) and not op.once and op.element_ops]
     names = Counter(op.label for op in slow)
-    if names and facts.workload.number_format in _INTEGERS:
+    share = _moved(slow) / max(1, _moved(facts.workload.operators))
+    if names and facts.microcontroller and facts.workload.number_format in _INTEGERS:
         yield Slowness(kind="reference_kernels", layers=tuple(f"{op.index}:{op.label}" for op in slow),
                        found="TFLM on Cortex-M runs " + ", ".join(f"{n} {name}" for name, n in names.most_common())
-                             + " by reference kernels", provenance="published", source=_CMSIS_SOURCE,
+                             + " by reference kernels", provenance="published", source=_CMSIS_SOURCE, share=share,
                        change="prefer operators that CMSIS-NN has: pooling for MEAN, ReLU for others")
 
 

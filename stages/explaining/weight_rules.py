@@ -8,13 +8,12 @@ import numpy as np
 
 from stages.explaining.causes import Evidence, channel_list, finer, fixed
 from stages.explaining.noise import Tally
-from stages.explaining.weights import WeightFacts
+from stages.explaining.weights import CREST, WeightFacts
 from stages.records.explaining import Cause, Change
 
 _PART = 0.4  # of the local noise that neither clipping nor rounding of the output makes
-_CREST = 8.0  # largest weight over the root of the mean square: 8 bits leave 34.8 dB
-_PEAK = 8.0  # largest channel over the median one
-_SHIFTED = 0.5
+_SHARED = 4.0  # times less noise with a scale for each channel: one bit
+_SHIFTED = 0.4
 _BIAS = 0.3
 _LOW_BITS = 4
 
@@ -25,36 +24,64 @@ def outlier_weights(evidence: Evidence) -> Iterator[Cause]:
         facts, part = evidence.facts(tally), _weight_part(tally)
         if facts is None or part < _PART or facts.bits > 8:
             continue
-        channels, found, short = _outliers(facts)
+        channels = np.flatnonzero(facts.crests > CREST).tolist()
         if not channels:
             continue
         yield Cause(
-            kind="outlier_weights", layer=tally.label, share=share * part, short=short,
-            found=f"{tally.label}: {found}; weights alone {_db(facts.snr_db)}, the worst channel "
-                  f"{_db(float(facts.channel_snr_db.min()))}",
-            changes=(*_other_algorithms(evidence), *finer(evidence, tally)))
+            kind="outlier_weights", layer=tally.label, share=share * part, short=_outlier_short(facts, channels),
+            found=f"{tally.label}: {_outlier_text(facts, channels)}; weights alone {_db(facts.snr_db)}, the worst "
+                  f"channel {_db(float(facts.channel_snr_db.min()))}",
+            changes=(*_other_algorithms(evidence), *finer(evidence, tally), *_balanced(facts)))
 
 
-def _outliers(facts: WeightFacts) -> tuple[list[int], str, str]:
-    """(channels, numbers, a few words) of weights that set a scale for the others."""
-    if not facts.per_channel and len(facts.peaks) > 1:
-        usual = float(np.median(facts.peaks[facts.peaks > 0])) if (facts.peaks > 0).any() else 0.0
-        channels = np.flatnonzero(facts.peaks > _PEAK * usual).tolist() if usual else []
-        if channels and len(channels) <= len(facts.peaks) / 2:
-            return (channels, f"one scale serves all channels, and channel {channel_list(channels)} reaches "
-                    f"{facts.peaks.max():.3g} where the median one reaches {usual:.3g}",
-                    f"{len(channels)} of {len(facts.peaks)} channels set the range of all weights")
-    channels = np.flatnonzero(facts.crests > _CREST).tolist()
-    return (channels, f"in channel {channel_list(channels)} the largest weight is {facts.crests.max():.1f} times the "
-            "channel's root mean square" if channels else "",
-            f"single weights set the scale of {len(channels)} of {len(facts.crests)} channels")
+def _outlier_short(facts: WeightFacts, channels: list[int]) -> str:
+    """In a few words."""
+    if facts.outlying_inputs:
+        return f"weights of {len(facts.outlying_inputs)} input channels set the scale of the others"
+    return f"single weights set the scale of {len(channels)} of {len(facts.crests)} channels"
+
+
+def _outlier_text(facts: WeightFacts, channels: list[int]) -> str:
+    """With numbers."""
+    times = f"{facts.crests.max():.0f} times the usual ones"
+    if facts.outlying_inputs:
+        return f"the weights that read input channel {channel_list(facts.outlying_inputs)} are up to {times}"
+    return f"in channel {channel_list(channels)} the largest weight is up to {times}"
+
+
+def _balanced(facts: WeightFacts) -> tuple[Change, ...]:
+    """What is left to do in the model."""
+    if not facts.outlying_inputs:
+        return ()
+    return (Change(text=f"scale input channel {channel_list(facts.outlying_inputs)} up in the layer before, and these "
+                        "weights down: with ReLU between them the model computes the same"),)
+
+
+def shared_scales(evidence: Evidence) -> Iterator[Cause]:
+    """One scale for all channels of a kernel, where one for each would round much better."""
+    for tally, share in evidence.loud():
+        facts, part = evidence.facts(tally), _weight_part(tally)
+        if facts is None or part < _PART or facts.per_channel or len(facts.peaks) < 2 or not facts.peaks.any():
+            continue
+        gain = len(facts.peaks) * float(facts.peaks.max()**2 / (facts.peaks**2).sum())
+        if gain < _SHARED:
+            continue
+        alive = facts.peaks[facts.peaks > 0]
+        yield Cause(
+            kind="shared_scale", layer=tally.label, share=share * part,
+            short="one scale serves all channels of its weights",
+            found=f"{tally.label}: one scale serves {len(facts.peaks)} channels, of which channel "
+                  f"{int(facts.peaks.argmax())} reaches {facts.peaks.max():.3g} and the median one "
+                  f"{float(np.median(alive)):.3g}; a scale for each takes off {10 * np.log10(gain):.0f} dB",
+            changes=(Change(text="give each output channel a scale of its own: TFLiteConverter does so unless told not "
+                                 "to, and litesmith's int8, int16x8 and int4"), *finer(evidence, tally)))
 
 
 def coarse_weights(evidence: Evidence) -> Iterator[Cause]:
     """Weights of 4 bits where more are needed."""
     for tally, share in evidence.loud():
         facts, part = evidence.facts(tally), _weight_part(tally)
-        if facts is None or facts.bits > _LOW_BITS or part < _PART or _outliers(facts)[0]:
+        if facts is None or facts.bits > _LOW_BITS or part < _PART or (facts.crests > CREST).any():
             continue
         yield Cause(
             kind="coarse_weights", layer=tally.label, share=share * part,
@@ -76,7 +103,7 @@ def shifted_outputs(evidence: Evidence) -> Iterator[Cause]:
     """Outputs that are shifted as a whole by rounded weights, which a bias could take up."""
     for tally, share in evidence.loud():
         facts = evidence.facts(tally)
-        if facts is None or tally.shifted < _SHIFTED or facts.bias_clipped or _outliers(facts)[0]:
+        if facts is None or tally.shifted < _SHIFTED or facts.bias_clipped or (facts.crests > CREST).any():
             continue
         yield Cause(
             kind="shifted_outputs", layer=tally.label, share=share * tally.shifted,
@@ -111,11 +138,11 @@ def _weight_part(tally: Tally) -> float:
 
 
 def _other_algorithms(evidence: Evidence) -> tuple[Change, ...]:
-    """Other ways to round the weights."""
-    if evidence.number_format not in ("int8", "int16x8", "int4", "dynamic"):
+    """Better ways to round the weights than the one in use; `gptq` is the best there is."""
+    if evidence.number_format not in ("int8", "int16x8", "int4", "dynamic") or evidence.algorithm == "gptq":
         return ()
     return tuple(Change(text=f"find the weights' integers by {name}", settings={"quantize": {
-        "algorithm": name, "bias_correction": True}}) for name in ("gptq", "mse"))
+        "algorithm": name, "bias_correction": True}}) for name in ("gptq", "mse") if name != evidence.algorithm)
 
 
 def _db(value: float | None) -> str:

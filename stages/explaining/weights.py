@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,12 @@ Array = NDArray[Any]
 
 _STORED = {"float32": "<f4", "float16": "<f2", "int8": "<i1", "uint8": "<u1", "int16": "<i2", "int32": "<i4",
            "int64": "<i8"}
+_ENOUGH, _USUAL = 10, 0.9  # weights that a channel must have; part of them that is usual
+CREST = 10.0
+"""Largest weight over the usual ones from which on it is an outlier.
+
+576 normal weights reach 3.9 on average, as many of a Laplace distribution 6.7 (worked out for `_usual`).
+"""
 _LIMITS = {"int32": 2**31 - 1, "int64": 2**63 - 1}
 
 
@@ -29,7 +36,9 @@ class WeightFacts:
         bits: of one weight as stored.
         per_channel: whether each output channel has a scale of its own.
         peaks: largest absolute float weight by output channel.
-        crests: the same over the channel's root of the mean square; 0 for a channel of zeros.
+        crests: the same over the root of the mean square of the channel's usual weights: those that are not zero, less
+            the largest tenth. 0 for a channel that has too few.
+        outlying_inputs: input channels whose weights are far beyond the usual ones in most output channels.
         zeros: share of the variant's weights that are zero, 0 to 1.
         values: most distinct values of one channel's weights in the variant.
         bias_error: variant's bias less the float one by channel, in real values; None without biases.
@@ -42,6 +51,7 @@ class WeightFacts:
     per_channel: bool
     peaks: Array
     crests: Array
+    outlying_inputs: tuple[int, ...]
     zeros: float
     values: int
     bias_error: Array | None
@@ -66,15 +76,17 @@ def weight_facts(pairing: Pairing, pair: Pair) -> WeightFacts | None:
     energy, noise = (float_weights**2).sum(axis=1), ((made - float_weights)**2).sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         by_channel = np.where(noise > 0, 10 * np.log10(energy / noise), np.inf)
-        root = np.sqrt(energy / float_weights.shape[1])
+        usual = _usual(float_weights)
         peaks = np.abs(float_weights).max(axis=1)
-        crests = np.where(root > 0, peaks / root, 0.0)
+        crests = np.where(usual > 0, peaks / usual, 0.0)
     whole = float(10 * np.log10(energy.sum() / noise.sum())) if noise.sum() > 0 and energy.sum() > 0 else None
     biases = [_tensor(graph, inputs, place.bias) for graph, inputs in
               ((pairing.variant, pair.made.inputs), (pairing.reference, pair.original.inputs))]
+    inputs = _outlying_inputs(float_weights, usual, wanted.shape, place.axis)
     return WeightFacts(
         snr_db=whole, channel_snr_db=by_channel, bits=stored.bits, per_channel=len(stored.scales) > 1, peaks=peaks,
-        crests=crests, zeros=float((made == 0).mean()), values=max(len(np.unique(row)) for row in made),
+        crests=crests, outlying_inputs=inputs, zeros=float((made == 0).mean()),
+        values=max(len(np.unique(row)) for row in made),
         bias_error=_bias_error(*biases), bias_clipped=_clipped(biases[0]))
 
 
@@ -123,6 +135,32 @@ def real_values(tensor: Tensor) -> Array:
     zero = zeros.reshape(shape) if len(zeros) > 1 else zeros[0]
     real: Array = (values - zero) * np.array(tensor.scales, np.float64).reshape(shape if len(tensor.scales) > 1 else ())
     return real
+
+
+def _usual(rows: Array) -> Array:
+    """(channels,): root of the mean square of each row's weights that are not zero, less the largest tenth of them."""
+    found = np.zeros(len(rows))
+    for number, row in enumerate(rows):
+        values = np.sort(np.abs(row[row != 0]))
+        if len(values) >= _ENOUGH:
+            found[number] = math.sqrt(float((values[:int(_USUAL * len(values))]**2).mean()))
+    return found
+
+
+def _outlying_inputs(rows: Array, usual: Array, shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    """Input channels whose weights are far beyond the usual ones in at least half of the output channels.
+
+    Args:
+        rows: (output channels, weights of each), the weights' last axis running fastest.
+        usual: (output channels,), see `_usual`.
+        shape: of the weights as stored.
+        axis: of the output channels.
+    """
+    if axis == len(shape) - 1 or not (usual > 0).any():
+        return ()
+    far = (np.abs(rows) > CREST * usual[:, None]) & (usual > 0)[:, None]
+    by_input = far.reshape(len(rows), -1, shape[-1]).any(axis=1).sum(axis=0)  # (input channels,)
+    return tuple(np.flatnonzero(by_input >= len(rows) / 2).tolist())
 
 
 def _rows(values: Array, axis: int) -> Array:

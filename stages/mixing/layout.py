@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from device_profiles.errors import StageError, near_miss
+from device_profiles.errors import StageError, UsageError, near_miss
 from device_profiles.schema import Profile
 from device_profiles.tflite import Graph, Operator, read_tflite
 from stages.converting.weights import Layer, read_layers, sharing
@@ -86,14 +86,15 @@ class Layout:
         for number, node in enumerate(self.nodes):
             known = {node.label, node.label.split(" ")[0]}
             for layer in node.layers:
-                known |= {layer.name, layer.label, f"{layer.index}:{layer.operator}", *layer.name.split(";")}
+                known |= {layer.name, layer.label, layer.short, f"{layer.index}:{layer.operator}",
+                          *layer.name.split(";")}
             if name in known:
                 return number
-        labels = [self.nodes[number].label for number in self.layers()]
+        labels = [self.nodes[number].label.partition(";")[0] for number in self.layers()]
         outputs = [layer.name for node in self.nodes for layer in node.layers]
         hint = near_miss(name, [*(label.split(" ")[0] for label in labels), *labels, *outputs])
-        raise StageError(f"the model has no layer '{name}'" + (f"; {hint}" if hint else ""), ", ".join(labels),
-                         "litesmith inspect lists a tflite model's operators")
+        raise StageError(f"quantize.mixed.fixed: the model has no layer '{name}'" + (f"; {hint}" if hint else ""),
+                         ", ".join(labels), "litesmith inspect lists a tflite model's operators")
 
 
 def read_layout(content: bytes, candidates: Sequence[LayerFormat]) -> Layout:
@@ -122,7 +123,7 @@ def candidates_of(formats: Iterable[LayerFormat], profile: Profile | None) -> tu
     """The formats to choose from: those that are asked for, or all that the profile can run.
 
     Raises:
-        StageError: the profile does not know a format that is asked for, or has nothing to choose from.
+        UsageError: the profile does not know a format that is asked for.
     """
     asked = tuple(formats)
     if profile is None:
@@ -130,7 +131,7 @@ def candidates_of(formats: Iterable[LayerFormat], profile: Profile | None) -> tu
     known = tuple(each for each in DOMAINS if each in profile.formats.value)
     refused = [each for each in asked if each not in known]
     if refused:
-        raise StageError(f"quantize.mixed.formats: the profile '{profile.name}' does not run {', '.join(refused)}",
+        raise UsageError(f"quantize.mixed.formats: the profile '{profile.name}' does not run {', '.join(refused)}",
                          ", ".join(known), "leave these formats out, or take another profile")
     return asked or known
 

@@ -105,6 +105,8 @@ class Slowness(Record):
         provenance: "measured" was looked up in the engine, the model or the host; "predicted" follows from a profile;
             "published" is what an engine's documentation says.
         source: where a published rule stands.
+        share: of the work that it concerns, 0 to 1: of MACs, of bytes moved, or of predicted time; reasons are ranked
+            by it.
     """
 
     kind: str
@@ -113,6 +115,7 @@ class Slowness(Record):
     change: str
     provenance: Provenance
     source: str = ""
+    share: float = 0.0
 
 
 class Step(Record):
@@ -170,7 +173,8 @@ class ExplainResult(StageResult):
         layers: in the model's order.
         causes: those that explain most first.
         looked_at: what was looked for, whether it was found or not.
-        slow: reasons why it is not faster.
+        slow: reasons why it is not faster, those that concern most of the work first.
+        latencies_ms: by engine, medians of the variant and of the run's float model, measured in turns on this host.
         unmatched: operators that have no counterpart.
         trials: changes that were made.
     """
@@ -189,5 +193,6 @@ class ExplainResult(StageResult):
     causes: tuple[Cause, ...]
     looked_at: tuple[str, ...]
     slow: tuple[Slowness, ...] = ()
+    latencies_ms: dict[str, tuple[float, float]] = Field(default_factory=dict)
     unmatched: tuple[str, ...] = ()
     trials: tuple[Trial, ...] = ()

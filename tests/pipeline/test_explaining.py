@@ -1,46 +1,63 @@
-"""A change over a variant's entry: what holds already is kept."""
+"""What is looked up about a variant's speed, and which variants can be named."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from pipeline.config import RunConfig, VariantEntry, from_mapping
-from pipeline.explaining import changed_entry
-from stages.records import Change
+import pytest
+
+import pipeline.explaining as explaining
+from device_profiles.errors import UsageError
+from pipeline.config import from_mapping
+from stages.engines import registry
+from stages.explaining import slowness
+from stages.explaining.noise import Bench, Source
+from tests.device_profiles.handmade import Handmade, conv_model
 
 
-def changed(entry: dict[str, Any], settings: dict[str, Any], run: dict[str, Any] | None = None,
-            **more: str) -> dict[str, Any]:
-    """The changed entry, as a run file would have it."""
-    config = from_mapping(run) if run else RunConfig()
-    change = Change(text="", settings=settings, format=more.get("format", ""))
-    return changed_entry(VariantEntry.model_validate(entry), change, config).model_dump(mode="json", exclude_unset=True)
+def decoding() -> bytes:
+    """A model with the microcontroller's DECODE operator."""
+    made = Handmade()
+    data, out = made.activation((1, 8), "INT8"), made.activation((1, 8), "INT8")
+    made.operator("CUSTOM", [data], [out], custom="TFLM_DECODE")
+    return made.bytes([data], [out])
 
 
-def test_layers_are_added_to_those_that_the_entry_or_the_run_keep_already() -> None:
-    keep = {"quantize": {"int4_keep": ["3:CONV_2D"]}}
-    assert changed({"name": "int4", "quantize": {"int4_keep": ("0:CONV_2D",)}}, keep) == {
-        "name": "int4", "quantize": {"int4_keep": ["0:CONV_2D", "3:CONV_2D"]}}
-    assert changed({"name": "int4"}, keep, {"quantize": {"int4_keep": ["1:CONV_2D", "3:CONV_2D"]}}) == {
-        "name": "int4", "quantize": {"int4_keep": ["1:CONV_2D", "3:CONV_2D"]}}
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Engines whose delegates were asked; no engine is started."""
+    names: list[str] = []
+
+    def answer(_: bytes, engine: str, *__: Any) -> slowness.Delegation:
+        names.append(engine)
+        return slowness.Delegation(delegates=1, operators=2, alone=())
+
+    monkeypatch.setattr(slowness, "delegation", answer)
+    monkeypatch.setattr(slowness, "latencies", lambda *_: (0.5, 1.0))
+    monkeypatch.setattr(registry, "engine_info", lambda _: SimpleNamespace(available=True))
+    return names
 
 
-def test_a_format_that_is_fixed_leaves_a_mixed_variant_its_budget_and_its_other_layers() -> None:
-    fix = {"quantize": {"mixed": {"fixed": {"conv2": "int8"}}}}
-    run = {"quantize": {"mixed": {"budget": 11000, "fixed": {"conv1": "float32"}}}}
-    assert changed({"name": "mixed"}, fix, run)["quantize"]["mixed"] == {
-        "budget": 11000, "fixed": {"conv1": "float32", "conv2": "int8"}}
-    own = {"name": "mixed", "quantize": {"mixed": {"budget": 9000.0}}}
-    assert changed(own, fix, run)["quantize"]["mixed"] == {"budget": 9000, "fixed": {"conv2": "int8"}}
+def gathered(shipped: bytes) -> slowness.Facts:
+    plain = Source(conv_model(), {}, "float32")
+    return explaining.gather(plain, plain, Bench(Path("x.npy"), 1, Path("log.txt")), shipped, ["litert"])
 
 
-def test_another_format_starts_from_the_change_alone() -> None:
-    mixed = {"quantize": {"mixed": {"formats": ["int8", "float32"], "fixed": {"conv1": "float32"}}}}
-    found = changed({"name": "slim40-int8"}, mixed, {"quantize": {"mixed": {"budget": 11000}}}, format="mixed")
-    assert found == {"name": "slim40-mixed", **mixed}
+def test_the_engines_that_are_asked_for_say_what_they_take_over(asked: list[str]) -> None:
+    facts = gathered(conv_model())
+    assert (asked, list(facts.delegations), facts.latencies_ms) == (["litert"], ["litert"], {"litert": (0.5, 1.0)})
 
 
-def test_a_plain_value_takes_the_place_of_the_old_one() -> None:
-    own = {"name": "int8", "quantize": {"calibration_samples": 2, "algorithm": "mse"}}
-    assert changed(own, {"quantize": {"calibration_samples": 200}})["quantize"] == {
-        "calibration_samples": 200, "algorithm": "mse"}
+def test_of_a_packed_model_no_engine_but_the_microcontroller_s_has_anything_to_say(asked: list[str]) -> None:
+    facts = gathered(decoding())
+    assert (asked, facts.delegations, facts.latencies_ms, facts.decodes) == ([], {}, {}, 1)
+    assert len(facts.given.operators) == 2  # numbers in an engine's answer are those of the model before packing
+
+
+def test_a_variant_that_the_run_does_not_have_is_refused_with_those_that_it_has() -> None:
+    config = from_mapping({"variants": ["float32", "int8"]})
+    with pytest.raises(UsageError, match="the run has no variant 'int4'") as error:
+        explaining._entry(config, "int4")
+    assert error.value.allowed == "float32, int8"

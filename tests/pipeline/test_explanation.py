@@ -74,6 +74,31 @@ def test_pairs_by_order_and_operators_without_counterpart_are_said() -> None:
     assert "! 5:TANH z has no counterpart in float32" in text
 
 
+def test_a_variant_that_lost_nothing_that_can_be_seen_is_not_said_to_have_fallen() -> None:
+    given = {"score_name": "accuracy", "score_samples": 269}
+    assert "It did not fall, as far as 269 samples can show" in shown(drop=points(0.2, -1.0, 1.4), **given)
+    assert "Why it fell" in shown(drop=points(2.0, 0.5, 3.4), **given)
+
+
+def test_measured_latencies_stand_beside_float32_s() -> None:
+    text = " ".join(shown(latencies_ms={"litert": (0.25, 0.5)}).split())
+    assert "0.25 ms, float32 0.5 ms: 2.0 times as fast (measured)" in text
+    assert "1.5 times as slow" in " ".join(shown(latencies_ms={"litert": (0.6, 0.4)}).split())
+
+
+def test_six_causes_are_enough_to_read() -> None:
+    text = shown(causes=(CAUSE,) * 8)
+    assert "6. 60 % of the noise" in text
+    assert "7. 60 %" not in text
+    assert "and 2 that make less" in text
+
+
+def test_weights_that_differ_by_the_rounding_of_floats_are_equal() -> None:
+    row = next(line for line in shown(layers=(layer(0, 1.0).model_copy(update={"weight_snr_db": 151.6}),)).splitlines()
+               if line.startswith("0:DEPTHWISE"))
+    assert "151" not in row
+
+
 def test_where_nothing_was_found_it_says_what_was_looked_at() -> None:
     text = shown(causes=())
     assert "nothing found that one change would mend" in text

@@ -38,7 +38,7 @@ def test_a_healthy_network_gives_no_cause_and_says_what_was_looked_at(explained:
     found = explained(faulty.healthy)
     assert found.causes == ()
     assert "nothing is wrong in any one place" in found.summary
-    assert len(found.looked_at) == 13
+    assert len(found.looked_at) == 15
     assert sum(layer.share for layer in found.layers) == pytest.approx(1)
     assert all(layer.snr_db is None or layer.snr_db > 34 for layer in found.layers)
 

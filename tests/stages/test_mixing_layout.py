@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from device_profiles.errors import StageError
+from device_profiles.errors import StageError, UsageError
 from device_profiles.loader import load_profile
 from stages.mixing.layout import candidates_of, read_layout, recipe_parts, weight_recipe
 from stages.recipes import WeightRecipe, mixed_rules
@@ -48,7 +48,7 @@ def test_formats_are_the_profile_s_and_others_are_refused() -> None:
     assert candidates_of((), iot) == ("float32", "int8", "int4", "int16x8")
     assert candidates_of(("int8",), iot) == ("int8",)
     assert candidates_of((), None) == ("int4", "int8", "float32")
-    with pytest.raises(StageError, match="the profile 'iot' does not run dynamic"):
+    with pytest.raises(UsageError, match="the profile 'iot' does not run dynamic"):
         candidates_of(("int8", "dynamic"), iot)
 
 

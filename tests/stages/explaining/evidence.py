@@ -33,7 +33,8 @@ def tally(operator: str = "CONV_2D", index: int = 0, inputs: tuple[int, ...] = (
 
 def facts(**changed: Any) -> WeightFacts:
     usual = {"snr_db": 30.0, "channel_snr_db": np.full(4, 30.0), "bits": 8, "per_channel": True, "peaks": np.ones(4),
-             "crests": np.full(4, 3.0), "zeros": 0.0, "values": 200, "bias_error": np.zeros(4), "bias_clipped": ()}
+             "crests": np.full(4, 3.0), "outlying_inputs": (), "zeros": 0.0, "values": 200,
+             "bias_error": np.zeros(4), "bias_clipped": ()}
     return WeightFacts(**(usual | changed))
 
 

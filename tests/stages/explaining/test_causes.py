@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from stages.explaining.causes import Evidence, channel_list, find, finer, question
+from stages.explaining.causes import SCALED, Evidence, channel_list, find, finer, question
 from stages.records import Cause
 from tests.stages.explaining.evidence import evidence, tally
 
@@ -32,8 +32,24 @@ def test_causes_are_ranked_by_what_they_explain() -> None:
         """
         yield from (cause(0.1), cause(0.7), cause(0.3))
 
-    assert [each.kind for each in find([rule], evidence(tally()))] == ["0.7", "0.3", "0.1"]
+    quiet = tally(distance=np.full(4, 0.01), local_error=0.04)
+    assert [each.kind for each in find([rule], evidence(quiet))] == ["0.7", "0.3", "0.1"]
     assert question(rule) == "Something that is looked for"
+
+
+def test_an_operator_that_makes_most_of_the_noise_is_named_even_where_no_rule_knows_why() -> None:
+    loud, other = tally(clip_error=0.4), tally(index=1, distance=np.full(4, 0.1), local_error=0.4)
+    (one,) = find([], evidence(loud, other))
+    assert (one.kind, one.layer, round(one.share, 2)) == ("noisy_operator", "0:CONV_2D t", 0.91)
+    assert "10 % comes from values beyond the range, 1 % from rounding the output, 89 % from weights" in one.found
+    assert one.changes[0].format == "mixed"
+    known = cause(0.2)
+    assert find([lambda _: [known]], evidence(loud, other)) == [known]
+
+
+def test_samples_in_another_scale_are_the_only_cause_that_is_named() -> None:
+    scaled = cause(1.0).model_copy(update={"kind": SCALED})
+    assert find([lambda _: [cause(1.0), scaled, cause(0.2)]], evidence(tally())) == [scaled]
 
 
 def test_a_finer_format_is_offered_for_the_operator_by_its_number_in_the_float_model() -> None:

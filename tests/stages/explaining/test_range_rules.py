@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from stages.explaining import range_rules
+from stages.explaining.noise import Tally
 from tests.stages.explaining.evidence import evidence, tally
 
 
@@ -60,3 +61,20 @@ def test_two_equal_best_outputs_on_one_sample_of_ten_are_named() -> None:
     (found,) = range_rules.tied_outputs(evidence(one, outputs=(1,)))
     assert found.share == 0.1
     assert list(range_rules.tied_outputs(evidence(one, outputs=()))) == []
+
+
+def given_input(low: float, high: float) -> Tally:
+    """An input calibrated for -12.8 to 12.7."""
+    one = tally(index=0, lows=np.full(1, low), highs=np.full(1, high))
+    one.operator, one.pair, one.label = "INPUT", None, "input image"
+    return one
+
+
+def test_an_input_fed_in_another_scale_than_it_was_calibrated_in_is_named_with_the_factor() -> None:
+    (large,) = range_rules.scaled_samples(evidence(given_input(0.0, 2048.0)))
+    assert (large.kind, large.layer, large.share) == ("calibration_scaled", "input image", 1.0)
+    assert large.short == "the samples reach 160 times what its range was calibrated for"  # 2048 of 12.8
+    (small,) = range_rules.scaled_samples(evidence(given_input(-0.05, 0.02)))
+    assert "a 256th of" in small.short  # 0.05 of 12.8
+    assert list(range_rules.scaled_samples(evidence(given_input(-12.8, 50.0)))) == []
+    assert list(range_rules.scaled_samples(evidence(tally(highs=np.full(4, 2048.0))))) == []

@@ -25,12 +25,52 @@ def found(kind: str, **given: object) -> list[Slowness]:
     return [each for each in reasons(facts) if each.kind == kind]
 
 
-def test_operators_outside_the_delegate_are_counted_with_their_macs() -> None:
+def test_operators_outside_the_delegate_are_counted_with_their_macs_and_their_part_of_the_bytes() -> None:
     (one,) = found("outside_delegate", delegations={"litert": Delegation(delegates=1, operators=2, alone=(1,))})
     assert "1 of 2 operators (0 % of the MACs)" in one.found
     assert one.layers == ("1:SOFTMAX",)
     assert "take the largest logit" in one.change
     assert one.provenance == "measured"
+    conv, softmax = workload().operators
+    bytes_moved = [op.input_bytes + op.output_bytes for op in (conv, softmax)]
+    assert one.share == bytes_moved[1] / sum(bytes_moved)
+
+
+def test_an_operator_outside_the_delegate_that_hardly_moves_a_byte_is_not_worth_a_word() -> None:
+    conv, softmax = workload().operators
+    large = workload(operators=(conv.model_copy(update={"input_bytes": 10**6}), softmax))
+    assert found("outside_delegate", workload=large, delegations={
+        "litert": Delegation(delegates=1, operators=2, alone=(1,))}) == []
+
+
+def test_what_an_engine_left_alone_is_looked_up_in_the_model_that_it_was_given() -> None:
+    conv, softmax = workload().operators
+    packed = workload(operators=(softmax.model_copy(update={"index": 0}), conv.model_copy(update={"index": 1})))
+    (one,) = found("outside_delegate", workload=packed, unpacked=workload(),
+                   delegations={"litert": Delegation(delegates=1, operators=2, alone=(1,))})
+    assert one.layers == ("1:SOFTMAX",)
+
+
+def test_reasons_that_concern_most_of_the_work_come_first() -> None:
+    facts = Facts(workload=workload(sparsity=0.4, number_format="float16"), float_workload=workload())
+    assert [(each.kind, each.share) for each in reasons(facts)][:2] == [("float_arithmetic", 1.0), ("zeros", 0.4)]
+
+
+def test_kernels_of_microcontrollers_are_no_reason_on_other_devices() -> None:
+    conv, softmax = workload().operators
+    integer = workload(number_format="int8", operators=(conv, softmax.model_copy(update={"name": "MEAN"})))
+    assert "1 MEAN" in found("reference_kernels", workload=integer)[0].found.replace("SOFTMAX", "MEAN")
+    assert found("reference_kernels", workload=integer, microcontroller=False) == []
+
+
+@pytest.mark.parametrize(("times", "count"), [((0.4, 0.3), 1), ((0.2, 0.3), 0)], ids=["slower", "faster"])
+def test_ranges_found_in_every_inference_are_named_where_dynamic_is_not_faster(times: tuple[float, float],
+                                                                               count: int) -> None:
+    conv, softmax = workload().operators
+    hybrid = workload(operators=(conv.model_copy(update={"arithmetic": "hybrid"}), softmax))
+    made = found("dynamic_ranges", workload=hybrid, latencies_ms={"litert": times})
+    assert len(made) == count
+    assert all("litert: 0.4 ms against 0.3 ms in float32" in each.found for each in made)
 
 
 def test_operators_that_multiply_are_spoken_of_before_a_softmax() -> None:
@@ -55,7 +95,7 @@ def test_boundaries_are_counted_with_the_bytes_that_they_move() -> None:
     made.operator("QUANTIZE", [data], [middle])
     made.operator("DEQUANTIZE", [middle], [out])
     (one,) = found("boundaries", workload=read_workload(made.bytes([data], [out])))
-    assert "2 QUANTIZE and DEQUANTIZE operators move 80 bytes" in one.found  # 32 + 8 in and out, twice
+    assert "move 80 bytes, 100 % of all that is moved" in one.found  # 32 + 8 in and out, twice
 
 
 @pytest.mark.parametrize(("flags", "times", "count"), [

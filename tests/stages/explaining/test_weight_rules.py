@@ -8,18 +8,39 @@ from stages.explaining import weight_rules
 from tests.stages.explaining.evidence import evidence, facts, tally
 
 
-def test_one_scale_for_channels_that_differ_is_named_with_the_channel() -> None:
-    weights = facts(per_channel=False, peaks=np.array([1.0, 1.0, 20.0, 1.0]))
-    (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}))
-    assert "channel 2 reaches 20 where the median one reaches 1" in one.found
-    assert one.short == "1 of 4 channels set the range of all weights"
-    assert [change.settings["quantize"]["algorithm"] for change in one.changes[:2]] == ["gptq", "mse"]
+def test_one_scale_for_channels_that_differ_is_named_with_the_largest_and_the_noise_that_it_costs() -> None:
+    weights = facts(per_channel=False, peaks=np.array([1.0, 1.0, 20.0, *[1.0] * 5]))
+    (one,) = weight_rules.shared_scales(evidence(tally(), weights={0: weights}))
+    assert "channel 2 reaches 20 and the median one 1; a scale for each takes off 9 dB" in one.found  # 8 * 400 / 407
+    assert "a scale of its own" in one.changes[0].text
+    assert list(weight_rules.shared_scales(evidence(tally(), weights={0: facts(peaks=weights.peaks)}))) == []
+    alike = facts(per_channel=False, peaks=np.array([1.0, 1.0, 1.2, 1.0]))
+    assert list(weight_rules.shared_scales(evidence(tally(), weights={0: alike}))) == []
 
 
 def test_single_large_weights_within_a_channel_are_named() -> None:
     weights = facts(crests=np.array([3.0, 12.0, 3.0, 3.0]))
     (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}))
-    assert "in channel 1 the largest weight is 12.0 times" in one.found
+    assert "in channel 1 the largest weight is up to 12 times the usual ones" in one.found
+    assert [change.settings["quantize"]["algorithm"] for change in one.changes[:2]] == ["gptq", "mse"]
+
+
+def test_large_weights_of_one_input_channel_are_named_by_it_and_can_be_balanced_with_the_layer_before() -> None:
+    weights = facts(crests=np.full(4, 60.0), outlying_inputs=(3,))
+    (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}))
+    assert "the weights that read input channel 3 are up to 60 times the usual ones" in one.found
+    assert "scale input channel 3 up in the layer before" in one.changes[-1].text
+
+
+def test_an_algorithm_that_is_in_use_is_not_offered_and_none_beside_the_best() -> None:
+    weights = facts(crests=np.full(4, 12.0))
+
+    def offered(algorithm: str) -> list[str]:
+        (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}, algorithm=algorithm))
+        return [str(change.settings["quantize"]["algorithm"]) for change in one.changes
+                if "algorithm" in change.settings.get("quantize", {})]
+
+    assert (offered("minmax"), offered("mse"), offered("gptq")) == (["gptq", "mse"], ["gptq"], [])
 
 
 def test_large_weights_are_not_blamed_for_noise_that_rounding_the_output_makes() -> None:
@@ -37,7 +58,8 @@ def test_four_bits_are_named_and_eight_are_offered_for_the_layer() -> None:
 def test_four_bits_of_a_mixed_variant_are_mended_by_fixing_the_layer_s_format() -> None:
     (one,) = weight_rules.coarse_weights(evidence(tally(), weights={0: facts(bits=4)}, number_format="mixed"))
     (change,) = one.changes  # int4_keep means nothing there, and the layers' formats are chosen already
-    assert (change.settings, change.format) == ({"quantize": {"mixed": {"fixed": {"0:CONV_2D": "int8"}}}}, "")
+    assert (change.settings, change.format) == ({"quantize": {"mixed": {"fixed": {"0:CONV_2D": "int8"},
+                                                                       "budget": None}}}, "")
 
 
 def test_an_output_that_is_shifted_as_a_whole_wants_its_bias_corrected() -> None:

@@ -46,9 +46,22 @@ def test_one_scale_for_all_leaves_the_small_channel_little() -> None:
 
 
 def test_peaks_and_crests_are_by_output_channel() -> None:
-    found = facts(ONE_SCALE)
-    assert found.peaks == pytest.approx([4, 0.4])
-    assert found.crests == pytest.approx([4 / np.sqrt(12.5)] * 2)
+    usual = np.tile([1.0, -1.0], (2, 10))  # 20 weights; the largest tenth is 2
+    usual[0, 3], usual[1, 5] = 4.0, 0.0  # 19 that are not zero in the second row
+    floats = connected(usual.astype(np.float32), np.zeros(2, np.float32))
+    found = facts(floats, floats)
+    assert found.peaks == pytest.approx([4, 1])
+    assert found.crests == pytest.approx([4, 1])  # over 18 and 17 ones
+    assert facts(ONE_SCALE).crests.tolist() == [0, 0]  # two weights have no usual ones
+
+
+def test_an_input_channel_is_outlying_where_most_outputs_read_it_by_far_larger_weights() -> None:
+    weights = np.ones((4, 20), np.float32)
+    weights[:3, 7] = 30.0
+    assert facts(*[connected(weights, np.zeros(4, np.float32))] * 2).outlying_inputs == (7,)
+    weights[:2, 7] = 1.0  # one output of four is left
+    found = facts(*[connected(weights, np.zeros(4, np.float32))] * 2)
+    assert (found.outlying_inputs, found.crests.tolist()) == ((), [1, 1, 30, 1])
 
 
 def test_a_bias_is_compared_in_real_values() -> None:
