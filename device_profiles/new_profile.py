@@ -124,6 +124,11 @@ class Draft:
         except UsageError:
             return None
 
+    def published_alike(self) -> list[str]:
+        """Published devices with the same core."""
+        core = self.core()
+        return sorted({setup.device for setup in load_fit().setups.values() if core and setup.known_core() == core})
+
     def profile(self) -> dict[str, Any]:
         """The profile's data, before it is checked."""
         engine = _engine_section(self.value("engine"), self.like)

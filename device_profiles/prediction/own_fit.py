@@ -6,9 +6,9 @@ With m the published log corrections of a setup (number format f, threads t) and
     own[f, t] = u + d[f] + s[f, t]        u: this board; d: its kernels for a format; s: a number of threads
     log latency_i = log measured_i + e_i,  e_i ~ N(0, noise^2 + variance of the measurement)
 
-u, d and s are Gaussian about zero. The covariance of d holds what the published rows leave open (Laplace's
-approximation, as the fit stores it); u and s get the spread that the fit gives to boards and setups. So one measurement
-mostly moves all prices together, and many of them tell kernels apart.
+u, d and s are Gaussian about zero. The covariance of d holds what the published rows leave open as well (Laplace's
+approximation, as the fit stores it). So one measurement mostly moves all prices together, and many of them tell kernels
+apart.
 
 The minimum is found by Gauss-Newton, in the dual: with S the shares of the terms in each predicted latency, P the prior
 covariance and V the noise, a round solves (S P S^T + V) a = r - S own. Needs numpy; a prediction does not (`own`).
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from device_profiles.prediction.cores import CoreClass, FitFormat, find_core, priors
 from device_profiles.prediction.effects import Setup, effects_of
-from device_profiles.prediction.fit_file import COVARIANCE_UNIT, FormatFit, chain_key, load_fit, log_prices
+from device_profiles.prediction.fit_file import FormatFit, load_fit, log_prices, variance
 from device_profiles.prediction.intervals import Scales
 from device_profiles.prediction.terms import TERMS, Amounts
 
@@ -37,8 +37,10 @@ NOISE = 0.1
 SCALES: Mapping[CoreClass, Scales] = MappingProxyType({
     "cpu": Scales(misfit=NOISE, level_80=1.0, level_95=1.75), "mcu": Scales(misfit=NOISE, level_80=1.35, level_95=2.6)})
 """Of the intervals, by what `benchmarks/own_measurements.py` found on boards that the published fit had not seen."""
-_BOARD = {True: ("setup", "", "setup"), False: ("board", "device", "setup")}
-"""Whether the published rows have the device -> the levels whose spreads u, d and s get besides."""
+_LIKE_PUBLISHED = (0.15, 0.07)
+_BOARD, _FORMAT = (0.2, 0.1), (0.2, 0.15)
+"""Spreads of u, d and s: what a clock, a governor, flash or a build of one's own may change. A board of a published
+device differs less from it than one that nobody published from its core's mean."""
 _ROUNDS, _TOLERANCE, _HALVINGS = 50, 1e-9, 8
 Key = tuple[FitFormat, int]
 """(number format, threads)."""
@@ -114,27 +116,24 @@ def published_prior(setup: Setup, number_format: FitFormat) -> Prior:
 
 
 def _covariance(fit: FormatFit, effects: Sequence[tuple[str, str]]) -> Array:
-    """Of the summed corrections of a chain of effects, (terms, terms), as `fit_file.variance` weighs it."""
+    """Of the summed corrections of a chain of effects, (terms, terms): C_jk from the variances of sums of two terms."""
     import numpy as np
 
-    total, known = np.zeros((len(TERMS), len(TERMS))), 0
-    for length in range(len(effects), 0, -1):
-        stored = fit.covariances.get(chain_key(effects[:length]))
-        if stored is not None:
-            upper, known = np.triu_indices(len(TERMS)), length
-            total[upper] = np.array(stored) * COVARIANCE_UNIT
-            total = total + np.triu(total, 1).T
-            break
-    for level, _ in effects[known:]:
-        total = total + _spread(fit.spreads[level], fit.loose)
+    ones = np.eye(len(TERMS))
+    own = [variance(fit, effects, each.tolist()) for each in ones]
+    total = np.diag(np.array(own))
+    for row in range(len(TERMS)):
+        for column in range(row):
+            both = variance(fit, effects, (ones[row] + ones[column]).tolist())
+            total[row, column] = total[column, row] = (both - own[row] - own[column]) / 2
     return total
 
 
 def published_spreads(setup: Setup, fit: FormatFit) -> Spreads:
     """How far a board of one's own may be from what the fit expects."""
-    none = (0.0, 0.0)
-    board, per_format, per_setup = (fit.spreads.get(level, none) for level in _BOARD[bool(setup.device)])
-    return Spreads(board, per_format, per_setup, fit.loose)
+    if setup.device:
+        return Spreads(_LIKE_PUBLISHED, (0.0, 0.0), _LIKE_PUBLISHED, fit.loose)
+    return Spreads(_BOARD, _FORMAT, _LIKE_PUBLISHED, fit.loose)
 
 
 def _spread(spread: tuple[float, float], loose: Sequence[float]) -> Array:

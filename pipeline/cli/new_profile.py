@@ -138,6 +138,8 @@ def _ask(draft: Draft, question: Question) -> None:
     """Ask until an answer can be read; what stands by default is one too."""
     from device_profiles.errors import UsageError
 
+    if question.key == "published":
+        _tell_published(draft)
     proposed = draft.proposal(question)
     shown = None if proposed is None else _shown(question.key, proposed[0])
     while True:
@@ -153,6 +155,13 @@ def _ask(draft: Draft, question: Question) -> None:
         if question.fact and text not in ("", "none") and not draft.sources.get(question.key):
             _ask_source(draft, question.key)
         return
+
+
+def _tell_published(draft: Draft) -> None:
+    """Which published devices have this core."""
+    same = draft.published_alike()
+    if same:
+        click.echo(f"published devices with this core: {', '.join(same)}", err=True)
 
 
 def _ask_source(draft: Draft, key: str) -> None:
