@@ -45,10 +45,10 @@ def tables() -> dict[str, str]:
 def replaced(page: str, found: dict[str, str]) -> str:
     """The page with these tables under their headings."""
     for heading, table in found.items():
-        page, count = re.subn(rf"(## {heading}\n\n)\|.*?(?=\n\n|\Z)", lambda m, new=table: m.group(1) + new, page,
-                              flags=re.DOTALL)
-        if count != 1:
+        old = re.findall(rf"## {heading}\n\n(\|.*?)(?=\n\n|\Z)", page, re.DOTALL)
+        if len(old) != 1:
             raise SystemExit(f"{PAGE.name} has no heading '## {heading}' with a table under it")
+        page = page.replace(old[0], table)
     return page
 
 

@@ -50,8 +50,8 @@ class Range:
 
 CLOCK_HZ = Range(1e6, 8e9, "no clock of a device", "Hz", "1e6 to 8e9 (1 MHz to 8 GHz)", _CLOCK_SLIPS)
 MEMORY_BYTES = Range(2 * _KIB, 1 << 50, "no memory of a device", "bytes", "2,048 bytes to 1 PiB", _BYTE_SLIPS)
-FLASH_BYTES = Range(32 * _KIB, 1 << 50, "no flash that holds a runtime and a model", "bytes", "32 KiB to 1 PiB",
-                    _BYTE_SLIPS)
+FLASH_BYTES = Range(8 * _KIB + 1, 1 << 50, "no flash that holds a runtime and a model", "bytes",
+                    "more than 8 KiB, to 1 PiB", _BYTE_SLIPS)
 POWER_W = Range(1e-6, 1e3, "no power of a device", "W", "1e-6 to 1,000 W", _POWER_SLIPS)
 RATE_PER_S = Range(1e3, 1e15, "no rate of a device", "units a second", "1e3 to 1e15 a second", _RATE_SLIPS)
 BANDWIDTH_BYTES_PER_S = Range(1e4, 1e14, "no bandwidth of a device", "bytes a second", "1e4 to 1e14 bytes a second",
@@ -73,8 +73,8 @@ BY_CLASS: Mapping[str, Mapping[str, Range]] = {
     "iot": {
         "clock_hz": Range(1e6, 2e9, "no clock of a microcontroller", "Hz", "1e6 to 2e9 (1 MHz to 2 GHz)", _CLOCK_SLIPS),
         "ram_bytes": Range(2 * _KIB, _GIB, "no RAM of a microcontroller", "bytes", "2,048 bytes to 1 GiB", _BYTE_SLIPS),
-        "flash_bytes": Range(32 * _KIB, 4 * _GIB, "no flash of a microcontroller", "bytes", "32 KiB to 4 GiB",
-                             _BYTE_SLIPS),
+        "flash_bytes": Range(8 * _KIB + 1, 4 * _GIB, "no flash of a microcontroller", "bytes",
+                             "more than 8 KiB, to 4 GiB", _BYTE_SLIPS),
         "active_power_w": Range(1e-6, 10, "no power of a microcontroller", "W", "1e-6 to 10 W", _POWER_SLIPS),
     },
 }

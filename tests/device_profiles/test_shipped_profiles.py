@@ -35,7 +35,7 @@ SMALL_SET = {"iot": (("autoencoder", "float32"), ("autoencoder", "int8"), ("ds_c
                      ("resnet_cifar blocks=1", "int8")),
              "cpu": (("mobilenet_v1", "float32"), ("mobilenet_v1", "int8"), ("mobilenet_v2 width=0.35 size=96", "int8"),
                      ("resnet_cifar blocks=1", "float32"))}
-NOT_SOURCES = ("todo", "to be replaced", "/work/", "guess", "wikipedia", "memory")
+NOT_SOURCES = ("todo", "to be replaced", "/work/", "guess", "wikipedia", "from memory")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def profiles() -> dict[str, Profile]:
 @pytest.fixture(scope="module")
 def workloads() -> dict[str, list[Workload]]:
     """The small set by class of devices."""
-    made = {key: [network_workload(name, kind) for name, kind in of] for key, of in SMALL_SET.items()}  # type: ignore[arg-type]
+    made = {key: [network_workload(name, kind) for name, kind in of] for key, of in SMALL_SET.items()}
     return made | {"mobile": made["cpu"]}
 
 
@@ -139,6 +139,14 @@ def test_boards_with_big_and_small_cores_run_as_they_were_measured(profiles: dic
     setup = setup_of(profile, calibrated(profile))
     assert setup.key in load_fit().setups
     assert (setup.threads, setup.small_threads) == (profile.hardware.all_cores, profile.hardware.small_cores.value)
+
+
+@pytest.mark.parametrize(("threads", "small"), [(1, 0), (4, 0), (6, 2), (8, 4)])
+def test_threads_beyond_the_big_cores_run_on_the_small_ones(tmp_path: Path, threads: int, small: int) -> None:
+    text = f"name: mine\nlike: firefly-rk3588s\nthreads: {threads}\nlatency: {{kind: calibrated}}\n"
+    (tmp_path / "mine.yaml").write_text(text, encoding="utf-8")
+    profile = load_profile(tmp_path / "mine.yaml")
+    assert setup_of(profile, calibrated(profile)).small_threads == small
 
 
 def test_a_phone_has_no_more_threads_than_big_cores(profiles: dict[str, Profile]) -> None:

@@ -109,14 +109,14 @@ def test_activations_that_cannot_fit_the_ram_are_refused_with_found_and_allowed(
 
 
 def test_a_model_that_is_larger_than_the_flash_is_refused() -> None:
-    small = board("  ram_bytes", "  flash_bytes: {value: 2048, source: the datasheet}\n  ram_bytes")
+    small = board("  ram_bytes", "  flash_bytes: {value: 9000, source: the datasheet}\n  ram_bytes")
     made = Handmade()
     data, kernel, out = made.activation((1, 5, 5, 64)), made.constant(np.ones((64, 1, 1, 64), np.float32)), 0
     out = made.activation((1, 5, 5, 64))
     made.operator("CONV_2D", [data, kernel], [out])
     workload = read_workload(made.bytes([data], [out]))
     text = rules_of(workload, small)["flash"]
-    assert f"the tflite model has {workload.tflite_bytes:,} bytes; a board has 2,048 bytes of flash" in text
+    assert f"the tflite model has {workload.tflite_bytes:,} bytes; a board has 9,000 bytes of flash" in text
 
 
 def test_control_flow_and_text_are_refused_on_tflm_and_not_on_litert() -> None:
