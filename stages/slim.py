@@ -50,6 +50,10 @@ class Settings(FitSettings):
         default="auto", description="channel counts to end on: 1, 4, 8, 16, or auto: 8, in narrow layers less")
     least_share: float = Field(default=0.125, gt=0, le=1, description="share of each layer's channels that stay")
     protect: tuple[str, ...] = Field(default=(), description="layers that keep their channels, by name or pattern")
+    branches: bool = Field(
+        default=False, description="whether branches that are added to others may go whole, with all their layers")
+    branch_trials: int = Field(default=12, ge=1, description="choices of branches that are tried, at most")
+    branch_samples: int = Field(default=8000, ge=1, description="training samples in the short training of each")
     rounds: int = Field(default=1, ge=1, le=20, description="removals in equal ratios, with fine-tuning between them")
     round_epochs: int = Field(default=2, ge=1, description="epochs of fine-tuning between two removals")
 
@@ -100,7 +104,9 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext, tea
     work = Work(share=options.share, budget=options.budget, device=_device(options),
                 latency_format=options.latency_format, importance=options.importance,
                 samples=options.importance_samples, multiple=options.multiple, least_share=options.least_share,
-                protect=options.protect, rounds=options.rounds, seed=options.seed)
+                protect=options.protect, rounds=options.rounds, seed=options.seed,
+                branches=options.branches, branch_trials=options.branch_trials,
+                branch_samples=options.branch_samples)
     with tensorflow_turn(options.seed, context.log):
         slimming = Slimming(opened(load_model(model)), work, lesson, model, context)
         finished, result = slimming.run(options, options.model_copy(update={"epochs": options.round_epochs}))
@@ -122,6 +128,8 @@ def _summary(result: SlimResult) -> str:
     shares = {word: 1 - pair.after / max(1, pair.before) for word, pair in
               (("macs", result.macs), ("parameters", result.parameters))}
     text = ", ".join(f"{100 * shares[key]:.1f} % fewer {words[key]}" for key in words)
+    if result.branches:
+        text = f"without {' and '.join(branch.name for branch in result.branches)}, {text}"
     if result.latency:
         text = f"{result.latency.before_ms:.3g} to {result.latency.after_ms:.3g} ms on {result.latency.profile}, {text}"
     return f"{text}, validation {best_text(result.history)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from stages.records.base import EngineStatus, StageResult, Verdict
 from stages.records.benchmark import BenchmarkResult, EngineBenchmark, Host, OperatorTime
 from stages.records.check import CheckResult, LimitVerdict, ProfileCheck, ProfileOutcome, VariantCheck
-from stages.records.compression import BeforeAfter, SlimLatency, SlimResult, SlimRound
+from stages.records.compression import BeforeAfter, SlimAudition, SlimBranch, SlimLatency, SlimResult, SlimRound
 from stages.records.data import (
     ExamineResult,
     GroupSizes,
@@ -62,6 +62,6 @@ __all__ = [
     "McNemar", "Member", "Metrics", "MixedRound", "Mixing", "ModelResult", "NearDuplicates", "NearPair",
     "Normalization", "OperatorTime", "PackResult", "PackedTensor", "Packing", "PairedCounts", "PrepareResult",
     "ProfileCheck", "ProfileOutcome", "PruneResult", "QuantizeResult", "Safety", "Sample", "SensitivityResult",
-    "SkippedSample", "SlimLatency", "SlimResult", "SlimRound", "Slowness", "SplitReport", "StageResult", "Step",
-    "SuspectedLabel", "TensorSpec", "TrainResult", "Trial", "VariantCheck", "Verdict", "Worst",
+    "SkippedSample", "SlimAudition", "SlimBranch", "SlimLatency", "SlimResult", "SlimRound", "Slowness", "SplitReport",
+    "StageResult", "Step", "SuspectedLabel", "TensorSpec", "TrainResult", "Trial", "VariantCheck", "Verdict", "Worst",
 ]

@@ -49,6 +49,37 @@ class SlimRound(Record):
     history: History
 
 
+class SlimBranch(Record):
+    """Layers that made one addend of an addition and nothing else.
+
+    Attributes:
+        join: the layer that adds.
+        layers: all of the branch, in the model's order.
+    """
+
+    join: str
+    layers: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """For people: the first and the last layer."""
+        return self.layers[0] if len(self.layers) == 1 else f"{self.layers[0]} .. {self.layers[-1]}"
+
+
+class SlimAudition(Record):
+    """One choice of branches that was tried: brought to the goal by channels, and trained for a moment.
+
+    Attributes:
+        without: the branches that had gone, in that order.
+        validation_loss: after the short training; None where the goal could not be met.
+        refused: why not.
+    """
+
+    without: tuple[SlimBranch, ...]
+    validation_loss: float | None
+    refused: str = ""
+
+
 class SlimResult(StageResult):
     """A model without some of its channels.
 
@@ -62,6 +93,8 @@ class SlimResult(StageResult):
         asked_share, removed_share: of the budget's cost that was to go, and that went, 0 to 1.
         latency: for that budget alone.
         importance: how channels were compared: "taylor", "magnitude" or "bn".
+        branches: the branches that left as wholes.
+        auditions: every choice of branches that was tried; empty where none was asked for.
         protected: by layer, why some of its channels had to stay.
         proof: largest difference of an output between the model with its removed channels set to zero and the model
             without them, over the larger of 1 and the output's scale; the largest of all rounds.
@@ -78,6 +111,8 @@ class SlimResult(StageResult):
     removed_share: float
     latency: SlimLatency | None = None
     importance: str
+    branches: tuple[SlimBranch, ...] = ()
+    auditions: tuple[SlimAudition, ...] = ()
     protected: dict[str, str] = Field(default_factory=dict)
     proof: float
     proof_samples: int

@@ -45,10 +45,16 @@ def _found(report: Report) -> Iterator[tuple[str, TrainingReport]]:
 
 
 def _text(one: TrainingReport) -> str:
-    """`294,912 to 176,000 MACs`, and how many channels."""
+    """`294,912 to 176,000 MACs`, how many channels, and what left whole."""
     before, after = (sum(getattr(pair, side) for pair in one.channels.values()) for side in ("before", "after"))
     macs = f"{one.macs.before:,} to {one.macs.after:,} MACs in one inference; " if one.macs else ""
-    return f"{macs}{before:,} to {after:,} channels in all layers."
+    text = f"{macs}{before:,} to {after:,} channels in all layers."
+    if one.branches:
+        text += f" Left whole: {', '.join(one.branches)}."
+    if one.auditions:
+        tried = "; ".join(f"without {what}: {outcome}" for what, outcome in one.auditions)
+        text += f" Choices tried, with the validation loss after a short training: {tried}."
+    return text
 
 
 def _rows(one: TrainingReport) -> Iterator[tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,12 @@ from stages.slimming.trace import Trace, trace
 _MOST_PROBED = 24
 """Spaces whose time is found out one by one, at most: each is a conversion of a few seconds."""
 _MOST_TRIES = 7
+_MOST_PAST = 0.03
+"""How far past its goal a model without some branches may lie, as a share of the whole."""
+
+
+class TooMuch(StageError):
+    """The goal cannot be met: even the fewest channels cost more, or what is gone already saves more."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,14 @@ class Goal:
         whole: the cost of the model as it came.
         share: of that, what is to be gone, 0 to 1.
         clock: for latency.
+        savings: for latency, milliseconds that one class saves, found so far: by (layers, classes) of its space.
     """
 
     budget: str
     whole: float
     share: float
     clock: Clock | None = None
+    savings: dict[tuple[tuple[str, ...], int], float] = field(default_factory=dict)
 
     @property
     def cost(self) -> float:
@@ -146,7 +154,7 @@ def _within_latency(surveyed: Surveyed, goal: Goal, scores: Scores, planned: Cou
 
     if planned is not None:
         return planned, time_of(planned)
-    guide = _guide(surveyed, time_of)
+    guide = _guide(surveyed, time_of, goal.savings)
     found = _aimed(goal, guide, surveyed, scores, time_of)
     if abs(found[1] - goal.cost) <= MISSED_SHARE * goal.whole:
         return found
@@ -181,17 +189,21 @@ def _aimed(goal: Goal, guide: Cost, surveyed: Surveyed, scores: Scores,
     return np.array(best, np.int64), tried[best]
 
 
-def _guide(surveyed: Surveyed, time_of: Callable[[Counts], float]) -> Cost:
-    """What a class of each space saves in time, found by halving one space after the other."""
+def _guide(surveyed: Surveyed, time_of: Callable[[Counts], float],
+           savings: dict[tuple[tuple[str, ...], int], float]) -> Cost:
+    """What a class of each space saves in time, found by halving one space after the other, if not found before."""
     spaces, everything = surveyed.spaces, surveyed.all
     if len(spaces) > _MOST_PROBED:
         return surveyed.macs
     base, per_class = time_of(everything), np.zeros(len(spaces))
-    for number in range(len(spaces)):
-        kept = everything.copy()
-        kept[number] = max(int(surveyed.fewest[number]), int(everything[number]) // 2)
-        gone = int(everything[number] - kept[number])
-        per_class[number] = max(0.0, base - time_of(kept)) / gone if gone else 0.0
+    for number, space in enumerate(spaces):
+        key = (tuple(space.layers), int(everything[number]))
+        if key not in savings:
+            kept = everything.copy()
+            kept[number] = max(int(surveyed.fewest[number]), int(everything[number]) // 2)
+            gone = int(everything[number] - kept[number])
+            savings[key] = max(0.0, base - time_of(kept)) / gone if gone else 0.0
+        per_class[number] = savings[key]
     return Costs(surveyed.trace, spaces, surveyed.model).linear(base, per_class, everything)
 
 
@@ -199,7 +211,7 @@ def check_reachable(surveyed: Surveyed, goal: Goal) -> None:
     """Refuse a goal below what is left when every layer keeps its least share.
 
     Raises:
-        StageError: says which layer binds, and the most that can go.
+        TooMuch: says which layer binds, and the most that can go.
     """
     if goal.clock is None:
         least = cost_of(surveyed, goal.budget)(surveyed.fewest)
@@ -210,10 +222,22 @@ def check_reachable(surveyed: Surveyed, goal: Goal) -> None:
         return
     most = 100 * (1 - least / goal.whole)
     name, why = _binding(surveyed)
-    raise StageError(
+    raise TooMuch(
         f"{100 * goal.share:.0f} % of the {WORDS[goal.budget]} cannot go: with the fewest channels that may stay, "
         f"'{name}' alone has {_share_left(surveyed, name):.0f} % of the MACs that are left ({why})",
         f"at most {max(0, int(most))} %", "ask for less, lower slim.least_share, or protect fewer layers")
+
+
+def check_not_past(narrowed: Narrowed, goal: Goal) -> None:
+    """Refuse a model that has lost more than was asked for: it would win by being another one.
+
+    Raises:
+        TooMuch: it has.
+    """
+    past = goal.cost - narrowed.cost
+    if past > _MOST_PAST * goal.whole:
+        raise TooMuch(f"{100 * (1 - narrowed.cost / goal.whole):.0f} % of the {WORDS[goal.budget]} would go, more than "
+                      f"{100 * goal.share:.0f} %", f"at least {100 * (1 - goal.share):.0f} % left", "ask for more")
 
 
 WORDS: Mapping[str, str] = {"macs": "MACs", "parameters": "parameters", "latency": "latency"}

@@ -7,12 +7,14 @@ differences are held against the larger of 1 and the tensor's own largest absolu
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device_profiles.errors import StageError
+from stages.slimming.branches import Reference
 from stages.slimming.labels import Channels
 from stages.slimming.rebuild import Removed
 from stages.slimming.trace import Trace, calls
@@ -46,8 +48,30 @@ def prove(model: Any, narrow: Any, trace: Trace, removed: Removed, inputs: Any) 
     return worst
 
 
+def prove_without(model: Any, left: Any, addends: Collection[Reference], inputs: Any) -> float:
+    """Largest difference of any output between a model whose branches are zero and the one without them.
+
+    Args:
+        model: the original.
+        left: the model without the branches.
+        addends: what each branch adds.
+        inputs: samples as the model is called with them.
+
+    Raises:
+        StageError: an output differs by more than `MOST_DIFFERENCE`.
+    """
+    whole, found = run(model, inputs, zeroed=frozenset(addends)), run(left, inputs)
+    worst = max(_difference(whole[one], found[other])
+                for one, other in zip(_outputs(model), _outputs(left), strict=True))
+    if not worst <= MOST_DIFFERENCE:
+        raise StageError(f"the model without its branches computes something else: an output differs by {worst:.1e}",
+                         f"at most {MOST_DIFFERENCE:g}", "set slim.branches to false")
+    return worst
+
+
 def run(model: Any, inputs: Any, trace: Trace | None = None, removed: Removed | None = None,
-        training: frozenset[str] = frozenset()) -> dict[tuple[str, int, int], Array]:
+        training: frozenset[str] = frozenset(),
+        zeroed: frozenset[Reference] = frozenset()) -> dict[tuple[str, int, int], Array]:
     """What every call gives, in inference, by (layer, call, output).
 
     Args:
@@ -56,6 +80,7 @@ def run(model: Any, inputs: Any, trace: Trace | None = None, removed: Removed | 
         trace: with `removed`, sets the removed channels of every output to zero.
         removed: what goes.
         training: layers that are called in training mode.
+        zeroed: outputs of calls that are set to zero.
     """
     import tensorflow as tf
 
@@ -76,6 +101,7 @@ def run(model: Any, inputs: Any, trace: Trace | None = None, removed: Removed | 
         for place, (tensor, value) in enumerate(zip(outputs, values, strict=True)):
             key = (node.layer.name, number, place)
             value = value if trace is None or removed is None else _masked(value, trace, removed, key)
+            value = tf.zeros_like(value) if key in zeroed else value
             known[id(tensor)], found[key] = value, value.numpy()
     return found
 

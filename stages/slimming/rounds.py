@@ -17,13 +17,24 @@ from stages.datasets.prepared import Split
 from stages.fitting.statistics import renewing
 from stages.models.arrays import as_mapping, given_inputs
 from stages.models.files import copy_companions, load_model, save_model
-from stages.records import BeforeAfter, History, SlimLatency, SlimResult, SlimRound
+from stages.records import (
+    BeforeAfter,
+    History,
+    SlimAudition,
+    SlimBranch,
+    SlimLatency,
+    SlimResult,
+    SlimRound,
+)
 from stages.slimming import importance
+from stages.slimming.auditions import Auditions, leave_out
+from stages.slimming.branches import Branch
 from stages.slimming.budget import Bounds, Multiple
-from stages.slimming.cutting import Goal, Narrowed, Surveyed, check_reachable, cost_of, narrow, survey
+from stages.slimming.cutting import Goal, Narrowed, Surveyed, check_not_past, check_reachable, cost_of, narrow, survey
 from stages.slimming.importance import Importance
 from stages.slimming.kernels import has_kernel
 from stages.slimming.latency import LatencyFormat, make_clock
+from stages.slimming.proof import prove_without
 from stages.slimming.spaces import Counts
 from stages.training import FitSettings, Lesson, fit
 
@@ -48,6 +59,9 @@ class Work:
     protect: tuple[str, ...]
     rounds: int
     seed: int
+    branches: bool = False
+    branch_trials: int = 12
+    branch_samples: int = 8000
 
 
 class _Kept(Record):
@@ -74,7 +88,8 @@ class Slimming:
         self._bounds = Bounds(work.multiple, work.least_share, self._first.channels())
         self._samples = self._inputs(lesson.train)
         self._goal = self._whole_goal()
-        check_reachable(self._first, self._goal)
+        if not work.branches:
+            check_reachable(self._first, self._goal)
 
     def run(self, last: FitSettings, between: FitSettings) -> tuple[Any, SlimResult]:
         """The slimmed model and what is known of it.
@@ -86,13 +101,40 @@ class Slimming:
         Raises:
             StageError: see `slim.run`.
         """
-        model, rounds, cost = self._model, [], self._goal.whole
+        model, branches, auditions = self._without_branches(between)
+        rounds, cost = [], self._goal.whole
         for number in range(1, self._work.rounds + 1):
             settings = last if number == self._work.rounds else between
             model, kept = self._round(number, model, settings)
             rounds.append(kept.round)
             cost = kept.cost
-        return model, self._result(model, tuple(rounds), cost)
+        result = self._result(model, tuple(rounds), cost)
+        gone = tuple(SlimBranch(join=branch.join, layers=branch.layers) for branch in branches)
+        return model, result.model_copy(update={"branches": gone, "auditions": auditions})
+
+    def _without_branches(self, settings: FitSettings) -> tuple[Any, tuple[Branch, ...], tuple[SlimAudition, ...]]:
+        """The model that rounds begin with: without the branches that an audition is better without."""
+        work = self._work
+        if not work.branches:
+            return self._model, (), ()
+        short = settings.model_copy(update={"epochs": 1, "patience": 0, "samples_per_epoch": work.branch_samples})
+
+        def audition(model: Any, words: str) -> float:
+            """Validation loss of a model at the goal, after the short training."""
+            self._context.progress(0, 0, f"trying the model without {words}")
+            surveyed = survey(model, work.protect, self._bounds)
+            check_reachable(surveyed, self._goal)
+            narrowed = narrow(surveyed, self._goal, self._scores(surveyed), self._samples)
+            check_not_past(narrowed, self._goal)
+            scratch = self._context.scratch / "audition"
+            shutil.rmtree(scratch, ignore_errors=True)
+            return self._trained(narrowed.model, short, scratch).validation_loss[-1]
+
+        found, records = Auditions(self._model, work.protect, work.branch_trials, self._context.scratch,
+                                   audition).run()
+        left = leave_out(self._model, found)
+        prove_without(self._model, left, [branch.addend for branch in found], self._samples)
+        return left, found, records
 
     def _round(self, number: int, model: Any, settings: FitSettings) -> tuple[Any, _Kept]:
         """One removal and its fine-tuning, or what an earlier run has kept of it."""
@@ -103,25 +145,28 @@ class Slimming:
             self._context.progress(0, 0, f"removing channels, round {number}/{self._work.rounds}")
             surveyed = survey(model, self._work.protect, self._bounds)
             narrowed = self._narrowed(surveyed, replace(self._goal, share=share), number)
-            history = self._fitted(narrowed.model, settings, number)
+            history = self._trained(narrowed.model, settings, self._context.scratch / f"fit{number}")
             self._keep(folder, narrowed, history)
         kept = _Kept.model_validate_json((folder / _ROUND_FILE).read_bytes())
         return load_model(folder), kept
 
     def _narrowed(self, surveyed: Surveyed, goal: Goal, number: int) -> Narrowed:
         """The removal. What it chose is kept: another measurement of latencies would choose otherwise."""
-        work, file = self._work, self._context.scratch / f"round{number}-{_PLAN_FILE}"
-        scores = importance.measure(work.importance, surveyed.model, surveyed.trace, self._lesson, work.samples,
-                                    work.seed)
-        narrowed = narrow(surveyed, goal, scores, self._samples, _planned(file, surveyed))
+        file = self._context.scratch / f"round{number}-{_PLAN_FILE}"
+        narrowed = narrow(surveyed, goal, self._scores(surveyed), self._samples, _planned(file, surveyed))
         aside = file.with_suffix(".part")
         aside.write_text(json.dumps({"kept": narrowed.kept.tolist()}), "utf-8")
         aside.replace(file)
         return narrowed
 
-    def _fitted(self, model: Any, settings: FitSettings, number: int) -> History:
-        """Take batch normalization's statistics anew, then fine-tune with a checkpoint of the round's own."""
-        scratch = self._context.scratch / f"fit{number}"
+    def _scores(self, surveyed: Surveyed) -> importance.Scores:
+        """What each class of channels is worth."""
+        work = self._work
+        return importance.measure(work.importance, surveyed.model, surveyed.trace, self._lesson, work.samples,
+                                  work.seed)
+
+    def _trained(self, model: Any, settings: FitSettings, scratch: Path) -> History:
+        """Take batch normalization's statistics anew, then fine-tune with a checkpoint in `scratch`."""
         scratch.mkdir(exist_ok=True)
         renewing(model, self._lesson.train, _STATISTICS, self._work.seed)(0)
         return fit(model, self._lesson, settings, self._work.seed, replace(self._context, scratch=scratch))
@@ -159,7 +204,8 @@ class Slimming:
         after = last.channels()
         return SlimResult(
             summary="", warnings=self._uncounted(), history=rounds[-1].history, rounds=rounds,
-            channels={name: BeforeAfter(before=count, after=after[name]) for name, count in first.channels().items()},
+            channels={name: BeforeAfter(before=count, after=after.get(name, 0))
+                      for name, count in first.channels().items()},
             macs=BeforeAfter(before=round(first.macs(first.all)), after=round(last.macs(last.all))),
             parameters=BeforeAfter(before=self._model.count_params(), after=model.count_params()),
             budget=work.budget, asked_share=work.share, removed_share=1 - cost / self._goal.whole,

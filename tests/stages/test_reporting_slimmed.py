@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.records import BeforeAfter, SlimResult
+from stages.records import BeforeAfter, SlimAudition, SlimBranch, SlimResult
 from stages.reporting.assemble import build_report
 from stages.reporting.html import html_page
 from stages.reporting.markdown import markdown_report
@@ -56,3 +56,14 @@ def test_page_and_markdown_show_it_and_only_where_channels_were_removed(report: 
     assert 'id="plot-channels"' not in html_page(plain)
     assert "### Channels of" not in markdown_report(plain, {})
     assert slimmed_plots(plain) == ()
+
+
+def test_branches_that_left_whole_and_what_was_tried_are_told() -> None:
+    gone = SlimBranch(join="add", layers=("conv", "norm"))
+    tried = (SlimAudition(without=(), validation_loss=0.5), SlimAudition(without=(gone,), validation_loss=0.25),
+             SlimAudition(without=(gone, gone), validation_loss=None, refused="too much"))
+    slim = SLIM.model_copy(update={"branches": (gone,), "auditions": tried})
+    part, = slimmed_parts(build_report(sources().model_copy(update={"trainings": {"slim40": slim}}), heading()))
+    assert "Left whole: conv .. norm." in part.text
+    assert ("without nothing: 0.5000; without conv .. norm: 0.2500; without conv .. norm and conv .. norm: too much."
+            in part.text)

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from device_profiles.errors import ModelError, StageError, UsageError
 from stages import convert, slim
-from stages.models.files import load_model
-from stages.records import SlimResult
-from stages.slimming import rounds
+from stages.models.files import copy_companions, load_model, save_model
+from stages.records import History, SlimResult
+from stages.slimming import cutting, rounds
 from tests.stages.conftest import SEED, make_context
 
 
@@ -167,3 +167,57 @@ def test_a_teacher_helps_in_the_fine_tuning(tmp_path: Path, prepared: Path, trai
                       options=options(epochs=1, importance="bn"))
     assert taught.channels == alone.channels
     assert taught.history.loss != alone.history.loss
+
+
+@pytest.fixture(scope="session")
+def residual(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Path:
+    """A model of one residual block for the data of `trained`; its branch has 90 % of the MACs."""
+    import tf_keras as keras
+
+    layers = keras.layers
+    shape = load_model(trained).input_shape[1:]
+    keras.utils.set_random_seed(SEED)
+    inputs = layers.Input(shape)
+    stem = layers.Conv2D(8, 1, activation="relu", name="stem")(inputs)
+    x = layers.Conv2D(8, 3, padding="same", name="b")(layers.Conv2D(8, 3, padding="same", name="a")(stem))
+    x = layers.GlobalAveragePooling2D()(layers.Add(name="sum")([x, stem]))
+    folder = tmp_path_factory.mktemp("residual")
+    save_model(keras.Model(inputs, layers.Dense(load_model(trained).output_shape[-1], activation="softmax")(x)), folder)
+    copy_companions(trained, folder)
+    return folder
+
+
+def untrained(*, better_without: bool) -> Callable[..., History]:
+    """Instead of `fit`: a validation loss that is better without, or with, the layer `a`."""
+    def fit(model: Any, *_: Any) -> History:
+        whole = any(layer.name == "a" for layer in model.layers)
+        loss = 1.0 if whole is better_without else 0.5
+        return History(loss=(loss,), score=(0.5,), validation_loss=(loss,), validation_score=(0.5,), best_epoch=0,
+                       stopped_early=False)
+    return fit
+
+
+@pytest.mark.parametrize(("better_without", "gone"), [(True, ("a .. b",)), (False, ())])
+def test_a_branch_goes_whole_where_its_audition_is_the_better_one(
+        tmp_path: Path, prepared: Path, residual: Path, better_without: bool, gone: tuple[str, ...],
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "fit", untrained(better_without=better_without))
+    monkeypatch.setattr(cutting, "_MOST_PAST", 0.3)  # the branch is nearly all of the MACs, 0.75 are asked for
+    result, out = slimmed(tmp_path, residual, prepared, share=0.75, branches=True, epochs=1)
+    assert tuple(branch.name for branch in result.branches) == gone
+    assert [tuple(branch.name for branch in one.without) for one in result.auditions] == [(), ("a .. b",)]
+    assert [one.validation_loss for one in result.auditions] == ([1.0, 0.5] if better_without else [0.5, 1.0])
+    names = {layer.name for layer in load_model(out).layers}
+    assert ({"a", "b", "sum"} & names == set()) is better_without
+    assert result.summary.startswith("without a .. b, ") is better_without
+    assert (result.channels["a"].after == 0) is better_without
+    assert result.macs.before > result.macs.after
+
+
+def test_a_branch_that_is_more_than_was_asked_for_stays(tmp_path: Path, prepared: Path, residual: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "fit", untrained(better_without=True))
+    result, _ = slimmed(tmp_path, residual, prepared, share=0.5, branches=True, epochs=1)
+    assert result.branches == ()
+    refused = result.auditions[1].refused
+    assert refused.endswith("of the MACs would go, more than 50 %")

@@ -1,0 +1,153 @@
+"""Branches of a graph that end in an addition: without one of them, the model is the original with that addend zero.
+
+A residual block adds what its convolutions make to what came in. Where all channels of such a branch go, its layers go
+with them, and the addition too where it has one addend left. Fewer operators is what a small model's time wants most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from stages.slimming.kernels import has_kernel
+from stages.slimming.trace import calls
+
+Reference = tuple[str, int, int]
+"""An output of a call: layer, which call, which output."""
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Layers that make one addend and nothing else.
+
+    Attributes:
+        join: the layer that adds.
+        place: of the addend among the layer's inputs.
+        addend: the call that makes it.
+        layers: all that go, in the model's order.
+    """
+
+    join: str
+    place: int
+    addend: Reference
+    layers: tuple[str, ...]
+
+
+def find_branches(model: Any, protect: Iterable[str] = ()) -> list[Branch]:
+    """Branches that can go, each by itself.
+
+    Args:
+        model: a flat functional `tf_keras.Model`; it is not changed.
+        protect: names of layers, or shell patterns: a branch with such a layer stays.
+
+    Returns:
+        Those with at least one layer that multiplies, in the model's order.
+    """
+    graph = _Graph(model)
+    patterns = tuple(protect)
+    found = []
+    for node in graph.joins():
+        for place, tensor in enumerate(node.keras_inputs):
+            layers = graph.only_for(node, tensor)
+            names = tuple(layer.name for layer in model.layers if id(layer) in {id(each) for each in layers})
+            if any(has_kernel(layer) for layer in layers) and not _any_of(names, patterns):
+                found.append(Branch(node.layer.name, place, graph.makers[id(tensor)], names))
+    return found
+
+
+def without(model: Any, branch: Branch) -> Any:
+    """The model without a branch: the other layers keep their names and weights.
+
+    Args:
+        model: the one that the branch was found in; it is not changed.
+        branch: what goes.
+    """
+    config = model.get_config()
+    entries = {entry["name"]: entry for entry in config["layers"] if entry["name"] not in branch.layers}
+    call = list(entries[branch.join]["inbound_nodes"][0])
+    call.pop(branch.place)
+    entries[branch.join]["inbound_nodes"] = [call]
+    if len(call) == 1:
+        _bypass(config, entries, branch.join, tuple(call[0][:3]))
+    own = {type(layer).__name__: type(layer) for layer in model.layers}
+    left = type(model).from_config(config | {"layers": list(entries.values())}, custom_objects=own)
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    for layer in left.layers:
+        if layer.weights:
+            layer.set_weights(weights[layer.name])
+    return left
+
+
+def _bypass(config: dict[str, Any], entries: dict[str, Any], name: str, source: Reference) -> None:
+    """Take out a layer with one input and let its readers read that."""
+    del entries[name]
+    for entry in entries.values():
+        entry["inbound_nodes"] = _redirected(entry["inbound_nodes"], name, source)
+    config["output_layers"] = _redirected(config["output_layers"], name, source)
+
+
+def _redirected(value: Any, name: str, source: Reference) -> Any:
+    """What a config says of tensors, with those of one layer replaced: `[layer, call, output, ...]`, nested anyhow."""
+    if isinstance(value, dict):
+        return {key: _redirected(each, name, source) for key, each in value.items()}
+    if not isinstance(value, list | tuple):
+        return value
+    if len(value) >= len(source) and value[0] == name and all(isinstance(each, int) for each in value[1:3]):
+        value = [*source, *value[3:]]
+    return [_redirected(each, name, source) for each in value]
+
+
+def _any_of(names: Sequence[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+
+
+class _Graph:
+    """Who makes and who reads each tensor of a model."""
+
+    def __init__(self, model: Any) -> None:
+        import tensorflow as tf
+
+        self.nodes = calls(model)
+        self.makers: dict[int, Reference] = {}
+        self._made_by: dict[int, Any] = {}
+        self._readers: dict[int, list[Any]] = {}
+        self._times: dict[int, int] = {}
+        for number, node in self.nodes:
+            self._times[id(node.layer)] = self._times.get(id(node.layer), 0) + 1
+            for place, tensor in enumerate(tf.nest.flatten(node.outputs)):
+                self.makers[id(tensor)] = (node.layer.name, number, place)
+                self._made_by[id(tensor)] = node
+            if not node.is_input:
+                for tensor in node.keras_inputs:
+                    self._readers.setdefault(id(tensor), []).append(node)
+        self._outputs = {id(tensor) for tensor in model.outputs}
+
+    def joins(self) -> list[Any]:
+        """Calls of layers that add and are called once, of tensors that differ."""
+        return [node for _, node in self.nodes if type(node.layer).__name__ == "Add" and self._single(node)
+                and len({id(tensor) for tensor in node.keras_inputs}) == len(node.keras_inputs)]
+
+    def only_for(self, join: Any, tensor: Any) -> list[Any]:
+        """Layers whose outputs reach nothing but this addend of a call."""
+        import tensorflow as tf
+
+        region: list[Any] = []
+        waiting = [self._made_by[id(tensor)]]
+        while waiting:
+            node = waiting.pop()
+            if node.is_input or node in region or not self._single(node):
+                continue
+            made = tf.nest.flatten(node.outputs)
+            readers = [reader for each in made for reader in self._readers.get(id(each), [])]
+            if any(id(each) in self._outputs for each in made) or not readers:
+                continue
+            if not all(reader in region for reader in readers) and (region or readers != [join]):
+                continue
+            region.append(node)
+            waiting += [self._made_by[id(each)] for each in node.keras_inputs]
+        return [node.layer for node in region]
+
+    def _single(self, node: Any) -> bool:
+        return self._times[id(node.layer)] == 1
