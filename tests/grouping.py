@@ -16,9 +16,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 SMALL_RUN, TRAININGS = "the small run", "the trained models"
-SHARED = {
-    SMALL_RUN: {"small_run", "small_folder"},
-    TRAININGS: {"trained", "pruned", "plain_clustered", "clustered", "scaled", "float_tflite", "qat_model"}}
+SHARED = {SMALL_RUN: {"small_run", "small_folder"}, TRAININGS: {"trained", "pruned", "float_tflite", "qat_model"}}
 """Fixtures by the name of the group that the files which ask for them make up."""
 LONGEST_FIRST = (
     "tests/pipeline/test_faults.py", TRAININGS, "tests/pipeline/test_guides.py", SMALL_RUN,

@@ -81,30 +81,6 @@ def pruned(make: Callable[..., Path], prepared: Path, trained: Path) -> Path:
     return make(prune, model=trained, data=prepared, options=options)
 
 
-def _clustered(make: Callable[..., Path], data: Path, model: Path, **given: Any) -> Path:
-    from stages import prune
-
-    return make(prune, model=model, data=data, options=prune.Options(epochs=1, batch_size=16, seed=SEED, **given))
-
-
-@pytest.fixture(scope="session")
-def plain_clustered(make: Callable[..., Path], prepared: Path, trained: Path) -> Path:
-    """`trained` with eight shared values a layer."""
-    return _clustered(make, prepared, trained, clusters=8)
-
-
-@pytest.fixture(scope="session")
-def clustered(make: Callable[..., Path], prepared: Path, pruned: Path) -> Path:
-    """`pruned`, then eight shared values a layer with the zeros kept."""
-    return _clustered(make, prepared, pruned, clusters=8, preserve_sparsity=True)
-
-
-@pytest.fixture(scope="session")
-def scaled(make: Callable[..., Path], prepared: Path, pruned: Path) -> Path:
-    """`pruned`, then seven shared values a layer, scaled by channel, with the zeros kept."""
-    return _clustered(make, prepared, pruned, clusters=7, preserve_sparsity=True, cluster_scale="channel")
-
-
 @pytest.fixture(scope="session")
 def float_tflite(make: Callable[..., Path], trained: Path) -> Path:
     """`trained` as a float32 tflite model's artifact."""
