@@ -18,6 +18,7 @@ from stages.records import (
     PruneResult,
     QuantizeResult,
     SensitivityResult,
+    SlimAudition,
     SlimResult,
 )
 from stages.records.sensitivity import LayerFormat
@@ -156,6 +157,13 @@ def _training(label: str, result: Training) -> TrainingReport | None:
         best_epoch=history.best_epoch + 1, stopped_early=history.stopped_early, **_verified(result), **curves)
 
 
+def _audition(one: SlimAudition) -> tuple[str, str]:
+    """What was left out, and what came of it."""
+    loss = one.validation_loss
+    return (" and ".join(branch.name for branch in one.without) or "nothing",
+            one.refused if loss is None else f"{loss:.4f}")
+
+
 def _verified(result: Training) -> dict[str, Any]:
     """What was counted on the finished model, by field of the report."""
     if isinstance(result, PruneResult | QuantizeResult):
@@ -163,5 +171,7 @@ def _verified(result: Training) -> dict[str, Any]:
         return {"sparsity": result.sparsity, "shared_values": max(result.shared_values.values(), default=None),
                 "left_alone": left_alone}
     if isinstance(result, SlimResult):
-        return {"channels": result.channels, "macs": result.macs, "left_alone": result.protected}
+        return {"channels": result.channels, "macs": result.macs, "left_alone": result.protected,
+                "branches": tuple(branch.name for branch in result.branches),
+                "auditions": tuple(_audition(each) for each in result.auditions)}
     return {"teacher_score": finite(result.teacher_score)} if isinstance(result, DistilResult) else {}

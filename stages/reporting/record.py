@@ -191,6 +191,8 @@ class TrainingReport(Record):
         shared_values: most distinct values in a clustered kernel, counted; null if not clustered.
         channels: by layer, how many it makes before and after channels were removed; empty if none were.
         macs: multiply-accumulates of one inference before and after; null if no channels were removed.
+        branches: what left whole, by first and last layer.
+        auditions: choices of branches that were tried, in words: (what was left out, validation loss or why not).
         teacher_score: of the teacher on the validation split; null without one, or where it is not defined.
         left_alone: layers that were not slimmed, pruned or quantized, with the reason.
     """
@@ -208,6 +210,8 @@ class TrainingReport(Record):
     shared_values: int | None = None
     channels: dict[str, BeforeAfter] = Field(default_factory=dict)
     macs: BeforeAfter | None = None
+    branches: tuple[str, ...] = ()
+    auditions: tuple[tuple[str, str], ...] = ()
     teacher_score: float | None = None
     left_alone: dict[str, str] = Field(default_factory=dict)
 
