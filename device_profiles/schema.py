@@ -194,8 +194,9 @@ class Npu(Record):
         sram_bytes: on-chip memory that the NPU's tensors may take.
         arena_cache_bytes: SRAM that Vela aims at; left out: what the memory mode says.
         ini: a Vela ini file of the device's own, beside the profile; once a profile is read, its text. Left out: Arm's.
-        uncertainty_factor: f in the interval [x / f, x * f] of what Vela predicts; left out: Vela states no error, and
-            its latency decides no limit.
+        overhead_s: of an inference besides the NPU's own time: driver, messages to whoever starts it.
+        uncertainty_factor: f in the interval [x / f, x * f] of Vela's time and overhead_s; left out: Vela states no
+            error, and its latency decides no limit.
         level: the interval's level, from 0 to 1.
     """
 
@@ -205,6 +206,7 @@ class Npu(Record):
     sram_bytes: Fact[MemoryBytes]
     arena_cache_bytes: Fact[MemoryBytes] | None = None
     ini: Fact[Annotated[str, Field(min_length=1)]] | None = None
+    overhead_s: Fact[Annotated[float, Field(ge=0, le=1)]] | None = None
     uncertainty_factor: Fact[Annotated[float, Field(gt=1, le=10)]] | None = None
     level: float = Field(0.8, gt=0, lt=1, description="the level of the interval that uncertainty_factor gives, 0 to 1")
 

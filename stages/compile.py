@@ -123,7 +123,7 @@ def _result(before: bytes, said: Said, npu: Npu) -> CompileResult:
     operators, blocks = operators_of(before, said)
     on_cpu = sum(one.on == "cpu" for one in operators)
     latency = _latency(cycles.total / clock_hz * _MS, npu) if blocks else None
-    shown = f"{latency.value:.3g} ms on the NPU by {_compiler()}" if latency else "nothing runs on the NPU"
+    shown = f"{latency.value:.3g} ms by {_compiler()}" if latency else "nothing runs on the NPU"
     text = f"{len(operators) - on_cpu} of {len(operators)} operators on {npu.accelerator.value}, {shown}"
     return CompileResult(
         summary=f"{text}, {memory.sram:,} bytes of SRAM, {len(said.compiled):,} bytes", status="ok",
@@ -134,14 +134,17 @@ def _result(before: bytes, said: Said, npu: Npu) -> CompileResult:
 
 
 def _latency(milliseconds: float, npu: Npu) -> Figure:
-    """Vela's estimate; the interval is the profile's, since Vela states no error."""
+    """Vela's estimate and the profile's overhead; the interval is the profile's, since Vela states no error."""
     method = f"{_compiler()} for {npu.accelerator.value}, {npu.system_config.value}, {npu.memory_mode.value}"
+    if npu.overhead_s is not None:
+        milliseconds += npu.overhead_s.value * _MS
+        method += f", and {npu.overhead_s.value * _MS:.3g} ms for each inference"
     if npu.uncertainty_factor is None:
-        return Figure(value=milliseconds, unit="ms", provenance="predicted", method=f"{method}; it states no error")
+        return Figure(value=milliseconds, unit="ms", provenance="predicted", method=f"{method}; Vela states no error")
     factor = npu.uncertainty_factor.value
     return Figure(value=milliseconds, unit="ms", provenance="predicted", level=npu.level,
                   interval=(milliseconds / factor, milliseconds * factor),
-                  method=f"{method}; it states no error, the profile's factor is {factor:g}")
+                  method=f"{method}; Vela states no error, the profile's factor is {factor:g}")
 
 
 def _compiler() -> str:

@@ -65,7 +65,8 @@ class CompileResult(StageResult):
         blocks: pieces that the NPU runs in one go; between two of them the CPU has its turn.
         operators: of the tflite model before, in their order.
         cycles, memory, macs: as Vela states them; None where nothing was compiled.
-        latency: of what runs on the NPU, ms: cycles over clock. Its interval is the profile's, for Vela states none.
+        latency: of what runs on the NPU, ms: cycles over clock, and the profile's overhead. Its interval is the
+            profile's, for Vela states none.
     """
 
     status: CompileStatus
