@@ -115,11 +115,11 @@ def test_numbers_are_those_of_a_plain_interpreter_loop(
 @pytest.mark.parametrize("engine", ["litert", "tflite-runtime"])
 @pytest.mark.parametrize("name", ["mixes", "fixed"])
 def test_a_model_that_cannot_be_batched_is_run_one_at_a_time(engine: str, name: str, odd_tflites: dict[str, bytes],
-                                                             engines: Engines) -> None:
+                                                             log: Path) -> None:
     samples = np.random.default_rng(1).random((7, 4), dtype=np.float32)
-    worker = engines(engine)
-    worker.load(odd_tflites[name])
-    found = worker.predict(samples, batch=4)[0]
+    with EngineWorker(engine, log=log) as worker:
+        worker.load(odd_tflites[name])
+        found = worker.predict(samples, batch=4)[0]
     expected = {"mixes": np.repeat(samples.max(axis=1, keepdims=True), 4, axis=1),  # x - mean of itself + its largest
                 "fixed": (2 * samples).reshape(7, 2, 2)}[name]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
@@ -127,23 +127,22 @@ def test_a_model_that_cannot_be_batched_is_run_one_at_a_time(engine: str, name: 
 
 @pytest.mark.parametrize("engine", ALL)
 def test_a_model_with_a_batch_of_its_own_gets_its_last_batch_padded(engine: str, odd_tflites: dict[str, bytes],
-                                                                    engines: Engines) -> None:
+                                                                    log: Path) -> None:
     samples = np.arange(14, dtype=np.float32).reshape(7, 2)
-    worker = engines(engine)
-    worker.load(odd_tflites["native batch"])
-    np.testing.assert_allclose(worker.predict(samples, batch=32)[0], 3 * samples)
-    worker.feed(samples[:2])
-    assert len(worker.measure(3)) == 3
+    with EngineWorker(engine, log=log) as worker:
+        worker.load(odd_tflites["native batch"])
+        np.testing.assert_allclose(worker.predict(samples, batch=32)[0], 3 * samples)
+        worker.feed(samples[:2])
+        assert len(worker.measure(3)) == 3
 
 
 @pytest.mark.parametrize("engine", ALL)
-def test_every_input_and_output_of_a_model_is_served(engine: str, odd_tflites: dict[str, bytes],
-                                                     engines: Engines) -> None:
+def test_every_input_and_output_of_a_model_is_served(engine: str, odd_tflites: dict[str, bytes], log: Path) -> None:
     a, b = np.arange(9, dtype=np.float32).reshape(3, 3), np.arange(6, dtype=np.float32).reshape(3, 2)
-    worker = engines(engine)
-    loaded = worker.load(odd_tflites["two inputs"])
-    given = [a if info.shape[1] == 3 else b for info in loaded.inputs]
-    found = {each.shape[1]: each for each in worker.predict(*given, batch=2)}
+    with EngineWorker(engine, log=log) as worker:
+        loaded = worker.load(odd_tflites["two inputs"])
+        given = [a if info.shape[1] == 3 else b for info in loaded.inputs]
+        found = {each.shape[1]: each for each in worker.predict(*given, batch=2)}
     np.testing.assert_allclose(found[3], a + b.sum(axis=1, keepdims=True))
     np.testing.assert_allclose(found[2], 2 * b)
 
