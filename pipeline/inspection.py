@@ -6,8 +6,11 @@ import tempfile
 from pathlib import Path
 
 from device_profiles.errors import EngineError, TfliteError, UsageError
+from device_profiles.microcontrollers import ArenaSplit
 from device_profiles.records import Record
+from device_profiles.schema import Profile
 from device_profiles.workload import VECTOR_CHANNELS, OperatorWork, TensorUse, Workload, read_workload
+from pipeline.micro_inspection import MicroInspection, describe_micro, inspect_micro, write_sources
 from pipeline.store import file_digest
 from pipeline.text import columns
 
@@ -18,6 +21,7 @@ class EngineAnswer(Record):
     Attributes:
         status: "ok", or why not; `message` says it in words.
         arena_bytes: as the engine reports it after it has planned its memory; 0 where it has no arena.
+        arena_split: of it what stays and what is planned for activations and scratch; None where it has no arena.
     """
 
     engine: str
@@ -26,6 +30,7 @@ class EngineAnswer(Record):
     message: str = ""
     load_ms: float | None = None
     arena_bytes: int = 0
+    arena_split: ArenaSplit | None = None
 
 
 class Inspection(Record):
@@ -35,13 +40,19 @@ class Inspection(Record):
     sha256: str
     workload: Workload
     engines: tuple[EngineAnswer, ...]
+    micro: MicroInspection | None = None
 
 
-def inspect_file(path: Path, engines: bool = True) -> Inspection:
+def inspect_file(path: Path, engines: bool = True, profile: Profile | None = None) -> Inspection:
     """Read a tflite model and, with `engines`, load it in each one.
 
+    Args:
+        path: the file.
+        engines: load it in each engine.
+        profile: of the microcontroller to look at; None for all kernel families.
+
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or the profile's engine is not TFLM.
         TfliteError: the file is empty, truncated, damaged, or no tflite model at all.
     """
     if not path.is_file():
@@ -51,8 +62,11 @@ def inspect_file(path: Path, engines: bool = True) -> Inspection:
         workload = read_workload(content)
     except TfliteError as error:
         raise TfliteError(f"{path}: {error.found}", error.allowed, error.next_step) from error
-    return Inspection(path=str(path), sha256=file_digest(path), workload=workload,
-                      engines=_ask_engines(content, path.name) if engines else ())
+    answers = _ask_engines(content, path.name) if engines else ()
+    host = next((answer.arena_split for answer in answers if answer.arena_split), None)
+    refused = any(answer.engine == "tflm" and answer.status == "refused" for answer in answers)
+    micro = None if refused and profile is None else inspect_micro(content, workload, host, profile)
+    return Inspection(path=str(path), sha256=file_digest(path), workload=workload, engines=answers, micro=micro)
 
 
 def _ask_engines(content: bytes, name: str) -> tuple[EngineAnswer, ...]:
@@ -73,8 +87,25 @@ def _ask(engine: str, content: bytes, name: str, log: Path) -> EngineAnswer:
             loaded = worker.load(content)
     except EngineError as error:
         return EngineAnswer(engine=engine, version=version, status=error.status, message=error.found)
+    split = ArenaSplit(persistent_bytes=loaded.arena_persistent_bytes,
+                       non_persistent_bytes=loaded.arena_non_persistent_bytes) if loaded.arena_bytes else None
     return EngineAnswer(engine=engine, version=version, status="ok", load_ms=loaded.load_ms,
-                        arena_bytes=loaded.arena_bytes)
+                        arena_bytes=loaded.arena_bytes, arena_split=split)
+
+
+def write_firmware(found: Inspection, header: Path, array: Path | None, *, int8: bool) -> list[Path]:
+    """Write C++ for the firmware: the op resolver's header, and with `array` the model's bytes.
+
+    Raises:
+        UsageError: TFLM does not take the model or lacks an operator, or a file cannot be written.
+    """
+    if found.micro is None:
+        said = next((answer.message for answer in found.engines if answer.engine == "tflm"), "")
+        raise UsageError(f"TFLM does not take {found.path}: {said}", "a tflite model that TFLM runs",
+                         "litesmith inspect without --op-resolver says what it does")
+    path = Path(found.path)
+    return write_sources(path.read_bytes(), path.stem, found.sha256, found.workload, found.micro, header=header,
+                         array=array, int8=int8)
 
 
 def describe(found: Inspection) -> list[str]:
@@ -96,7 +127,8 @@ def describe(found: Inspection) -> list[str]:
     if any(op.empty_lanes() for op in work.operators):
         lines += ["", f"empty lanes: output channels are no multiple of {VECTOR_CHANNELS}, so that this share of the "
                       "vectors does nothing"]
-    return [*lines, "", *[_engine_line(answer) for answer in found.engines]]
+    micro = describe_micro(found.micro) if found.micro is not None else []
+    return [*lines, "", *micro, *[_engine_line(answer) for answer in found.engines]]
 
 
 def _operator_cells(op: OperatorWork) -> list[object]:
@@ -132,4 +164,7 @@ def _engine_line(answer: EngineAnswer) -> str:
     if answer.status != "ok":
         return f"{name}: {answer.status}: {answer.message}"
     arena = f", arena {answer.arena_bytes:,} bytes" if answer.arena_bytes else ""
-    return f"{name}: accepts it, loads in {answer.load_ms:.2f} ms{arena}"
+    split = answer.arena_split
+    parts = (f": {split.persistent_bytes:,} stay, {split.non_persistent_bytes:,} for activations and scratch"
+             if split else "")
+    return f"{name}: accepts it, loads in {answer.load_ms:.2f} ms{arena}{parts}"
