@@ -28,7 +28,7 @@ from stages.reporting.places import HOST, place_of
 MICRO_ENGINE = "tflm"
 MOST_LISTED = 12
 """Up to so many operators a text names; above, it counts them."""
-ABILITIES = ("formats", "operators", "engine", "ram_bytes", "flash_bytes")
+ABILITIES = ("formats", "operators", "engine", "npu", "npu_sram_bytes", "ram_bytes", "flash_bytes")
 """Limits that a device sets by what it is; those of `device_profiles.schema.Limits` are the user's."""
 _RULE_ABILITY = {"formats": "formats", "memory": "ram_bytes", "flash": "flash_bytes"}
 _NOT_RUN = "not looked at: the device cannot run this variant"
