@@ -173,6 +173,8 @@ def _reason(workload: Workload, profile: Profile, latency: Figure | None, runs: 
     """Why there is no latency."""
     if latency is not None:
         return ""
+    if profile.npu is not None and runs:
+        return f"it has an NPU: litesmith compile FILE.tflite --profile {profile.name} shows what that runs, and how long it takes"
     return predict_latency(workload, profile).reason if runs else "the device cannot run it"
 
 

@@ -318,6 +318,8 @@ def _latency(subject: Subject, profile: Profile) -> _Latency:
     if compiled is not None:
         figure, missing = whole_latency(subject.workload, profile, compiled)
         return _Latency(median=figure, missing=missing)
+    if profile.npu is not None and npu.is_open(subject.compiled.get(profile.name)):
+        return _Latency(missing=npu.judge_npu(subject.compiled.get(profile.name)).why)
     run = subject.measured.get(profile.engine.name)
     told = run is not None and run.median is not None and run.threads == profile.threads
     if profile.latency.kind != "measured" and not (told and _is_measured_there(subject, profile)):

@@ -20,6 +20,11 @@ def runs_on_npu(compiled: CompileResult | None) -> bool:
     return compiled is not None and compiled.status == "ok" and compiled.blocks > 0
 
 
+def is_open(compiled: CompileResult | None) -> bool:
+    """Whether it is not known what the NPU would run: nothing was compiled, or Vela did not come to an end."""
+    return compiled is None or compiled.status not in ("ok", "skipped")
+
+
 def judge_npu(compiled: CompileResult | None) -> LimitVerdict:
     """Whether Vela compiles the model, and how much of it the NPU runs."""
     allowed = "Vela compiles it"

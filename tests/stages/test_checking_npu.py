@@ -104,3 +104,17 @@ def test_a_profile_without_an_npu_knows_nothing_of_it():
                       compiled={"micro": compiled()})
     names = {limit.limit for limit in fit(subject, micro_profile()).check.limits}
     assert not {"npu", "npu_sram_bytes"} & names
+
+
+@pytest.mark.parametrize("found", [None, compiled(status="crashed", message="ended by SIGFPE")],
+                         ids=["not-compiled", "crashed"])
+def test_without_a_compiled_model_the_core_s_own_latency_is_not_shown_for_it(found):
+    verdict = held(found, latency_median_ms=50)["latency_median_ms"]
+    assert verdict.verdict == "unknown"
+    assert verdict.why == judge_npu(found).why
+
+
+def test_a_float_model_takes_what_the_core_takes():
+    # 1,000 MACs take 1 ms on the core of this profile
+    verdict = held(compiled(status="skipped", blocks=0), latency_median_ms=50)["latency_median_ms"]
+    assert (verdict.verdict, verdict.found.value) == ("pass", pytest.approx(1.0))
