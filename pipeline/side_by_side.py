@@ -174,7 +174,7 @@ def _reason(workload: Workload, profile: Profile, latency: Figure | None, runs: 
     if latency is not None:
         return ""
     if profile.npu is not None and runs:
-        return f"it has an NPU: litesmith compile FILE.tflite --profile {profile.name} shows what that runs, and how long it takes"
+        return f"it has an NPU: litesmith compile FILE.tflite --profile {profile.name} says what that runs, how long"
     return predict_latency(workload, profile).reason if runs else "the device cannot run it"
 
 
