@@ -179,6 +179,7 @@ def _core(_: Draft, text: str) -> str:
 
 def _chosen(known: tuple[str, ...], what: str) -> Callable[[Draft, str], str]:
     def read(_: Draft, text: str) -> str:
+        """One of the known words."""
         if text not in known:
             raise UsageError(f"'{text}' is no {what}", ", ".join(known), near_miss(text, known))
         return text
@@ -278,6 +279,7 @@ _HARDWARE = {"core": "core", "cores": "cores", "clock": "clock_hz", "instruction
 
 def _copy(key: str) -> Callable[[Profile], Answer | None]:
     def copied(like: Profile) -> Answer | None:
+        """The fact with its own source."""
         fact = getattr(like.hardware, key) if like.hardware is not None else None
         if fact is None:
             return None

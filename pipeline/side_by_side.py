@@ -19,7 +19,7 @@ from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
 from device_profiles.schema import SAFETY_LIMITS, Calibrated, Predicted, Profile
 from device_profiles.workload import Workload
-from stages.checking.fit import MICRO_ENGINE, Subject, fit
+from stages.checking.fit import ABILITIES, MICRO_ENGINE, Subject, fit
 from stages.checking.judge import WORST_FIRST, worst
 from stages.records import EngineBenchmark, LimitVerdict, Verdict
 
@@ -140,6 +140,7 @@ def chosen_profiles(wanted: Iterable[str], everything: bool) -> list[Profile]:
 def ordered(rows: Iterable[DeviceRow], sort: Sort) -> list[DeviceRow]:
     """The rows in order; what is not known comes last, and names decide among equals."""
     def value(figure: Figure | None) -> float:
+        """For sorting."""
         return math.inf if figure is None else figure.value
 
     keys: dict[str, Callable[[DeviceRow], float]] = {
@@ -154,18 +155,16 @@ def _row(subject: Subject, profile: Profile) -> DeviceRow:
     found = fit(subject, profile)
     limits = {limit.limit: limit for limit in found.check.limits}
     left = tuple(limit for name, limit in limits.items() if not (name in _NEEDS_MORE and limit.verdict == "unknown"))
-    runs = not any(limit.verdict == "fail" and limit.allowed is None for limit in left) and not any(
-        limits[name].verdict == "fail" for name in ("ram_bytes", "flash_bytes") if name in limits)
-    ram = limits["ram_bytes"].found if "ram_bytes" in limits else None
-    latency = found.latency
+    runs = not any(limits[name].verdict == "fail" for name in ABILITIES if name in limits)
+    ram, latency = limits["ram_bytes"].found if "ram_bytes" in limits else None, found.latency
     return DeviceRow(
         profile=profile.name, device=profile.device, device_class=profile.device_class, engine=profile.engine.name,
         threads=profile.threads, latency=latency, latency_reason=_reason(subject.workload, profile, latency, runs),
         latency_basis=_basis(profile, latency), throughput=_throughput(latency),
         energy=predict_energy(profile, latency), ram=ram or _least_ram(subject.workload),
-        ram_exact=ram is not None and ram.provenance == "measured",
-        ram_free_bytes=profile.hardware.arena_bytes.value if profile.hardware else None, flash=_flash(limits, subject),
-        flash_free_bytes=_flash_free(profile), runs=runs, verdict=worst(limit.verdict for limit in left), limits=left,
+        ram_exact=ram is not None and ram.provenance == "measured", ram_free_bytes=_free(profile, "arena_bytes"),
+        flash=_flash(limits, subject), flash_free_bytes=_free(profile, "flash_bytes"), runs=runs,
+        verdict=worst(limit.verdict for limit in left), limits=left,
         open=tuple(name for name in limits if limits[name] not in left and name != "engine"))
 
 
@@ -214,10 +213,10 @@ def _flash(limits: dict[str, LimitVerdict], subject: Subject) -> Figure:
     return found or Figure(value=subject.tflite_bytes, unit="bytes", provenance="measured", method="size of the file")
 
 
-def _flash_free(profile: Profile) -> int | None:
-    if profile.hardware is None or profile.hardware.flash_bytes is None:
-        return None
-    return profile.hardware.flash_bytes.value
+def _free(profile: Profile, memory: str) -> int | None:
+    """Bytes that a memory of the device has; None where the profile states none."""
+    fact = getattr(profile.hardware, memory, None)
+    return None if fact is None else int(fact.value)
 
 
 def _ask_tflm(path: Path) -> EngineBenchmark:

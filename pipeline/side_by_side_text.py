@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _Cell = Callable[[DeviceRow], str]
 _STYLES = {"pass": "green", "fail": "red", "undecided": "yellow", "unknown": "dim"}
 _MOST_TEXT = 200
-_WIDE, _WIDER, _WIDEST = 96, 116, 150
+_WIDE, _WITH_ENERGY, _WITH_FREE, _WITH_DEVICE = 96, 110, 135, 180  # columns of the terminal
 
 
 def show(found: SideBySide, console: Console) -> None:
@@ -44,16 +44,16 @@ def show(found: SideBySide, console: Console) -> None:
 def _columns(width: int) -> dict[str, _Cell]:
     """Titles and cells; a wider terminal shows more."""
     cells: dict[str, _Cell] = {"profile": lambda row: row.profile}
-    if width >= _WIDEST:
+    if width >= _WITH_DEVICE:
         cells["device"] = lambda row: row.device
     cells |= {"latency, ms": _latency, "by": lambda row: row.latency_basis if row.latency else "-"}
     if width >= _WIDE:
         cells["a second"] = lambda row: _value(row.throughput)
-    if width >= _WIDER:
+    if width >= _WITH_ENERGY:
         cells["energy, µJ"] = lambda row: _value(row.energy)
-    cells["RAM"] = _ram if width >= _WIDE else _ram_alone
+    cells["RAM"] = _ram if width >= _WITH_FREE else _ram_alone
     if width >= _WIDE:
-        cells["flash"] = _flash
+        cells["flash"] = _flash if width >= _WITH_FREE else lambda row: kib(row.flash.value)
     return cells | {"verdict": lambda row: row.verdict}
 
 
@@ -94,24 +94,28 @@ def _of(free: int | None) -> str:
 
 def notes(found: SideBySide) -> list[str]:
     """What the letters mean, and why a device does not pass: the worst limit of each, equal reasons once."""
-    bases = [basis for basis in BASES if any(row.latency_basis == basis and row.latency for row in found.devices)]
-    lines = ["", *(f"by {basis}: {BASES[basis]}" for basis in bases)]
+    bases = {row.latency_basis for row in found.devices if row.latency}
+    lines = ["", *(f"by {basis}: {meaning}" for basis, meaning in BASES.items() if basis in bases)]
     levels = sorted({row.latency.level for row in found.devices if row.latency and row.latency.interval})
     if levels:
         lines.append(f"[ ]: interval of {' or '.join(f'{100 * level:.0f} %' for level in levels)}; ≥: no arena can be "
                      "smaller, how large it is was not found out")
     if found.tflm:
         lines.append(f"tflm refuses it: {found.tflm}")
-    reasons: dict[str, list[str]] = {}
-    for row in found.devices:
-        if row.verdict != "pass":
-            reasons.setdefault(_why(row), []).append(row.profile)
-    lines += [""] if reasons else []
-    lines += [f"{', '.join(profiles)}: {why}" for why, profiles in reasons.items()]
+    lines += _reasons(found.devices)
     opened = sorted({name for row in found.devices for name in row.open})
     if opened:
         lines += ["", f"not judged from a file alone: {', '.join(opened)} (litesmith check)"]
     return lines
+
+
+def _reasons(rows: Iterable[DeviceRow]) -> list[str]:
+    """Why devices do not pass, equal reasons once."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.verdict != "pass":
+            found.setdefault(_why(row), []).append(row.profile)
+    return ["", *(f"{', '.join(profiles)}: {why}" for why, profiles in found.items())] if found else []
 
 
 def _why(row: DeviceRow) -> str:

@@ -53,23 +53,28 @@ def read_table(path: Path, required: Collection[str], optional: Collection[str])
                           path=path)
     header = list(_cells(str(path), *lines[0]))
     _check_header(header, required, optional)
-    rows = []
-    for number, text in lines[1:]:
-        cells = list(_cells(str(path), number, text))
-        if len(cells) != len(header):
-            last = cells[min(len(cells), len(header) + 1) - 1]
-            plural = "" if len(cells) == 1 else "s"
-            raise last.refusal(f"{len(cells)} cell{plural} under {len(header)} columns", f"{len(header)} cells",
-                               "put quotes around a text that has a comma in it")
-        row = {name.text: cell for name, cell in zip(header, cells, strict=True)}
-        for name in required:
-            if not row[name].text:
-                raise row[name].refusal(f"{name} is empty", f"a value in each row of {name}")
-        rows.append({name: cell for name, cell in row.items() if cell.text})
-    if not rows:
+    if not lines[1:]:
         raise ConfigError("the file has a header and no measurement", "a line a measurement", path=path,
                           line=lines[0][0], column=1)
-    return rows
+    return [_row(header, list(_cells(str(path), number, text)), required) for number, text in lines[1:]]
+
+
+def _row(header: list[Cell], cells: list[Cell], required: Collection[str]) -> dict[str, Cell]:
+    """The cells of a row by column name, without empty ones.
+
+    Raises:
+        ConfigError: too few or too many cells, or a required one is empty.
+    """
+    if len(cells) != len(header):
+        last = cells[min(len(cells), len(header) + 1) - 1]
+        plural = "" if len(cells) == 1 else "s"
+        raise last.refusal(f"{len(cells)} cell{plural} under {len(header)} columns", f"{len(header)} cells",
+                           "put quotes around a text that has a comma in it")
+    row = {name.text: cell for name, cell in zip(header, cells, strict=True)}
+    for name in required:
+        if not row[name].text:
+            raise row[name].refusal(f"{name} is empty", f"a value in each row of {name}")
+    return {name: cell for name, cell in row.items() if cell.text}
 
 
 def _lines(path: Path) -> list[str]:
