@@ -16,6 +16,7 @@ from device_profiles.workload import read_workload
 from stages.artifacts import TFLITE_FILE, read_result
 from stages.checking.fit import Fitting, Subject, fit
 from stages.checking.micro import MICRO_ENGINE, MicroFootprint, footprints
+from stages.checking.npu import shipped_bytes
 from stages.checking.pick import Candidate, Choice, pick, picks, reason
 from stages.context import StageContext
 from stages.npu import compiled_name
@@ -150,8 +151,9 @@ def _check_profile(subjects: list[Subject], profile: Profile, choice: Choice, *,
 def _candidate(subject: Subject, profile: Profile, fitting: Fitting) -> Candidate:
     """What the pick looks at."""
     score, name = _score(subject, profile)
-    return Candidate(variant=subject.name, tflite_bytes=subject.tflite_bytes, latency=fitting.latency,
-                     score=score, score_name=name, check=fitting.check)
+    compiled = subject.compiled.get(profile.name) if profile.npu is not None else None
+    return Candidate(variant=subject.name, tflite_bytes=shipped_bytes(compiled, subject.tflite_bytes),
+                     latency=fitting.latency, score=score, score_name=name, check=fitting.check)
 
 
 def _score(subject: Subject, profile: Profile) -> tuple[Figure | None, str]:

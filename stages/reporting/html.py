@@ -8,6 +8,7 @@ from typing import Any
 
 from device_profiles.records import Record
 from stages.records import LimitVerdict
+from stages.records.npu import CompileResult
 from stages.reporting.calibration import HEAD as STUDY_HEAD
 from stages.reporting.calibration import calibration_plots, calibration_rows, calibration_text
 from stages.reporting.examination import examination_rows, model_rows, sample_place
@@ -126,13 +127,17 @@ def _outcome(report: Report, profile: ProfileReport) -> Outcome:
     """A profile's card."""
     verdicts = [variant.verdict[profile.name] for variant in report.variants if profile.name in variant.verdict]
     counts = tuple((mark, verdicts.count(mark)) for mark in VERDICT_MARKS if mark in verdicts)
-    facts = _winner_facts(report.variant(profile.winner), profile) if profile.winner else ()
+    compiled = report.compilations.get(profile.name, {}).get(profile.winner or "")
+    facts = _winner_facts(report.variant(profile.winner), profile, compiled) if profile.winner else ()
     return Outcome(profile=profile, facts=facts, counts=counts)
 
 
-def _winner_facts(variant: VariantReport, profile: ProfileReport) -> tuple[tuple[str, str, str], ...]:
-    """What a reader wants to know of a winner first."""
-    facts = [("file", f"{quantity(variant.tflite_bytes, 'bytes')} ({kib(variant.tflite_bytes)})", "measured")]
+def _winner_facts(variant: VariantReport, profile: ProfileReport,
+                  compiled: CompileResult | None) -> tuple[tuple[str, str, str], ...]:
+    """What a reader wants to know of a winner first; of one on an NPU, of the compiled model."""
+    shipped = compiled.tflite_bytes if compiled is not None and compiled.blocks else None
+    size = shipped or variant.tflite_bytes
+    facts = [("compiled file" if shipped else "file", f"{quantity(size, 'bytes')} ({kib(size)})", "measured")]
     metrics = variant.metrics.get(profile.engine)
     if metrics is not None and metrics.headline is not None:
         name = figure_name(metrics.score)
@@ -142,7 +147,9 @@ def _winner_facts(variant: VariantReport, profile: ProfileReport) -> tuple[tuple
     latency = profile.latency.get(variant.name)
     if latency is not None:
         facts.append(("median latency", figure_text(latency), latency.provenance))
-    if variant.arena_bytes is not None and profile.engine == "tflm":
+    if shipped and compiled is not None and compiled.memory is not None:
+        facts.append(("SRAM of the NPU", quantity(compiled.memory.sram, "bytes"), "measured"))
+    elif variant.arena_bytes is not None and profile.engine == "tflm":
         facts.append(("arena", quantity(variant.arena_bytes, "bytes"), "measured"))
     return tuple(facts)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from device_profiles.records import Record
 from stages.records.npu import CompileResult, NpuOperator
 from stages.reporting.record import Report
-from stages.reporting.text import MISSING, figure_text, plural, quantity
+from stages.reporting.text import MISSING, figure_text, plural
 
 HEAD = ("variant", "operators on the NPU", "SRAM (exact)", "weights and commands",
         "cycles: NPU busy, SRAM, DRAM, flash", "cycles in all", "latency", "compiled file")
@@ -57,13 +57,13 @@ def _row(report: Report, profile: str, variant: str, found: CompileResult) -> tu
     flash = memory.off_chip_flash + memory.on_chip_flash
     stored = f"{flash:,} bytes of flash" if flash else f"{memory.dram:,} bytes of DRAM, arena included"
     bound = _sram_bound(report, profile, variant)
-    limit = f" of {quantity(bound, 'bytes')}" if bound else ""
+    limit = f" of {bound:,.0f}" if bound else ""
     kinds = ", ".join(f"{each:,}" for each in (cycles.npu, cycles.sram, cycles.dram,
                                                cycles.on_chip_flash + cycles.off_chip_flash))
     latency = report.profiles[profile].latency.get(variant) if profile in report.profiles else None
     shown = f"{figure_text(latency)}, {latency.provenance} ({latency.method})" if latency else MISSING
     return (variant, f"{count - len(found.left_on_cpu)} of {count}",
-            f"{memory.sram:,} bytes{limit}", stored, kinds, f"{cycles.total:,}", shown, f"{found.tflite_bytes:,} bytes")
+            f"{memory.sram:,}{limit} bytes", stored, kinds, f"{cycles.total:,}", shown, f"{found.tflite_bytes:,} bytes")
 
 
 def _sram_bound(report: Report, profile: str, variant: str) -> float | None:

@@ -6,11 +6,13 @@ from device_profiles.records import Figure
 from device_profiles.schema import Profile
 from stages.checking.fit import Subject, fit
 from stages.checking.npu import judge_npu, runs_on_npu, shipped_bytes
+from stages.records import EngineEvaluation
 from stages.records.npu import CompileResult, NpuCycles, NpuMemory, NpuOperator
 from tests.stages.sample_profiles import fact, micro_profile, workload
 
 NPU = {"accelerator": fact("ethos-u55-128"), "system_config": fact("A"), "memory_mode": fact("B"),
        "sram_bytes": fact(4096)}
+RAN = EngineEvaluation(engine="tflm", engine_version="dev", status="ok")
 WIDE = Figure(value=2.0, unit="ms", provenance="predicted", interval=(1.0, 4.0), level=0.8, method="Vela")
 
 
@@ -118,3 +120,16 @@ def test_a_float_model_takes_what_the_core_takes():
     # 1,000 MACs take 1 ms on the core of this profile
     verdict = held(compiled(status="skipped", blocks=0), latency_median_ms=50)["latency_median_ms"]
     assert (verdict.verdict, verdict.found.value) == ("pass", pytest.approx(1.0))
+
+
+def test_the_smallest_is_the_one_whose_compiled_file_is():
+    from stages.check import _check_profile
+
+    def subject(name: str, plain: int, shipped: int) -> Subject:
+        return Subject(name=name, tflite_bytes=plain, workload=workload(), evaluated={"tflm": RAN}, measured={},
+                       compiled={"micro": compiled(tflite_bytes=shipped)})
+
+    check = _check_profile([subject("int8", 900, 700), subject("pruned75-int8", 1000, 500)], profile(), "smallest",
+                           required=True)
+    assert check.winner == "pruned75-int8"
+    assert "500 bytes" in check.reason

@@ -57,3 +57,12 @@ def test_a_run_without_an_npu_says_nothing_of_it():
     assert npu_parts(plain) == ()
     assert '<section id="npu">' not in html_page(plain)
     assert "NPU" not in markdown_report(plain, {})
+
+
+def test_a_winner_s_card_names_the_compiled_file_and_the_npu_s_sram():
+    found = sources()
+    name, profile = next((name, one) for name, one in found.check.profiles.items() if one.winner is not None)
+    page = html_page(build_report(found.model_copy(update={"compiled": {name: {profile.winner: COMPILED}}}), heading()))
+    assert "compiled file" in page
+    assert "1,888 bytes (1.8 KiB)" in page
+    assert "SRAM of the NPU" in page
