@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from device_profiles.schema import Profile
 
 
+_MOST_NUMBERS = 12
+"""A longer list of numbers is counted, not shown; --json has it."""
+
+
 @click.group()
 def profiles() -> None:
     """Look at device profiles: shipped ones by name, others by path."""
@@ -90,9 +94,16 @@ def _lines(value: Any, indent: str = "") -> list[str]:
             lines += _fact_lines(key, inner, indent)
         elif isinstance(inner, dict):
             lines += [f"{indent}{key}:", *_lines(inner, indent + "  ")]
+        elif isinstance(inner, list) and inner and isinstance(inner[0], dict):
+            lines += [f"{indent}{key}:", *(f"{indent}  {_row(each)}" for each in inner)]
         else:
             lines.append(f"{indent}{key}: {_plain(inner)}")
     return lines
+
+
+def _row(value: dict[str, Any]) -> str:
+    """A small mapping on one line, what is empty left out."""
+    return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items() if inner != "")
 
 
 def _fact_lines(key: str, fact: dict[str, Any], indent: str) -> list[str]:
@@ -105,7 +116,8 @@ def _fact_lines(key: str, fact: dict[str, Any], indent: str) -> list[str]:
 def _plain(value: Any) -> str:
     """Numbers with thousands separators, lists with commas."""
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
+        numbers = len(value) > _MOST_NUMBERS and all(isinstance(each, int | float) for each in value)
+        return f"{len(value)} numbers" if numbers else ", ".join(map(str, value)) or "none"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, float):

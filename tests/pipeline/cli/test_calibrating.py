@@ -72,3 +72,13 @@ def test_a_profile_of_this_host_and_a_missing_file_are_refused(typed, tmp_path):
     assert (done.code, "none.csv: there is no such file" in done.err) == (2, True)
     done = typed("profiles", "calibrate", "iot")
     assert (done.code, "--measurements" in done.err) == (2, True)
+
+
+def test_show_has_a_line_a_measurement_and_counts_long_lists(typed, tmp_path):
+    (tmp_path / "m.csv").write_text(TABLE)
+    assert typed("profiles", "calibrate", "nucleo-l4r5zi", "-m", "m.csv", "-o", "a.yaml").code == 0
+    shown = typed("profiles", "show", "a.yaml").out
+    assert "      model ds_cnn, format int8, threads 1, macs 2,656,768, latency_ms 140, " in shown
+    terms = len(load_profile(tmp_path / "a.yaml").latency.own.terms)
+    assert f"      int8: {terms} numbers\n" in shown
+    assert f"      int8: {terms * (terms + 1) // 2} numbers\n" in shown
