@@ -23,6 +23,7 @@ from stages.reporting.slimmed import slimmed_parts
 from stages.reporting.text import MISSING, figure_name, figure_text, kib, printable, quantity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+_MICRO_ENGINE = "tflm"
 MARKS = {"pass": "✓ pass", "fail": "✕ fail", "undecided": "≈ undecided", "unknown": "? unknown"}
 
 
@@ -104,12 +105,21 @@ def _remarks(report: Report) -> Iterator[str]:
         yield ""
 
 
+def _arena(variant: VariantReport) -> str:
+    """The arena and what of it stays, or why there is none."""
+    if variant.arena_bytes is None:
+        return escape(variant.arena_message)
+    run = variant.latency.get(_MICRO_ENGINE)
+    stays = run.arena_persistent if run else None
+    return f"{variant.arena_bytes:,} bytes" + (f", of which {stays.value:,.0f} stay" if stays else "")
+
+
 def _sizes(report: Report) -> Iterator[str]:
     yield "## Files"
     yield ""
     rows = []
     for variant in report.variants:
-        arena = f"{variant.arena_bytes:,} bytes" if variant.arena_bytes is not None else escape(variant.arena_message)
+        arena = _arena(variant)
         meaning = "; ".join(token.meaning for token in variant.tokens)
         rows.append([f"[{escape(variant.name)}]({variant.tflite})", f"{variant.tflite_bytes:,} bytes",
                      kib(variant.tflite_bytes), arena, escape(meaning), f"`{variant.sha256[:12]}`"])

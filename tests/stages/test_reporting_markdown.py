@@ -8,7 +8,7 @@ import pytest
 
 from stages.reporting.assemble import build_report
 from stages.reporting.markdown import check_summary, escape, markdown_report
-from tests.stages.sample_run import check, heading, sources
+from tests.stages.sample_run import check, figure, heading, sources
 
 PICTURES = {"tflite_bytes": "score_bytes.png", "latency": "score_latency.png"}
 
@@ -63,3 +63,14 @@ def test_a_profile_without_a_winner_shows_none_and_the_reason() -> None:
     result = found.model_copy(update={"profiles": found.profiles | {"iot": lost}})
     report = build_report(sources().model_copy(update={"check": result}), heading())
     assert "| iot | NUCLEO-L4R5ZI (Cortex-M4) | none |  | None of 9 variants passes. |" in markdown_report(report, {})
+
+
+def test_a_split_arena_says_what_of_it_stays(text: str) -> None:
+    found = build_report(sources(), heading())
+    run = found.variants[0].latency["tflm"]
+    split = found.variants[0].model_copy(update={"arena_bytes": 4912, "latency": {"tflm": run.model_copy(
+        update={"arena_persistent": figure(1900, "bytes")})}})
+    made = markdown_report(found.model_copy(update={"variants": (split, *found.variants[1:])}), PICTURES)
+
+    assert "| 4,912 bytes, of which 1,900 stay |" in made
+    assert ", of which" not in text
