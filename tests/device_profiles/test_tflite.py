@@ -202,3 +202,23 @@ def test_a_large_buffer_behind_the_flatbuffer_is_found_by_offset_and_size() -> N
 def test_names_that_are_not_utf_8_are_shown_and_not_fatal() -> None:
     data = GOOD.replace(b"input", b"inp\xff\xfe")
     assert read_tflite(data).graphs[0].tensors[0].name == "inp\\xff\\xfe"
+
+
+def test_state_is_told_from_other_tensors():
+    made = Handmade()
+    data, state, out = (made.activation((1, 4)) for _ in range(3))
+    made.graph.tensors[state].isVariable = True
+    made.operator("ADD", [data, state], [out])
+    tensors = read_tflite(made.bytes([data], [out])).graphs[0].tensors
+    assert [tensor.variable for tensor in tensors] == [False, True, False]
+
+
+def test_constants_behind_the_flatbuffer_are_counted():
+    made = Handmade()
+    data, out = made.activation((1, 4)), made.activation((1, 4))
+    weights = made.constant(np.zeros((4, 4), np.float32))
+    made.operator("FULLY_CONNECTED", [data, weights], [out])
+    assert read_tflite(made.bytes([data], [out])).outside_buffers == 0
+    buffer = made.model.buffers[-1]
+    buffer.data, buffer.offset, buffer.size = None, 16, 64
+    assert read_tflite(made.bytes([data], [out])).outside_buffers == 1
