@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 from configparser import Error as IniError
 from functools import lru_cache
@@ -17,6 +18,7 @@ ARM_INI = "Arm/vela.ini"
 """Arm's configurations, by the name that Vela has for the file inside its own package."""
 OWN_INI = "own.ini"
 _KINDS = {"system_config": "System_Config", "memory_mode": "Memory_Mode"}
+_KIND = re.compile(r"Ethos_(U\d\d)_")
 _ARM_FILE = "ethosu/config_files/Arm/vela.ini"
 
 
@@ -34,8 +36,9 @@ def check_names(npu: Npu, profile: str) -> None:
     Where Vela is not installed Arm's names are not known, and nothing is checked: compiling says that it is missing.
 
     Raises:
-        UsageError: the profile's own ini file is none, or a name is in no file.
+        UsageError: the profile's own ini file is none, a name is in no file, or is of another kind of Ethos-U.
     """
+    _check_kind(npu, profile)
     known = [*_own_sections(npu, profile), *_arm_sections()]
     if not _arm_sections():
         return
@@ -46,6 +49,16 @@ def check_names(npu: Npu, profile: str) -> None:
             found = f"profile '{profile}': npu.{field}: Vela knows no '{name}'"
             raise UsageError(found + (f"; {hint}" if hint else ""), ", ".join(names),
                              "correct the name, or describe the device in an ini file (npu.ini)")
+
+
+def _check_kind(npu: Npu, profile: str) -> None:
+    """Refuse one of Arm's configurations of another kind of Ethos-U: Vela takes it without a word."""
+    name, accelerator = npu.system_config.value, npu.accelerator.value
+    match = _KIND.match(name)
+    if match is not None and match[1].lower() not in accelerator:
+        raise UsageError(f"profile '{profile}': npu.system_config: {name} is not of {accelerator}",
+                         f"a configuration of Ethos-{accelerator.split('-')[1].upper()}",
+                         "correct one of the two")
 
 
 def _own_sections(npu: Npu, profile: str) -> list[str]:

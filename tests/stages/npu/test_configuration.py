@@ -29,3 +29,9 @@ def test_an_ini_file_that_is_none_is_refused():
 def test_without_vela_nothing_is_known_and_nothing_refused(monkeypatch):
     monkeypatch.setattr(configuration, "_arm_sections", lambda: ())
     check_names(npu(system_config="Nobody_Knows"), "board")
+
+
+def test_a_configuration_of_another_kind_of_ethos_u_is_refused():
+    with pytest.raises(UsageError, match="Ethos_U65_High_End is not of ethos-u55-128") as caught:
+        check_names(npu(system_config="Ethos_U65_High_End"), "board")
+    assert caught.value.allowed == "a configuration of Ethos-U55"
