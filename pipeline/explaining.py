@@ -41,11 +41,13 @@ class Asked:
         samples: that the noise is measured on.
         trying: whether to make and measure the changes.
         costly: whether changes that train a model are made too.
+        most: how many changes are made.
     """
 
     samples: int = SAMPLES
     trying: bool = False
     costly: bool = False
+    most: int = MOST_TRIALS
 
 
 def explain_variant(session: Session, name: str, asked: Asked, watcher: Watcher | None = None) -> ExplainResult:
@@ -242,7 +244,7 @@ class _Explainer:
         tried = {self._key(entry)}
         for cause in causes:
             for change in cause.changes:
-                if not change.can_be_made or (change.costly and not self.asked.costly) or len(tried) > MOST_TRIALS:
+                if not change.can_be_made or (change.costly and not self.asked.costly) or len(tried) > self.asked.most:
                     continue
                 changed = changed_entry(entry, change, self.session.config)
                 key = self._key(changed)

@@ -39,7 +39,8 @@ def render(result: ExplainResult, width: int) -> Iterator[Any]:
         yield ""
         yield from _trials(result)
     yield ""
-    yield Text("Why it is not faster", style="bold")
+    faster = any(made < plain for made, plain in result.latencies_ms.values())
+    yield Text("Why it is not faster still" if faster else "Why it is not faster", style="bold")
     yield from _speeds(result)
     yield from _slow(result.slow)
 

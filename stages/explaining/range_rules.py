@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,6 +34,8 @@ def scaled_samples(evidence: Evidence) -> Iterator[Cause]:
         reach, room = max(-low, high), max(-tally.low, tally.high)
         if reach <= 0 or 1 / _OTHER_SCALE < reach / room < _OTHER_SCALE:
             continue
+        if reach < room and evidence.calibration and evidence.calibration.outlier_count:
+            continue  # single samples reach far out, which `unused_ranges` says
         times = f"{reach / room:.3g} times" if reach > room else f"a {room / reach:.3g}th of"
         yield Cause(
             kind=SCALED, layer=tally.label, share=1.0,
@@ -48,6 +50,7 @@ def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
     """Values beyond the range of an activation, and a calibration set that would explain it."""
     cut = [(tally, share * tally.clipped) for tally, share in evidence.loud() if tally.clipped >= _CLIPPED]
     if not cut:
+        yield from _lopsided(evidence)
         return
     worst, _ = max(cut, key=lambda each: each[1])
     total, report = sum(share for _, share in cut), evidence.calibration
@@ -62,6 +65,17 @@ def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
                     changes=(*_more_samples(report), *finer(evidence, tally)))
 
 
+def _lopsided(evidence: Evidence) -> Iterator[Cause]:
+    """A calibration set that lacks classes though its ranges happen to hold: said, with the little that it costs."""
+    kind, why, changes = _blame(evidence.calibration)
+    if kind != "calibration_one_sided" or not evidence.noise.tallies:
+        return
+    worst = max(evidence.noise.tallies, key=lambda each: evidence.noise.share(each) * each.clipped)
+    share = sum(evidence.noise.share(each) * each.clipped for each in evidence.noise.tallies)
+    yield Cause(kind=kind, layer=worst.label, share=min(1.0, share), changes=changes, short=why,
+                found=f"{why}; what lies beyond its ranges makes {100 * share:.1f} % of the noise")
+
+
 def _beyond(tally: Tally) -> str:
     """Numbers of a range that is too narrow."""
     return (f"{tally.label}: {100 * tally.beyond / tally.elements:.2g} % of the values lie beyond "
@@ -73,14 +87,12 @@ def _blame(report: CalibrationReport | None) -> tuple[str, str, tuple[Change, ..
     """(kind, what is wrong, changes) of a calibration set; an empty kind where nothing is."""
     if report is None:
         return "", "", ()
-    missing = [number for number, count in enumerate(report.class_counts) if not count]
-    counts = report.class_counts
     outside = max((each.outside for each in report.inputs.values()), default=0.0)
     enough = min(report.available, max(_USUAL, report.samples))
     balanced = Change(text="choose the calibration set from all classes alike",
                       settings={"quantize": {"calibration": "balanced", "calibration_samples": enough}})
-    if counts and len(missing) < len(counts) and (missing or max(counts) >= _OUTLIER * min(counts)):
-        lacking = f"classes {channel_list(missing)} have none" if missing else f"{min(counts)} to {max(counts)} a class"
+    lacking = _lacking(report.class_counts)
+    if lacking:
         return ("calibration_one_sided", f"the calibration set of {report.samples} samples is one-sided: {lacking}",
                 (balanced,))
     if report.samples < _FEW and report.available > report.samples:
@@ -89,6 +101,16 @@ def _blame(report: CalibrationReport | None) -> tuple[str, str, tuple[Change, ..
         return ("calibration_one_sided", f"{100 * outside:.1f} % of the values of other training samples lie beyond "
                 "what the calibration set holds", (balanced, *_more_samples(report)))
     return "", "", ()
+
+
+def _lacking(counts: Sequence[int]) -> str:
+    """What is uneven about samples by class; "" where nothing is."""
+    missing = [number for number, count in enumerate(counts) if not count]
+    if len(missing) == len(counts):
+        return ""
+    if missing:
+        return f"class {missing[0]} has none" if len(missing) == 1 else f"classes {channel_list(missing)} have none"
+    return f"{min(counts)} to {max(counts)} a class" if max(counts) >= _OUTLIER * min(counts) else ""
 
 
 def _more_samples(report: CalibrationReport | None) -> tuple[Change, ...]:

@@ -83,6 +83,7 @@ def test_a_variant_that_lost_nothing_that_can_be_seen_is_not_said_to_have_fallen
 def test_measured_latencies_stand_beside_float32_s() -> None:
     text = " ".join(shown(latencies_ms={"litert": (0.25, 0.5)}).split())
     assert "0.25 ms, float32 0.5 ms: 2.0 times as fast (measured)" in text
+    assert "Why it is not faster still" in text
     assert "1.5 times as slow" in " ".join(shown(latencies_ms={"litert": (0.6, 0.4)}).split())
 
 

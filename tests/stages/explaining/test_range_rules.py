@@ -6,6 +6,7 @@ import numpy as np
 
 from stages.explaining import range_rules
 from stages.explaining.noise import Tally
+from stages.records import CalibrationReport
 from tests.stages.explaining.evidence import evidence, tally
 
 
@@ -77,4 +78,16 @@ def test_an_input_fed_in_another_scale_than_it_was_calibrated_in_is_named_with_t
     (small,) = range_rules.scaled_samples(evidence(given_input(-0.05, 0.02)))
     assert "a 256th of" in small.short  # 0.05 of 12.8
     assert list(range_rules.scaled_samples(evidence(given_input(-12.8, 50.0)))) == []
+    outlier = CalibrationReport(strategy="random", samples=9, available=9, class_counts=(), inputs={}, outlier_count=1)
+    assert list(range_rules.scaled_samples(evidence(given_input(-0.05, 0.02), calibration=outlier))) == []
     assert list(range_rules.scaled_samples(evidence(tally(highs=np.full(4, 2048.0))))) == []
+
+
+def test_a_calibration_set_that_lacks_classes_is_said_even_where_it_clips_little() -> None:
+    lacking = CalibrationReport(strategy="random", samples=80, available=900, class_counts=(80, 0), inputs={})
+    little = tally(clip_error=0.4, beyond=1)  # a tenth of the noise of the only operator
+    (one,) = range_rules.saturated_ranges(evidence(little, calibration=lacking))
+    assert (one.kind, round(one.share, 3)) == ("calibration_one_sided", 0.1)
+    assert "class 1 has none; what lies beyond its ranges makes 10.0 % of the noise" in one.found
+    few = lacking.model_copy(update={"class_counts": (40, 40), "samples": 20})
+    assert list(range_rules.saturated_ranges(evidence(little, calibration=few))) == []
