@@ -131,23 +131,28 @@ class _Graph:
 
     def only_for(self, join: Any, tensor: Any) -> list[Any]:
         """Layers whose outputs reach nothing but this addend of a call."""
-        import tensorflow as tf
-
         region: list[Any] = []
         waiting = [self._made_by[id(tensor)]]
         while waiting:
             node = waiting.pop()
-            if node.is_input or node in region or not self._single(node):
-                continue
-            made = tf.nest.flatten(node.outputs)
-            readers = [reader for each in made for reader in self._readers.get(id(each), [])]
-            if any(id(each) in self._outputs for each in made) or not readers:
-                continue
-            if not all(reader in region for reader in readers) and (region or readers != [join]):
-                continue
-            region.append(node)
-            waiting += [self._made_by[id(each)] for each in node.keras_inputs]
+            if node not in region and self._can_go(node) and self._read_by(node, region or [join]):
+                region.append(node)
+                waiting += [self._made_by[id(each)] for each in node.keras_inputs]
         return [node.layer for node in region]
+
+    def _can_go(self, node: Any) -> bool:
+        """Neither an input nor an output of the model, and its layer is called once."""
+        import tensorflow as tf
+
+        made = {id(each) for each in tf.nest.flatten(node.outputs)}
+        return not node.is_input and self._single(node) and not made & self._outputs
+
+    def _read_by(self, node: Any, readers: list[Any]) -> bool:
+        """Whether something reads what a call makes, and nothing else than these calls does."""
+        import tensorflow as tf
+
+        found = [reader for each in tf.nest.flatten(node.outputs) for reader in self._readers.get(id(each), [])]
+        return bool(found) and all(reader in readers for reader in found)
 
     def _single(self, node: Any) -> bool:
         return self._times[id(node.layer)] == 1

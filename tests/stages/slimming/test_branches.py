@@ -119,7 +119,7 @@ def test_a_branch_that_was_not_zero_is_found_out() -> None:
         prove_without(model, left, [], samples(model))
 
 
-@settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck), max_examples=8)
+@settings(deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck), max_examples=4)
 @given(moves, heads, st.integers(0, 1000))
 def test_any_graph_without_a_branch_computes_what_it_did_with_the_addend_zero(program: list[Move], head: Any,
                                                                               seed: int) -> None:
