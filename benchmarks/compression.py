@@ -52,6 +52,7 @@ OWN: dict[str, dict[str, Any]] = {
     "slim35": {"slim": {"epochs": 40, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
                         "latency_format": "int8", "branches": True, "branch_trials": 6}},
     "distilled-int8qat": {"quantize": {"learning_rate": 1e-4}},
+    "distilled-slim35-int8qat": {"quantize": {"learning_rate": 1e-4}},
 }
 """Settings of variants with such tokens over those above, whichever the subject."""
 MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.6, 0.7, 0.8)}
@@ -63,8 +64,8 @@ VARIANTS = (
     "distilled-pruned75-int8qat-packed", "pruned2of4-int8-packed",
     "clustered16-int8-packed", "clustered16-int8qat-packed", "distilled-clustered9-int8qat-packed",
     "distilled-clustered5-int8-packed", "distilled-clustered5-int8qat-packed", "slim25-int8", "slim40-int8",
-    "slim50-int8", "distilled-slim35-int8", "distilled-slim50-int8", "distilled-slim60-int8",
-    "distilled-slim60-int8qat",
+    "slim50-int8", "distilled-slim35-int8", "distilled-slim35-int8qat", "distilled-slim50-int8",
+    "distilled-slim60-int8", "distilled-slim60-int8qat",
     "distilled-slim25-clustered16-int8qat-packed", "distilled-slim40-clustered16-int8qat-packed",
     "distilled-slim25-pruned50-clustered16-int8qat-packed",
 )
