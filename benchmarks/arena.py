@@ -100,7 +100,8 @@ def _is_edgemark(row: PublishedRow) -> bool:
 def _lacks_softmax(row: PublishedRow) -> bool:
     """Whether EdgeMark's network ends in a softmax and the rebuilt one does not: classifiers do."""
     names = {operator.name for operator in network_model(row.network, row.number_format).graphs[0].operators}
-    return row.network.startswith("mlp") and not row.network.endswith("-1") and "SOFTMAX" not in names
+    return (row.network.startswith(("mlp", "edgemark_cnn")) and not row.network.endswith("-1")
+            and "SOFTMAX" not in names)
 
 
 def summary(lines: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from device_profiles.errors import UsageError
-from device_profiles.networks.catalog import NETWORKS, network_key, network_workload, parse_key
+from device_profiles.networks.catalog import NETWORKS, network_key, network_model, network_workload, parse_key
 
 
 def test_an_option_with_its_default_is_not_part_of_the_key() -> None:
@@ -65,3 +65,10 @@ def test_rebuilding_loads_no_framework() -> None:
             "print([name for name in ('tensorflow', 'tf_keras', 'scipy', 'pandas') if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_network_s_model_has_the_tensors_that_its_workload_counts() -> None:
+    model, work = network_model("ds_cnn", "int8"), network_workload("ds_cnn", "int8")
+    assert len(model.graphs[0].operators) == len(work.operators)
+    assert model.size_bytes == work.tflite_bytes
+    assert [graph.inputs for graph in model.graphs] == [(0,)]
