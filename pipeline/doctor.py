@@ -38,7 +38,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Everything, in the order in which a user would ask."""
-    return [_python(), *_requirements(), *_engines(), *_machine(), _browser(), _emulator()]
+    return [_python(), *_requirements(), *_engines(), *_machine(), _browser(), _emulator(), _vela()]
 
 
 def examine_target(name: str) -> list[Check]:
@@ -96,6 +96,15 @@ def _emulator() -> Check:
         return Check("arm-emulator", False, False, error.found, error.next_step)
     packages = ", ".join(f"{name} {version}" for name, version in about.packages.items())
     return Check("arm-emulator", False, True, f"QEMU {about.qemu}, Python {about.python}, {packages}")
+
+
+def _vela() -> Check:
+    """The compiler of the NPUs; a run without one does not need it."""
+    from stages.npu.configuration import INSTALL, TESTED, vela_version
+
+    found = vela_version()
+    said = "not installed" if found is None else found if found == TESTED else f"{found}, tested with {TESTED}"
+    return Check("vela", False, found == TESTED, said, "" if found == TESTED else INSTALL)
 
 
 def _python() -> Check:

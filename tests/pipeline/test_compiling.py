@@ -6,12 +6,14 @@ import re
 import pytest
 
 from device_profiles.errors import StageError, TfliteError, UsageError
+from pipeline import doctor
 from pipeline.calls import Call
 from pipeline.compiling import compile_file, describe
 from pipeline.config import RunConfig, from_mapping
 from pipeline.plan import build
 from pipeline.session import Session
 from stages import compile as stage
+from stages.npu import configuration
 from stages.npu.vela import Failure, Said
 from tests.device_profiles.handmade import conv_model
 from tests.pipeline.plans import AROUND, keys
@@ -89,6 +91,15 @@ def test_compile_without_an_npu_among_the_profiles_says_what_to_type(tmp_path):
     with pytest.raises(UsageError, match="none of the profiles has an NPU: cpu") as caught:
         Session(RunConfig(profiles=("cpu",)), tmp_path / "runs", tmp_path / "store").plan("compile")
     assert caught.value.next_step == "litesmith compile --profile corstone-300"
+
+
+@pytest.mark.parametrize(("version", "said", "good"), [
+    (None, "not installed", False), ("5.2.0", "5.2.0", True), ("4.0.0", "4.0.0, tested with 5.2.0", False)])
+def test_the_doctor_tells_whether_vela_is_there_and_what_installs_it(monkeypatch, version, said, good):
+    monkeypatch.setattr(configuration, "vela_version", lambda: version)
+    check = doctor._vela()
+    assert (check.found, check.good, check.needed) == (said, good, False)
+    assert check.mend == ("" if good else "pip install ethos-u-vela==5.2.0")
 
 
 # -- one file ----------------------------------------------------------------------------------------------------------
