@@ -77,10 +77,12 @@ def test_an_example_s_run_file_is_a_valid_one(file, monkeypatch):
     assert not faults or ("no model file" in faults and "more fault" not in faults)
 
 
-def test_the_readme_s_table_of_profiles_lists_every_shipped_one():
+def test_the_readme_s_table_of_profiles_lists_the_three_names_and_the_page_of_devices_every_one():
     from device_profiles.loader import names
 
-    assert all(f"| `{name}` |" in README for name in names())
+    devices = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+    assert all(f"| `{name}` |" in README for name in ("cpu", "mobile", "iot"))
+    assert all(f"\n| `{name}` |" in devices for name in names())
 
 
 def test_the_version_is_the_changelog_s_newest():
