@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from device_profiles.microcontrollers.operators import instead
 from device_profiles.operators import CONTROL_FLOW, UNREGISTERED
 from device_profiles.records import Record
 from device_profiles.schema import Profile
@@ -57,8 +58,13 @@ def operators(workload: Workload, profile: Profile) -> list[str]:
         if not known:
             missing.setdefault(op.label, []).append(op)
     return [f"operator {label} version {ops[0].version} ({_places(ops)}): {profile.engine.name} "
-            f"{profile.engine.version} on {profile.device} does not have it; replace the layer that makes it"
+            f"{profile.engine.version} on {profile.device} does not have it; {_change(ops[0], profile)}"
             for label, ops in missing.items()]
+
+
+def _change(operator: OperatorWork, profile: Profile) -> str:
+    """What to do about an operator that the device lacks."""
+    return instead(operator.name) if profile.engine.name == "tflm" else "replace the layer that makes it"
 
 
 def hybrid_kernels(workload: Workload, profile: Profile) -> list[str]:
@@ -101,6 +107,14 @@ def tensor_types(workload: Workload, profile: Profile) -> list[str]:
     return [f"tensors of type {', '.join(bad)}: TFLM has no kernels for them; move that step out of the model"]
 
 
+def constants_inside(workload: Workload, profile: Profile) -> list[str]:
+    """All constants stand inside the FlatBuffer where the engine is TFLM, which does not look behind it."""
+    if profile.engine.name != "tflm" or not workload.outside_buffers:
+        return []
+    return [f"{workload.outside_buffers} constants stand behind the FlatBuffer, where TFLM does not read them: it "
+            "would compute with memory that nobody has set; write the file again with its weights inside"]
+
+
 def memory(workload: Workload, profile: Profile) -> list[str]:
     """The activations that live at the same time fit the RAM that is free; a lower bound of the arena."""
     if profile.hardware is None:
@@ -124,8 +138,8 @@ def flash(workload: Workload, profile: Profile) -> list[str]:
             "use int8 or fewer channels"]
 
 
-RULES: tuple[Rule, ...] = (formats, operators, hybrid_kernels, float16_weights, control_flow, tensor_types, memory,
-                           flash)
+RULES: tuple[Rule, ...] = (formats, operators, hybrid_kernels, float16_weights, control_flow, tensor_types,
+                           constants_inside, memory, flash)
 
 
 def reasons(workload: Workload, profile: Profile) -> list[Reason]:

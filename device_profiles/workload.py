@@ -151,6 +151,7 @@ class Workload(Record):
         tflite_bytes: of the file.
         signatures: names of the signatures; empty where there is none.
         graphs: number of graphs; more than one where there is control flow.
+        outside_buffers: constants that stand behind the FlatBuffer.
     """
 
     operators: tuple[OperatorWork, ...]
@@ -165,6 +166,7 @@ class Workload(Record):
     tflite_bytes: int
     signatures: tuple[str, ...]
     graphs: int
+    outside_buffers: int = 0
 
     @property
     def has_signature(self) -> bool:
@@ -201,7 +203,7 @@ def workload_of(model: Model) -> Workload:
         parameters=reader.parameters(), weight_bytes=sum(len(t.data) for t in graph.tensors if t.is_constant),
         sparsity=sum(op.zero_weights for op in operators) / weights if weights else 0.0,
         activation_peak_bytes=activation_peak(graph), tflite_bytes=model.size_bytes, signatures=model.signatures,
-        graphs=len(model.graphs))
+        graphs=len(model.graphs), outside_buffers=model.outside_buffers)
 
 
 class _GraphReader:

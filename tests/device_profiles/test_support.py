@@ -256,3 +256,15 @@ def test_the_documentation_lists_every_rule_in_its_own_words() -> None:
     text = (REPOSITORY / "docs" / "profiles.md").read_text(encoding="utf-8")
     for name, demand in rules():
         assert f"| `{name}` | {demand} |" in text
+
+
+def test_constants_behind_the_flatbuffer_are_refused_on_tflm_and_not_on_litert() -> None:
+    outside = read_workload(conv_model()).model_copy(update={"outside_buffers": 2})
+    found = rules_of(outside, board())
+    assert found["constants_inside"].startswith("2 constants stand behind the FlatBuffer")
+    assert "constants_inside" not in rules_of(outside, load_profile("cpu"))
+    assert "constants_inside" not in rules_of(read_workload(conv_model()), board())
+
+
+def test_an_operator_that_tflm_lacks_comes_with_what_to_put_in_its_stead() -> None:
+    assert rules_of(one("GELU"), board())["operators"].endswith("use ReLU6 or hard-swish")
