@@ -23,7 +23,7 @@ EDGEMARK_CNN: dict[str, tuple[tuple[int, int, int], str, str, bool]] = {
     "CNN_4": ((28, 28, 1), "8s1 8s2 16s1 16s2 32s1 g", "64 16 10", False),
     "CNN_5": ((32, 32, 3), "16s1 16s1 p 32s2 32s1 g", "64 32 10", True),
     "CNN_6": ((32, 32, 3), "16s1 16s1 p 32s1 32s1 p 64s1 g", "100 50 10", True),
-    "CNN_7": ((32, 32, 3), "16s1 16s1 p 32s1 32s1 p 64s1 64s1 p 128s1 g", "64 10", True),
+    "CNN_7": ((32, 32, 3), "16s1 16s1 p 32s1 32s1 p 64s1 64s1 p 128s1 g", "128 64 10", True),
 }
 EDGEMARK_FC: dict[str, tuple[int, str]] = {
     "FC_0": (1, "1"), "FC_1": (1, "5 1"), "FC_2": (1, "10 10 1"), "FC_3": (50, "16 8 10"), "FC_4": (50, "32 16 10"),
@@ -50,7 +50,8 @@ def _dense(layers: str) -> list[Any]:
     import tf_keras as keras
 
     *hidden, last = [int(word) for word in layers.split()]
-    return [keras.layers.Dense(n, activation="relu") for n in hidden] + [keras.layers.Dense(last)]
+    scores = "softmax" if last > 1 else None
+    return [keras.layers.Dense(n, activation="relu") for n in hidden] + [keras.layers.Dense(last, activation=scores)]
 
 
 def _edgemark_cnn(shape: tuple[int, int, int], convolutions: str, dense: str, normalized: bool) -> Any:

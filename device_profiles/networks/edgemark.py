@@ -1,6 +1,7 @@
 """EdgeMark's convolutional networks; its fully connected ones are `tiny.mlp`.
 
-Source: github.com/Black3rror/EdgeMark, `target_models/*.yaml`.
+Source: github.com/Black3rror/EdgeMark, `target_models/*.yaml`. All classifiers end in a softmax: the operations that
+EdgeMark prints for them are those of MACs, biases and averages, and five for each class besides.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ CNNS = MappingProxyType({
 pool, "g" the mean over height and width, "f" a reshape."""
 FULLY_CONNECTED = ("1-1", "1-5-1", "1-10-10-1", "50-16-8-10", "50-32-16-10", "13-64-32-16-1", "13-64-64-64-1",
                    "128-64-32-16-10", "13-128-128-128-1", "784-60-32-16-10", "3072-64-32-16-10")
-"""FC_0 to FC_10 as `tiny.mlp` has them."""
+"""FC_0 to FC_10 as `tiny.mlp` has them; those with several outputs have its softmax."""
 
 
 def edgemark_cnn(b: NetworkBuilder, *, number: int = 1) -> Node:
-    """CNN_1 to CNN_7; the last layer gives logits."""
+    """CNN_1 to CNN_7."""
     (size, channels), layers, dense = CNNS[number]
     x = b.input(size, size, channels)
     for word in layers.split():
@@ -34,7 +35,7 @@ def edgemark_cnn(b: NetworkBuilder, *, number: int = 1) -> Node:
     *hidden, last = map(int, dense.split())
     for units in hidden:
         x = b.connected(x, units, "relu")
-    return b.connected(x, last)
+    return b.softmax(b.connected(x, last))
 
 
 def _layer(b: NetworkBuilder, x: Node, word: str) -> Node:

@@ -154,7 +154,8 @@ def _edgemark_cnn(row: _Named) -> str:
 
 
 def _edgemark_fc(row: _Named) -> str:
-    return network_key("mlp", layers=FULLY_CONNECTED[int(row.number("number"))])
+    layers = FULLY_CONNECTED[int(row.number("number"))]
+    return network_key("mlp", layers=layers, softmax=not layers.endswith("-1"))
 
 
 def _arduino_mlp(row: _Named) -> str:

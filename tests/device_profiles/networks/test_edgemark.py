@@ -25,5 +25,18 @@ def test_fully_connected_networks_have_the_printed_parameters(number: int, param
     assert network_workload(f"mlp layers={FULLY_CONNECTED[number]}").parameters == parameters
 
 
+@pytest.mark.parametrize(("network", "printed", "averaged"), [
+    ("mlp layers=1-10-10-1", 260, 0), ("mlp layers=50-16-8-10 softmax=yes", 2_100, 0),
+    ("mlp layers=3072-64-32-16-10 softmax=yes", 398_828, 0), ("edgemark_cnn number=2", 90_292, 0),
+    ("edgemark_cnn", 50_658, 4 * 4 * 8), ("edgemark_cnn number=4", 1_489_148, 7 * 7 * 32)])
+def test_printed_operations_are_macs_biases_averages_and_five_for_each_class_of_a_softmax(
+        network: str, printed: int, averaged: int) -> None:
+    work = network_workload(network)
+    softmax = sum(op.element_ops for op in work.operators if op.kernel == "softmax")
+    biases = sum(op.output_elements for op in work.operators if op.macs)
+    # EdgeMark rounds to whole millions of MACs, two operations each
+    assert 2 * work.macs + biases + averaged + 5 * softmax == pytest.approx(printed, abs=2)
+
+
 def test_there_are_seven_cnns_and_eleven_fully_connected_networks() -> None:
     assert (sorted(CNNS), len(FULLY_CONNECTED)) == ([1, 2, 3, 4, 5, 6, 7], 11)
