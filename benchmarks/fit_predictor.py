@@ -1,6 +1,6 @@
 """Fit the calibrated predictor to the published measurements, prove its error, and write both as package data.
 
-    python benchmarks/fit_predictor.py [--output device_profiles/data/predictor.json] [--plot docs/prediction.png]
+    python benchmarks/fit_predictor.py [--output device_profiles/data/predictor.json] [--plot docs] [--class mcu]
 
 Rows come from `device_profiles/data/published_latency.csv`, workloads from `device_profiles.networks`; nothing is drawn
 at random, so the same rows give the same file. For every class of devices and number format it
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,8 +30,8 @@ from statistics import median
 import numpy as np
 
 from device_profiles.prediction.cores import CoreClass, FitFormat
-from device_profiles.prediction.dataset import Sample, as_rows, samples
-from device_profiles.prediction.effects import board, effects_of
+from device_profiles.prediction.dataset import Sample, as_rows, expected_logs, samples
+from device_profiles.prediction.effects import CALLS, board, effects_of
 from device_profiles.prediction.fit_file import (
     COVARIANCE_UNIT,
     BoardPower,
@@ -49,14 +50,40 @@ TOGETHER: dict[CoreClass, tuple[tuple[FitFormat, ...], ...]] = {
     "cpu": (("float32",), ("int8",)), "mcu": (("float32", "int8", "int16x8"),)}
 """Formats that are fitted together, so that they share what calls cost. On application processors a fit to both formats
 takes eight times as long and is no better."""
-LOOSE: dict[Term, float] = {"window": 1.5, "conv_output": 1.5, "fully_connected_output": 1.5, "depthwise_output": 1.5}
-SPREADS: dict[str, tuple[float, float]] = {
-    "all": (1.5, 1.0), "kernels": (0.4, 0.3), "engine": (0.2, 0.3), "runtime": (0.15, 0.15), "core": (0.4, 0.3),
-    "runtime_core": (0.15, 0.15), "board": (0.2, 0.1), "device": (0.2, 0.15), "setup": (0.15, 0.07)}
-OPTIONS = Options(SPREADS, tuple(LOOSE.get(term, 1.0) for term in TERMS))
+LOOSE: dict[CoreClass, dict[Term, float]] = {
+    "cpu": {"window": 1.5, "conv_output": 1.5, "fully_connected_output": 1.5, "depthwise_output": 1.5},
+    "mcu": {"inference": 0.7, "operator": 0.7, "window": 0.8, "conv_loop": 0.8, "conv_output": 0.7, "depthwise": 0.8,
+            "depthwise_output": 0.7, "fully_connected": 0.6, "fully_connected_output": 0.8, "transcendental": 0.5,
+            "pooling": 1.5}}
+SPREADS: dict[CoreClass, dict[str, tuple[float, float]]] = {
+    "cpu": {"all": (1.5, 1.0), "kernels": (0.4, 0.3), "engine": (0.2, 0.3), "runtime": (0.15, 0.15),
+            "core": (0.4, 0.3), "runtime_core": (0.15, 0.15), "board": (0.2, 0.1), "device": (0.2, 0.15),
+            "setup": (0.15, 0.07)},
+    "mcu": {"all": (0.7, 1.0), "kernels": (0.3, 0.7), "engine": (0.02, 0.6), "runtime": (0.1, 0.15),
+            "core": (0.25, 0.15), "runtime_core": (0.1, 0.1), "board": (0.08, 0.05), "device": (0.05, 0.04),
+            "setup": (0.04, 0.03)}}
+OF_KERNELS = ("all", "kernels", "runtime", "core", "runtime_core")
+"""Levels whose common correction is of the kernels, on microcontrollers: slow kernels do not make the calls slow."""
+LITTLE = 0.06  # of an engine's own spread that its kernels have: their prices belong to `kernels`
+HALF = 0.5  # of the own spread of kernels that calls have: they are the engine's
+
+
+def class_options(core_class: CoreClass) -> Options:
+    """How a class is fitted."""
+    loose = tuple(LOOSE[core_class].get(term, 1.0) for term in TERMS)
+    if core_class == "cpu":
+        return Options(SPREADS["cpu"], loose)
+    of_kernels = tuple(0.0 if term in CALLS else 1.0 for term in TERMS)
+    of_engine = tuple(1.0 if term in CALLS else LITTLE for term in TERMS)
+    bound = {**dict.fromkeys(OF_KERNELS, tuple(HALF if term in CALLS else 1.0 for term in TERMS)), "engine": of_engine}
+    return Options(SPREADS["mcu"], loose, dict.fromkeys(OF_KERNELS, of_kernels), bound, sigma=0.04)
+
+
+OPTIONS: dict[CoreClass, Options] = {each: class_options(each) for each in CLASSES}
 MISFITS = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
 KNOWN: dict[Known, Scheme] = {"measured": "family", "unmeasured": "device"}
 LEAST_ROWS = 8  # of a board in the table
+MANY_ROWS, FEW_MACS, BOUND = 20, 2_000, 0.25  # of the table of causes
 _PRICES = 4  # decimals
 _KEPT = ("all", "kernels", "engine", "runtime_core", "device", "setup")  # chains to here have their covariance kept
 
@@ -64,7 +91,9 @@ _KEPT = ("all", "kernels", "engine", "runtime_core", "device", "setup")  # chain
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("device_profiles/data/predictor.json"))
-    parser.add_argument("--plot", type=Path, help="also draw the errors")
+    parser.add_argument("--plot", type=Path, help="also draw the errors, one picture a class, into this folder")
+    parser.add_argument("--class", dest="classes", choices=CLASSES, action="append",
+                        help="fit this class alone and keep what the file has of the others")
     parser.add_argument("--board", help="only print each network of this board, predicted without it; write nothing")
     arguments = parser.parse_args()
     started, every = time.monotonic(), samples()
@@ -74,19 +103,23 @@ def main() -> None:
     print("floor: the same network measured again on the same board, median 1.1 to 4.3 % (application processors)")
     fits: dict[CoreClass, dict[FitFormat, FormatFit]] = {}
     errors: list[DeviceError] = []
-    left: list[LeftOut] = []
+    kept = PredictorFit.model_validate(json.loads(arguments.output.read_text())) if arguments.classes else None
     for core_class in CLASSES:
+        if kept and core_class not in arguments.classes:
+            fits[core_class] = kept.fits[core_class]
+            errors += [each for each in kept.errors if each.device_class == core_class]
+            continue
         found, own = fit_class(core_class, [s for s in every if s.core_class == core_class])
         fits[core_class] = found
-        left += own
+        if arguments.plot:
+            plot(arguments.plot / f"prediction_{core_class}.png", core_class, own)
         lines = table(core_class, own) + energy_lines(core_class, own, found)
         errors += lines
         print_table(core_class, lines)
+        print_causes(core_class, [x for x in own if x.scheme == "family"])
     setups = {sample.setup.key: sample.setup for sample in every}
     made = PredictorFit(terms=TERMS, setups=setups, fits=fits, errors=tuple(errors), powers=powers(every))
     write(arguments.output, made)
-    if arguments.plot:
-        plot(arguments.plot, left)
     print(f"{len(every)} rows, {time.monotonic() - started:.0f} s, wrote {arguments.output}")
 
 
@@ -96,15 +129,15 @@ def fit_class(core_class: CoreClass, own: Sequence[Sample]) -> tuple[dict[FitFor
     left: list[LeftOut] = []
     for formats in TOGETHER[core_class]:
         chosen = [s for s in own if s.number_format in formats]
-        full = fit(as_rows(chosen), OPTIONS)
+        full = fit(as_rows(chosen), OPTIONS[core_class])
         fitted.update({each: (full, [s for s in chosen if s.number_format == each]) for each in formats})
         for scheme in SCHEMES:
             started = time.monotonic()
-            left += left_out(chosen, OPTIONS, scheme, full)
+            left += left_out(chosen, OPTIONS[core_class], scheme, full)
             print(f"{core_class} {'+'.join(formats)} {scheme}: {time.monotonic() - started:.0f} s", flush=True)
     scales: dict[Known, Scales] = {known: scales_of([x for x in left if x.scheme == scheme])
                                    for known, scheme in KNOWN.items()}
-    return {key: format_fit(full, chosen, scales) for key, (full, chosen) in fitted.items()}, left
+    return {key: format_fit(full, chosen, scales, OPTIONS[core_class]) for key, (full, chosen) in fitted.items()}, left
 
 
 def scales_of(left: Sequence[LeftOut]) -> Scales:
@@ -112,19 +145,19 @@ def scales_of(left: Sequence[LeftOut]) -> Scales:
     return conformal_scales([x.log_error for x in left], [x.variance for x in left], MISFITS)
 
 
-def format_fit(full: Fitted, chosen: Sequence[Sample], scales: dict[Known, Scales]) -> FormatFit:
-    """What is kept of a fit: prices of every effect, covariances of every part of a chain."""
+def format_fit(full: Fitted, chosen: Sequence[Sample], scales: dict[Known, Scales], options: Options) -> FormatFit:
+    """What is kept of a fit: prices of every effect with what was expected of it, covariances of parts of a chain."""
     chains = {effects[:length] for s in chosen for effects in [effects_of(s.setup, s.number_format)]
               for length in range(1, len(effects) + 1)}
     used = {effect for chain in chains for effect in chain}
     kept = sorted(chain for chain in chains if chain[-1][0] in _KEPT)
     upper = np.triu_indices(len(TERMS))
     return FormatFit(
-        effects={chain_key([effect]): tuple(full.beta[number].round(_PRICES).tolist())
+        effects={chain_key([effect]): tuple((full.beta[number] + expected_logs([effect])).round(_PRICES).tolist())
                  for effect, number in sorted(full.index.items()) if effect in used},
         covariances={chain_key(chain): tuple(
             (full.setup_covariance(chain)[upper] / COVARIANCE_UNIT).round().astype(int).tolist()) for chain in kept},
-        spreads=SPREADS, loose=OPTIONS.loose, rows=len(chosen), scales=scales,
+        spreads=dict(options.spreads), loose=options.loose, rows=len(chosen), scales=scales,
         macs=(min(s.macs for s in chosen), max(s.macs for s in chosen)))
 
 
@@ -188,6 +221,26 @@ def print_table(core_class: CoreClass, lines: Iterable[DeviceError]) -> None:
             print(json.dumps(each.model_dump()))
 
 
+def print_causes(core_class: CoreClass, left: Sequence[LeftOut]) -> None:
+    """Where errors of families left out on a board come from: rows by what was left to learn from."""
+    counts = Counter(x.sample.board for x in left)
+    groups: dict[str, list[float]] = {}
+    for x in left:
+        if x.sample.row.family == "mlp":
+            small = x.sample.macs < FEW_MACS
+            kind = f"fully connected, {'below' if small else 'from'} {FEW_MACS:,} MACs"
+        else:
+            many = counts[x.sample.board] >= MANY_ROWS
+            kind = f"others, board with {'at least' if many else 'fewer than'} {MANY_ROWS} rows"
+        groups.setdefault(kind, []).append(abs(float(np.expm1(x.log_error))))
+    beyond = max(1, sum(error > BOUND for errors in groups.values() for error in errors))
+    for kind, errors in sorted(groups.items()):
+        over = sum(error > BOUND for error in errors)
+        print(f"{core_class} cause: {kind:45}{len(errors):5} rows  median {np.median(errors):6.1%}  p90 "
+              f"{np.quantile(errors, 0.9):6.1%}  {over / len(errors):4.0%} of them and "
+              f"{over / beyond:4.0%} of all rows beyond {BOUND:.0%} are here")
+
+
 def energy_lines(core_class: CoreClass, left: Sequence[LeftOut], fits: dict[FitFormat, FormatFit]) -> list[DeviceError]:
     """Energy: the power that the board's other families drew, times the latency predicted without the family."""
     found, inside = [], []
@@ -219,7 +272,8 @@ def print_networks(every: Sequence[Sample], name: str) -> None:
     found: list[LeftOut] = []
     for formats in TOGETHER[core_class]:
         chosen = [s for s in every if s.core_class == core_class and s.number_format in formats]
-        found += left_out(chosen, OPTIONS, "network", fit(as_rows(chosen), OPTIONS), only=name)
+        options = OPTIONS[core_class]
+        found += left_out(chosen, options, "network", fit(as_rows(chosen), options), only=name)
     for x in sorted(found, key=lambda x: (x.sample.row.runtime, x.sample.number_format, x.sample.row.latency_ms)):
         print(f"{x.sample.row.runtime:22}{x.sample.number_format:9}{x.sample.row.network:40}"
               f"{x.sample.row.latency_ms:11.4g} ms  predicted / published {np.exp(x.log_error):.2f}")
@@ -262,29 +316,27 @@ def _compact(text: str) -> str:
     return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m.group(1)) + "]", text) + "\n"
 
 
-def plot(path: Path, left: Sequence[LeftOut]) -> None:
-    """Predicted over published latency of every row left out, by class and scheme."""
+def plot(path: Path, core_class: CoreClass, left: Sequence[LeftOut]) -> None:
+    """Predicted over published latency of every row left out of a class, by scheme."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     titles = {"family": "network family left out", "device": "device left out"}
-    figure, panels = plt.subplots(len(CLASSES), len(titles), figsize=(10, 6.5), sharex="row", sharey="row")
-    for row, core_class in zip(panels, CLASSES, strict=True):
-        for axes, (scheme, title) in zip(row, titles.items(), strict=True):
-            own = [x for x in left if x.scheme == scheme and x.sample.core_class == core_class]
-            for family in sorted({x.sample.row.family for x in own}):
-                chosen = [x for x in own if x.sample.row.family == family]
-                axes.plot([x.sample.row.latency_ms for x in chosen], [np.exp(x.log_error) for x in chosen], ".",
-                          markersize=3, alpha=0.6, label=family)
-            axes.set(xscale="log", yscale="log", ylim=(0.2, 5), title=f"{core_class}: {title}")
-            axes.axhspan(1 / 1.3, 1.3, color="0.9", zorder=0)
-            axes.axhline(1, color="0.4", linewidth=0.8)
-        row[0].set(ylabel="predicted / published")
-        row[-1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
-    for axes in panels[-1]:
-        axes.set(xlabel="published latency, ms")
+    figure, panels = plt.subplots(1, len(titles), figsize=(10, 3.6), sharey=True)
+    for axes, (scheme, title) in zip(panels, titles.items(), strict=True):
+        own = [x for x in left if x.scheme == scheme]
+        for family in sorted({x.sample.row.family for x in own}):
+            chosen = [x for x in own if x.sample.row.family == family]
+            axes.plot([x.sample.row.latency_ms for x in chosen], [np.exp(x.log_error) for x in chosen], ".",
+                      markersize=3, alpha=0.6, label=family)
+        axes.set(xscale="log", yscale="log", ylim=(0.2, 5), title=f"{core_class}: {title}",
+                 xlabel="published latency, ms")
+        axes.axhspan(1 / 1.3, 1.3, color="0.9", zorder=0)
+        axes.axhline(1, color="0.4", linewidth=0.8)
+    panels[0].set(ylabel="predicted / published")
+    panels[-1].legend(fontsize=6, loc="upper left", bbox_to_anchor=(1, 1))
     figure.tight_layout()
     figure.savefig(path, dpi=110)
 

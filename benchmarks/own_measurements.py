@@ -26,15 +26,16 @@ import numpy as np
 from fit_predictor import CLASSES, LEAST_ROWS, OPTIONS, TOGETHER
 
 from device_profiles.prediction.cores import CoreClass, find_core, priors
-from device_profiles.prediction.dataset import Sample, as_rows, samples
+from device_profiles.prediction.dataset import Sample, as_rows, expected_logs, samples
 from device_profiles.prediction.effects import effects_of
+from device_profiles.prediction.fit_file import load_fit
 from device_profiles.prediction.fitting import Fitted, fit
-from device_profiles.prediction.own_fit import NOISE, SCALES, OwnFit, OwnRow, Prior, Spreads
+from device_profiles.prediction.own_fit import NOISE, SCALES, OwnFit, OwnRow, Prior, published_spreads
 from device_profiles.prediction.terms import TERMS
 
 COUNTS = (0, 1, 2, 3, 5, 10)
 MOST_NETWORKS, DRAWS = 40, 3
-QUICK = replace(OPTIONS, rounds=5, tolerance=1e-4)
+QUICK = {each: replace(options, rounds=5, tolerance=1e-4) for each, options in OPTIONS.items()}
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,14 @@ def predictions(core_class: CoreClass, own: Sequence[Sample], boards: int, drawn
     names = sorted({s.board for s in own})
     names = [name for name in names if sum(s.board == name for s in own) >= LEAST_ROWS]
     chosen = sorted(drawn.sample(names, min(boards, len(names))))
+    quick = QUICK[core_class]
     for formats in TOGETHER[core_class]:
         rows = [s for s in own if s.number_format in formats]
-        full = fit(as_rows(rows), QUICK)
+        full = fit(as_rows(rows), quick)
         for name in chosen:
             kept, held = [s for s in rows if s.board != name], [s for s in rows if s.board == name]
             if held:
-                yield from board_predictions(fit(as_rows(kept), QUICK, full), held, drawn)
+                yield from board_predictions(fit(as_rows(kept), quick, full), held, drawn)
 
 
 def board_predictions(fitted: Fitted, held: Sequence[Sample], drawn: random.Random) -> Iterator[Predicted]:
@@ -87,13 +89,11 @@ def board_predictions(fitted: Fitted, held: Sequence[Sample], drawn: random.Rand
     for group in groups.values():
         setup, number_format = group[0].setup, group[0].number_format
         anonymous = setup.model_copy(update={"device": ""})
-        effects = effects_of(anonymous, number_format)
+        effects, stored = effects_of(anonymous, number_format), load_fit().fits[group[0].core_class][number_format]
         prices = priors(find_core(setup.core), number_format, setup.clock_hz, setup.threads, setup.small_threads)
-        prior = Prior(np.array([prices[term] for term in TERMS]), fitted.log_prices(effects),
-                      fitted.setup_covariance(effects))
-        level = OPTIONS.spreads
-        spreads = Spreads(level["board"], level["device"], level["setup"], OPTIONS.loose)
-        known = {(number_format, setup.threads): prior}
+        prior = Prior(np.array([prices[term] for term in TERMS]) * np.exp(expected_logs(effects)),
+                      fitted.log_prices(effects), fitted.setup_covariance(effects))
+        known, spreads = {(number_format, setup.threads): prior}, published_spreads(anonymous, stored)
         if len(group) > MOST_NETWORKS:
             group = drawn.sample(group, MOST_NETWORKS)
         for count in COUNTS:

@@ -2,7 +2,8 @@
 
     prior_j = cycles_j / clock_hz / speedup_j
 
-with `cycles_j = efficiency_j / macs_per_cycle` for the terms that multiply, from `data/predictor_cores.json`. They are
+with `cycles_j = efficiency_j / macs_per_cycle` for the terms that multiply and `cycles_j / scalar` for the others, from
+`data/predictor_cores.json`. A term without cycles there has no part in devices of the class. They are
 nominal: the fit learns how far real kernels fall short, and shares that among cores, runtimes and devices.
 """
 
@@ -36,12 +37,14 @@ class Core(Record):
         core_class: application processor or microcontroller.
         macs_per_cycle: nominal, by number format.
         dotprod: has 8-bit dot products.
+        scalar: plain code that it gets through in a cycle, relative to a Cortex-M4; 1 on application processors.
     """
 
     name: str
     core_class: CoreClass
     macs_per_cycle: dict[FitFormat, float]
     dotprod: bool = False
+    scalar: float = 1.0
 
 
 class _Tables(Record):
@@ -59,7 +62,7 @@ def _tables() -> _Tables:
     for name, entry in found["cores"].items():
         like = found["cores"][entry["like"]] if "like" in entry else entry
         cores[name] = Core(name=entry.get("like", name), core_class=like["class"], dotprod=like.get("dotprod", False),
-                           macs_per_cycle=like["macs_per_cycle"])
+                           macs_per_cycle=like["macs_per_cycle"], scalar=like.get("scalar", 1.0))
     return _Tables(cores=cores, cycles=found["cycles"], macs=found["macs"])
 
 
@@ -98,7 +101,7 @@ def priors(core: Core, number_format: FitFormat, clock_hz: float, threads: int,
     """
     tables, rate = _tables(), core.macs_per_cycle[number_format]
     cycles: Mapping[Term, float] = {
-        **tables.cycles[core.core_class],
+        **{term: each / core.scalar for term, each in tables.cycles[core.core_class].items()},
         **{term: factor / rate for term, factor in tables.macs[core.core_class].items()}}
     speedup = _speedup(threads - small_threads * (1 - SMALL_CORE))
     seconds = {term: cycles[term] / clock_hz / (1 if term in _NOT_SHARED else speedup) for term in TERMS}

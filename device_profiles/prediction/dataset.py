@@ -9,7 +9,7 @@ from typing import cast
 
 from device_profiles.networks import PublishedRow, network_workload, published_rows
 from device_profiles.prediction.cores import CoreClass, FitFormat, priors
-from device_profiles.prediction.effects import Setup, board, effects_of
+from device_profiles.prediction.effects import Setup, board, effects_of, expected
 from device_profiles.prediction.fitting import Rows
 from device_profiles.prediction.terms import TERMS, Amounts, workload_amounts
 
@@ -77,10 +77,17 @@ def seconds(amounts: Amounts, setup: Setup, number_format: FitFormat) -> list[fl
     return [amounts.get(term, 0.0) * prices[term] for term in TERMS]
 
 
+def expected_logs(effects: Sequence[tuple[str, str]]) -> list[float]:
+    """What is expected of a chain of effects before any row, summed, by term."""
+    return [sum(expected(effect).get(term, 0.0) for effect in effects) for term in TERMS]
+
+
 def as_rows(chosen: Sequence[Sample]) -> Rows:
-    """The arrays that the fit takes; all of one class."""
+    """The arrays that the fit takes; all of one class. What is expected of their effects is in the seconds."""
     import numpy as np
 
-    return Rows(seconds=np.array([seconds(s.amounts, s.setup, s.number_format) for s in chosen]),
-                observed=np.array([s.row.latency_ms / 1e3 for s in chosen]),
-                effects=[effects_of(s.setup, s.number_format) for s in chosen], weights=np.ones(len(chosen)))
+    effects = [effects_of(s.setup, s.number_format) for s in chosen]
+    prior = np.array([seconds(s.amounts, s.setup, s.number_format) for s in chosen])
+    return Rows(seconds=prior * np.exp([expected_logs(chain) for chain in effects]),
+                observed=np.array([s.row.latency_ms / 1e3 for s in chosen]), effects=effects,
+                weights=np.ones(len(chosen)))

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from device_profiles.prediction.cores import Core, FitFormat, find_core
+from device_profiles.prediction.terms import Term
 from device_profiles.records import Record
 
 LEVELS = ("all", "kernels", "engine", "runtime", "core", "runtime_core", "board", "device", "setup")
 """From the most shared to the most special."""
 _KERNELS = {"edge-impulse": "tflm", "microtvm-cmsis-nn": "tflm", "tflm-arduino": "tflm-reference"}
 """Runtimes that run TFLM's kernels: with CMSIS-NN beneath, or the plain ones."""
+_HELIUM = ("cortex-m55", "cortex-m85")
+"""Cores whose CMSIS-NN kernels are others than the DSP extension's (CMSIS-NN README, "Optimizations")."""
+_TRANSLATORS = ("ekkono", "hale", "microtvm", "onnc", "renesas-eai", "tinyengine")
+"""Tools that translate a network to C code, so that no interpreter looks up tensors and operators at run time."""
+_TRANSLATED = MappingProxyType[Term, float]({"inference": -2.5, "operator": -2.5})
+"""exp(-2.5) = 0.08: a function call in place of TFLM's lookup, an order of magnitude."""
+_NOTHING = MappingProxyType[Term, float]({})
+CALLS: tuple[Term, ...] = ("inference", "operator", "parallel")
+"""Terms of what surrounds the kernels."""
 
 
 class Setup(Record):
@@ -57,18 +69,34 @@ def runtime_family(runtime: str) -> str:
 def effects_of(setup: Setup, number_format: FitFormat) -> tuple[tuple[str, str], ...]:
     """(level, name) of each effect, from the most shared on.
 
-    `engine` and `board` hold for all formats: what a runtime's calls cost, how fast a board's memory is.
+    `engine` and `board` hold for all formats: what a runtime's calls cost, how fast a board's memory is. On
+    microcontrollers a core shares its corrections among all runtimes with the same kernels.
     """
-    core, family = setup.known_core(), runtime_family(setup.runtime)
+    core, family, kernels = setup.known_core(), runtime_family(setup.runtime), _kernels(setup, number_format)
     dotprod = "dotprod" if core.dotprod else "plain"
-    chain = [("all", core.core_class), ("kernels", f"{_kernels(setup, number_format)} {dotprod}"), ("engine", family),
-             ("runtime", f"{setup.runtime} {dotprod}"), ("core", core.name), ("runtime_core", f"{family} {core.name}")]
+    on_core = kernels if core.core_class == "mcu" else family
+    chain = [("all", core.core_class), ("kernels", f"{kernels} {dotprod}"), ("engine", family),
+             ("runtime", f"{setup.runtime} {dotprod}"), ("core", core.name), ("runtime_core", f"{on_core} {core.name}")]
     if setup.device:
         chain += [("board", board(setup.device)), ("device", board(setup.device)), ("setup", setup.key)]
     return tuple((level, name if level in ("engine", "board") else f"{name} {number_format}") for level, name in chain)
 
 
+def expected(effect: tuple[str, str]) -> Mapping[Term, float]:
+    """Log corrections that an effect has before any row: what is known of how a runtime works."""
+    level, name = effect
+    return _TRANSLATED if level == "engine" and name in _TRANSLATORS else _NOTHING
+
+
 def _kernels(setup: Setup, number_format: FitFormat) -> str:
-    """Whose inner loops run; CMSIS-NN and ESP-NN have none for float32, so TFLM's plain ones do."""
-    kernels = _KERNELS.get(runtime_family(setup.runtime), setup.kernels)
-    return "tflm-reference" if kernels == "tflm" and number_format == "float32" else kernels
+    """Whose inner loops run; CMSIS-NN and ESP-NN have none for float32, so TFLM's plain ones do.
+
+    On microcontrollers each vendor's kernels are its own.
+    """
+    core, family = setup.known_core(), runtime_family(setup.runtime)
+    kernels = _KERNELS.get(family, setup.kernels)
+    if core.core_class == "mcu" and kernels == "vendor":
+        return family
+    if kernels == "tflm" and number_format == "float32":
+        return "tflm-reference"
+    return "tflm-helium" if kernels == "tflm" and core.name in _HELIUM else kernels

@@ -5,11 +5,13 @@ For row i with amounts a_ij and prior prices p_ij (so that x_ij = a_ij * p_ij is
     t_i = sum_j x_ij * exp(sum_e beta[e, j])
     minimize  sum_i rho((log t_i - log observed_i) / sigma) + 1/2 sum_e beta[e]^T C_e^-1 beta[e]
     rho(z) = (nu + 1) / 2 * log(1 + z^2 / nu)                       (Student's t: a few odd rows do not pull the fit)
-    C_e    = common_e^2 * 1 1^T + own_e^2 * diag(loose^2)           (a setup is faster as a whole, and a little by term)
+    C_e    = common_e^2 * m_e m_e^T + own_e^2 * diag(loose_e^2)     (a setup is faster as a whole, and a little by term)
 
+m_e says which terms have a part in what an effect does to all of them: 1 for each, where nothing else is given.
 Every price is positive by construction. Gauss-Newton on the reweighted squares, in the dual: with the shares s_i of the
 terms in t_i, a round solves (K + W^-1) a = r - S beta, where K[i, k] = sum over the effects e that i and k share of
 s_i^T C_e s_k, and beta[e] = -C_e sum over the rows i of e of a_i s_i. So a round costs rows^3, however many effects.
+Levels whose m and loose agree are one block of K.
 The covariance of a setup's corrections is that of the Gaussian process at the minimum (Laplace's approximation).
 """
 
@@ -38,6 +40,9 @@ class Options:
     Attributes:
         spreads: by level.
         loose: multiple of an effect's own spread that each term has, (terms,).
+        shared: by level, the weight m that each term has in the common correction, (terms,); a level that is not named
+            has 1 for each.
+        bound: by level, a further multiple of the own spread, (terms,), for what a level has little to do with.
         sigma: scale of the residuals, in logs.
         nu: degrees of freedom of Student's t.
         rounds: at most.
@@ -46,6 +51,8 @@ class Options:
 
     spreads: Mapping[str, Spread]
     loose: tuple[float, ...]
+    shared: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    bound: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     sigma: float = 0.05
     nu: float = 3.0
     rounds: int = 40
@@ -119,6 +126,22 @@ def fit(rows: Rows, options: Options, start: Fitted | None = None) -> Fitted:
     return Fitted(problem.index, beta, problem)
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Levels whose terms share alike.
+
+    Attributes:
+        weights: m of each term, (terms,).
+        loose: squared multiples of the own spreads, (terms,).
+        common, own: variances that two rows share through their effects, (rows, rows).
+    """
+
+    weights: Array
+    loose: Array
+    common: Array
+    own: Array
+
+
 class _Problem:
     """The sum to minimize, for one set of rows."""
 
@@ -134,12 +157,49 @@ class _Problem:
         for number, effects in enumerate(rows.effects):
             self.members[number, [self.index[effect] for effect in effects]] = 1
         self.logs = np.log(rows.observed)
-        spreads = np.array([options.spreads[level] for level, _ in self.index]) ** 2  # (effects, 2)
-        self.common, self.own = spreads[:, 0], spreads[:, 1]
-        self.loose = np.array(options.loose) ** 2  # (terms,)
-        self.shared_common = (self.members * self.common) @ self.members.T  # (rows, rows)
-        self.shared_own = (self.members * self.own) @ self.members.T
+        levels = [level for level, _ in self.index]
+        spreads = np.array([options.spreads[level] for level in levels]) ** 2  # (effects, 2)
+        self.common = spreads[:, 0]
+        self.weights = np.array([options.shared.get(level, (1.0,) * len(options.loose)) for level in levels])
+        self.own = spreads[:, 1:] * self._loose(levels)  # (effects, terms)
+        self.blocks = self._blocks(levels)
         self._factor: tuple[Array, bool] | None = None
+
+    def _loose(self, levels: Sequence[str]) -> Array:
+        """Squared multiples of the own spreads of some levels, (levels, terms)."""
+        import numpy as np
+
+        none = (1.0,) * len(self.options.loose)
+        bound = np.array([self.options.bound.get(level, none) for level in levels])
+        squares: Array = (bound * np.array(self.options.loose)) ** 2
+        return squares
+
+    def _blocks(self, levels: Sequence[str]) -> list[_Block]:
+        """What rows have in common, by the levels whose terms share alike."""
+        import numpy as np
+
+        alike: dict[tuple[tuple[float, ...], ...], list[str]] = {}
+        for level in dict.fromkeys(levels):
+            alike.setdefault((self.options.shared.get(level, ()), self.options.bound.get(level, ())), []).append(level)
+        found = []
+        for names in alike.values():
+            together = {level: self._together(level) for level in names}
+            common, own = (np.sum([self.options.spreads[level][kind] ** 2 * together[level] for level in names], axis=0)
+                           for kind in (0, 1))
+            number = levels.index(names[0])
+            found.append(_Block(self.weights[number], self._loose(names[:1])[0], common, own))
+        return found
+
+    def _together(self, level: str) -> Array:
+        """1 where two rows have the level's effect in common, (rows, rows)."""
+        import numpy as np
+
+        own = [next((self.index[effect] for effect in effects if effect[0] == level), -1 - number)
+               for number, effects in enumerate(self.rows.effects)]
+        same: Array = np.equal.outer(own, own).astype(float)
+        for number, effect in enumerate(own):  # a row without an effect has nothing in common, not even with itself
+            same[number, number] = effect >= 0
+        return same
 
     def start(self, fitted: Fitted | None) -> Array:
         """Corrections to begin with, (effects, terms)."""
@@ -167,8 +227,8 @@ class _Problem:
 
         nu, sigma = self.options.nu, self.options.sigma
         misfit = (nu + 1) / 2 * np.sum(self.rows.weights * np.log1p((residual / sigma) ** 2 / nu))
-        shift = self.common / (self.own + self.common * (1 / self.loose).sum())
-        squares = ((beta ** 2 / self.loose).sum(axis=1) - shift * (beta / self.loose).sum(axis=1) ** 2) / self.own
+        shift = self.common / (1 + self.common * (self.weights ** 2 / self.own).sum(axis=1))
+        squares = (beta ** 2 / self.own).sum(axis=1) - shift * (self.weights * beta / self.own).sum(axis=1) ** 2
         return float(misfit + squares.sum() / 2)
 
     def noise(self, residual: Array) -> Array:
@@ -178,11 +238,13 @@ class _Problem:
         return variance
 
     def kernel(self, shares: Array, residual: Array) -> Array:
-        """K + W^-1, (rows, rows); the shares of a row sum to 1."""
+        """K + W^-1, (rows, rows)."""
         import numpy as np
 
-        total: Array = self.shared_common + self.shared_own * ((shares * self.loose) @ shares.T)
-        total[np.diag_indices_from(total)] += self.noise(residual)
+        total: Array = np.diag(self.noise(residual))
+        for block in self.blocks:
+            moved = shares @ block.weights  # (rows,), how much a common correction of 1 moves each row
+            total += block.common * np.outer(moved, moved) + block.own * ((shares * block.loose) @ shares.T)
         return total
 
     def target(self, beta: Array, shares: Array, residual: Array) -> Array:
@@ -192,9 +254,9 @@ class _Problem:
         linear = residual - (shares * (self.members @ beta)).sum(axis=1)
         factor = cho_factor(self.kernel(shares, residual), overwrite_a=True, check_finite=False)
         dual = cho_solve(factor, linear, check_finite=False)  # (rows,)
-        weighted = shares * dual[:, None]
-        own = self.own[:, None] * self.loose * (self.members.T @ weighted)
-        target: Array = -(own + (self.common * (self.members.T @ dual))[:, None])
+        weighted = self.members.T @ (shares * dual[:, None])  # (effects, terms)
+        common = self.common * (self.weights * weighted).sum(axis=1)
+        target: Array = -(self.own * weighted + common[:, None] * self.weights)
         return target
 
     def solve(self, beta: Array) -> Array:
@@ -231,14 +293,18 @@ class _Problem:
         from scipy.linalg import cho_factor, cho_solve
 
         shares, residual = self.residuals(beta)
-        terms = beta.shape[1]
         if self._factor is None:
             self._factor = cho_factor(self.kernel(shares, residual), overwrite_a=True, check_finite=False)
-        prior = np.array([self.options.spreads[level] for level, _ in effects]) ** 2
-        known = [self.index[effect] for effect in effects if effect in self.index]
-        common = self.members[:, known] @ self.common[known]  # (rows,)
-        own = self.members[:, known] @ self.own[known]
-        cross = common[None, :] + own[None, :] * self.loose[:, None] * shares.T  # (terms, rows)
-        explained = cross @ cho_solve(self._factor, cross.T, check_finite=False)
-        total: Array = prior[:, 0].sum() * np.ones((terms, terms)) + prior[:, 1].sum() * np.diag(self.loose) - explained
+        total: Array = np.zeros((beta.shape[1], beta.shape[1]))
+        cross = np.zeros((beta.shape[1], len(shares)))  # (terms, rows)
+        for effect in effects:
+            level, number = effect[0], self.index.get(effect)
+            common, own = np.array(self.options.spreads[level]) ** 2
+            loose = self._loose([level])[0]
+            weights = np.array(self.options.shared.get(level, (1.0,) * len(loose)))
+            total += common * np.outer(weights, weights) + np.diag(own * loose)
+            if number is not None:
+                cross += self.members[:, number] * (common * np.outer(weights, shares @ weights)
+                                                    + own * loose[:, None] * shares.T)
+        total -= cross @ cho_solve(self._factor, cross.T, check_finite=False)
         return total

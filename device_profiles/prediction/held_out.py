@@ -28,7 +28,7 @@ SCHEMES: tuple[Scheme, ...] = ("family", "family_all", "device")
 """Those that the stored errors have."""
 _NEAREST: tuple[Callable[[Setup], object], ...] = (
     lambda setup: setup.key, lambda setup: (setup.kernels, setup.core), lambda setup: setup.kernels, lambda _: None)
-_ROUNDS, _TOLERANCE = 5, 1e-4  # from the fit to all rows, a step or two is enough
+_ROUNDS, _TOLERANCE = 20, 1e-5  # from the fit to all rows; what it knows of the rows left out must be forgotten
 
 
 @dataclass(frozen=True)

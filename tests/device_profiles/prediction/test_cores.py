@@ -61,3 +61,16 @@ def test_threads_on_small_cores_do_less() -> None:
     core = find_core("cortex-a72")
     one, six = priors(core, "float32", 1e9, 1), priors(core, "float32", 1e9, 6, small_threads=4)
     assert one["conv"] / six["conv"] == pytest.approx(3.6 / 1.26)  # 2 + 4 * 0.4 = 3.6
+
+
+def test_plain_code_takes_fewer_cycles_on_a_faster_core_and_macs_go_by_their_own_rate() -> None:
+    m4, m7 = (priors(find_core(name), "int8", 100e6, 1) for name in ("cortex-m4", "cortex-m7"))
+    assert m7["operator"] == pytest.approx(m4["operator"] / 1.45)
+    assert m7["conv"] == pytest.approx(m4["conv"] * 0.5)  # 1 MAC a cycle in place of a half
+    assert find_core("cortex-a76").scalar == 1
+
+
+def test_bytes_are_no_terms_of_their_own_on_microcontrollers() -> None:
+    micro, large = priors(find_core("cortex-m4"), "int8", 1e8, 1), priors(find_core("cortex-a72"), "int8", 1e9, 4)
+    assert (micro["weights"], micro["activations"]) == (0, 0)
+    assert min(large.values()) > 0

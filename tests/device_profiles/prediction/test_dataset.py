@@ -8,7 +8,7 @@ import pytest
 
 from device_profiles.networks import PublishedRow
 from device_profiles.prediction import dataset
-from device_profiles.prediction.dataset import Sample, as_rows, samples, seconds
+from device_profiles.prediction.dataset import Sample, as_rows, expected_logs, samples, seconds
 from device_profiles.prediction.terms import TERMS
 
 ROW = PublishedRow(
@@ -54,3 +54,13 @@ def test_rows_of_the_fit_stand_in_the_order_of_the_samples(monkeypatch: pytest.M
     assert rows.observed == pytest.approx([0.110, 0.009])
     assert rows.seconds.shape == (2, len(TERMS))
     assert rows.effects[0] == rows.effects[1]
+
+
+def test_what_is_expected_of_a_runtime_is_in_the_rows_and_not_in_the_prior(monkeypatch: pytest.MonkeyPatch) -> None:
+    (sample,) = made(monkeypatch, replace(ROW, runtime="hale", kernels="vendor"))
+    rows = as_rows([sample])
+    row = dict(zip(TERMS, rows.seconds[0], strict=True))
+    assert row["operator"] == pytest.approx(sample.amounts["operator"] * 2000 / 120e6 * 0.0820850)
+    assert row["conv_1x1"] == pytest.approx(sample.amounts["conv_1x1"] * 2.4 / 120e6)
+    logs = dict(zip(TERMS, expected_logs(rows.effects[0]), strict=True))
+    assert (logs["inference"], logs["operator"], logs["conv_1x1"]) == (-2.5, -2.5, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from device_profiles.prediction.effects import LEVELS, Setup, board, effects_of, runtime_family
+from device_profiles.prediction.effects import LEVELS, Setup, board, effects_of, expected, runtime_family
 
 PI = Setup(device="raspberry-pi-4-1800", core="cortex-a72", clock_hz=1.8e9, threads=4, runtime="tflite-2.7.1",
            kernels="ruy")
@@ -34,6 +34,33 @@ def test_float_on_a_microcontroller_runs_the_plain_kernels(number_format: str, k
     board_setup = Setup(device="nucleo-l4r5zi", core="cortex-m4", clock_hz=120e6, threads=1, runtime="edge-impulse",
                         kernels="vendor")
     assert dict(effects_of(board_setup, number_format))["kernels"].startswith(f"{kernels} plain")  # type: ignore[arg-type]
+
+
+MICRO = Setup(device="nucleo-h7a3zi-q", core="cortex-m7", clock_hz=280e6, threads=1, runtime="hale", kernels="vendor")
+
+
+@pytest.mark.parametrize(("changes", "kernels"), [
+    ({}, "hale"), ({"runtime": "plumerai-2023"}, "plumerai"), ({"runtime": "x-cube-ai-7.3", "kernels": "x-cube-ai"},
+                                                               "x-cube-ai"),
+    ({"runtime": "tflm-cmsis-nn", "kernels": "tflm"}, "tflm"),
+    ({"runtime": "tflm-cmsis-nn", "kernels": "tflm", "core": "cortex-m85"}, "tflm-helium"),
+    ({"runtime": "microtvm-cmsis-nn", "kernels": "tflm", "core": "cortex-m33"}, "tflm")],
+    ids=["hale", "plumerai", "x-cube-ai", "dsp", "helium", "microtvm"])
+def test_a_microcontroller_s_kernels_are_the_vendor_s_own_and_shared_by_all_cores_of_a_kind(
+        changes: dict[str, str], kernels: str) -> None:
+    setup = MICRO.model_copy(update=changes)
+    found = dict(effects_of(setup, "int8"))
+    assert (found["kernels"], found["runtime_core"]) == (f"{kernels} plain int8", f"{kernels} {setup.core} int8")
+
+
+def test_vendors_of_application_processors_share_their_kernels() -> None:
+    assert dict(effects_of(PI.model_copy(update={"runtime": "leip", "kernels": "vendor"}), "int8"))["kernels"] == (
+        "vendor plain int8")
+
+
+def test_a_network_translated_to_code_is_expected_to_call_its_kernels_for_less() -> None:
+    assert dict(expected(("engine", "hale"))) == {"inference": -2.5, "operator": -2.5}
+    assert [dict(expected(effect)) for effect in (("engine", "tflm-cmsis-nn"), ("kernels", "hale"))] == [{}, {}]
 
 
 @pytest.mark.parametrize(("device", "name"), [

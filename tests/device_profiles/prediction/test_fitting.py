@@ -106,3 +106,39 @@ def test_the_same_rows_give_the_same_fit() -> None:
 def test_predicted_seconds_are_amounts_times_prices() -> None:
     made = rows()
     assert fit(made, OPTIONS).predict(made) == pytest.approx(made.observed, rel=0.02)
+
+
+def two_runtimes() -> Rows:
+    """Runtime "b" has kernels four times as slow; only its first row tells what the third term, its calls, costs."""
+    generator = np.random.default_rng(3)
+    amounts = generator.lognormal(0, 1.0, (60, 3))
+    amounts[30:, 2] *= 0.001  # of b, rows in which calls are nothing
+    price = np.where(np.arange(60)[:, None] < 30, (1.0, 1.0, 1.0), (4.0, 4.0, 1.0))
+    effects = [(("all", "mcu"), ("device", "a" if row < 30 else "b")) for row in range(60)]
+    return Rows(amounts, (amounts * price).sum(axis=1), effects, np.ones(60))
+
+
+def test_a_term_that_does_not_share_stays_where_the_others_are_moved() -> None:
+    made, chain = two_runtimes(), [("all", "mcu"), ("device", "b")]
+    together = fit(made, Options(SPREADS, OPTIONS.loose)).log_prices(chain)
+    apart = fit(made, Options(SPREADS, OPTIONS.loose, shared={"device": (1.0, 1.0, 0.0)})).log_prices(chain)
+    assert np.exp(apart[:2]) == pytest.approx([4, 4], rel=0.05)
+    assert np.exp(apart[2]) == pytest.approx(1, rel=0.05)
+    assert np.exp(together[2]) > 2  # slow kernels made the calls slow as well
+
+
+def test_a_bound_term_is_left_to_the_other_levels() -> None:
+    made = rows()
+    free = fit(made, OPTIONS)
+    bound = fit(made, Options(SPREADS, OPTIONS.loose, bound={"device": (0.01, 1.0, 1.0)}))
+    own = [abs(fitted.beta[fitted.index["device", "a"], 0] - fitted.beta[fitted.index["device", "a"], 1:].mean())
+           for fitted in (free, bound)]
+    assert own[1] < own[0]
+
+
+def test_doubt_of_a_level_without_rows_follows_what_its_terms_share() -> None:
+    options = Options(SPREADS, OPTIONS.loose, shared={"device": (1.0, 1.0, 0.0)}, bound={"device": (1.0, 1.0, 0.5)})
+    unseen = fit(rows(("a",)), options).setup_covariance([("all", "mcu"), ("device", "z")])
+    # all: 1 + 1; device: common 0.5 squared where it is shared, own 0.3 squared, a quarter of it where it is bound
+    assert np.diag(unseen) == pytest.approx([2 + 0.25 + 0.09, 2 + 0.25 + 0.09, 2 + 0.0225])
+    assert (unseen[0, 1], unseen[0, 2]) == pytest.approx((1.25, 1.0))
