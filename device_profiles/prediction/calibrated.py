@@ -131,7 +131,8 @@ def unpredictable(workload: Workload, priced: Collection[FitFormat], own_format:
     for op in workload.operators:
         if operator_amounts(op) and op.kernel == "other":
             return f"operator {op.index} ({op.label}): its cost is not known"
-        if op.macs and FIT_FORMATS.get(op.arithmetic) not in priced:
+        needed = FIT_FORMATS.get(op.arithmetic)
+        if needed not in priced and (op.macs or needed is not None):  # integers that are no activations need none
             return f"operator {op.index} ({op.label}): nothing was published for {op.arithmetic} arithmetic"
     return ""
 

@@ -117,13 +117,21 @@ def odd(name: str, custom: str = "", dtype: str = "FLOAT32") -> Workload:
     return read_workload(made.bytes([data], [out]))
 
 
+def pool_in_int16() -> Workload:
+    """A float model with a pooling of 16-bit integers, which multiplies nothing."""
+    work = odd("MAX_POOL_2D")
+    changed = tuple(op.model_copy(update={"arithmetic": "int16x8"}) for op in work.operators)
+    return work.model_copy(update={"operators": changed})
+
+
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(("work", "reason"), [
     (lambda: odd("CUSTOM", "Mystery"), "operator 0 (CUSTOM 'Mystery'): its cost is not known"),
     (lambda: odd("WHILE"), "the model has control flow"),
     (lambda: network_workload("ds_cnn", "int16x8"), "nothing was published for int16x8"),
     (lambda: network_workload("ds_cnn", "dynamic"), "nothing was published for hybrid arithmetic"),
-], ids=["custom", "control-flow", "int16x8", "dynamic"])
+    (pool_in_int16, "operator 0 (MAX_POOL_2D): nothing was published for int16x8 arithmetic"),
+], ids=["custom", "control-flow", "int16x8", "dynamic", "int16x8 pool"])
 def test_what_was_never_published_is_unknown_with_its_reason(work: object, reason: str) -> None:
     found = predict_latency(work(), profile())  # type: ignore[operator]
     assert found.figure is None
