@@ -125,8 +125,11 @@ class Costs:
                work.output_taps, work.output_elements, work.weight_bytes, work.input_bytes, work.output_bytes)
         if key not in self._known and self._work is not None and self._profile is not None:
             found = predict_latency(self._work.model_copy(update={"operators": (work,)}), self._profile)
+            if not found.operators:  # alone it may be smaller than any network that the profile's rows have
+                beside = (*self._work.operators, work)
+                found = predict_latency(self._work.model_copy(update={"operators": beside}), self._profile)
             self._reason = found.reason or self._reason
-            self._known[key] = found.operators[0].latency_ms if found.operators else None
+            self._known[key] = found.operators[-1].latency_ms if found.operators else None
         return self._known.get(key)
 
 
