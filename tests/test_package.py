@@ -18,7 +18,7 @@ DATA = (
     *(f"device_profiles/profiles/{name}.yaml" for name in ("cpu", "mobile", "iot")),
     *(f"stages/reporting/templates/report.{ending}" for ending in ("html.j2", "css", "js")),
     *(f"{layer}/py.typed" for layer in ("device_profiles", "stages", "pipeline")),
-    "device_profiles/data/published_latency.csv",
+    "device_profiles/data/published_latency.csv", "device_profiles/data/engines.yaml",
     *(f"device_profiles/data/{name}.json" for name in ("predictor", "predictor_cores")),
     "pipeline/templates/litesmith.yaml")
 
