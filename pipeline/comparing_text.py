@@ -146,8 +146,8 @@ def counted_lines(result: CountedResult) -> list[str]:
     lines += [f"only in {side}: {', '.join(names)}" for side, names in (("A", result.only_reference),
                                                                        ("B", result.only_candidate)) if names]
     core = result.core
-    told = f"{core.engine} {core.engine_version} on {core.cpu}, QEMU {core.qemu}"
-    return [*lines, f"emulated: {told}", *(f"note: {note}" for note in result.notes)]
+    told = f"{core.engine} {core.engine_version} on an emulated {core.cpu} (QEMU {core.qemu})"
+    return [*lines, told, *(f"note: {note}" for note in result.notes)]
 
 
 def _counted_pair(pair: CountedPair) -> Iterator[str]:
@@ -161,7 +161,7 @@ def _counted_pair(pair: CountedPair) -> Iterator[str]:
     yield _line("A", pair.reference)
     yield _line("B", pair.candidate)
     if found is not None:
-        yield _line("instructions", _change(*found.instructions))
+        yield _line("executes", f"{_change(*found.instructions)} instructions")
         yield _line("memory", f"{_change(*found.accesses)} accesses")
 
 
@@ -173,7 +173,7 @@ def _change(one: Figure, other: Figure) -> str:
 def instruction_lines(baseline: InstructionBaseline, path: Path) -> list[str]:
     """What was written."""
     core = baseline.core
-    lines = [f"{path}: {core.engine} {core.engine_version} on {core.target} (QEMU {core.qemu}), emulated"]
+    lines = [f"{path}: {core.engine} {core.engine_version} on an emulated {core.cpu} (QEMU {core.qemu})"]
     for name, model in baseline.models.items():
         where = f", kept as {model.file}" if model.file else ", not kept: comparable with the same emulator alone"
         lines.append(_line(name, f"{model.instructions.value:,.0f} instructions and {model.accesses.value:,.0f} memory "

@@ -219,7 +219,7 @@ def compare_with_baseline(candidate: Path, path: Path, asked: Asked, watch: Watc
         for name, (one, other) in match.pairs.items():
             pairs.append(_against(core, (path, one, wanted[one]), (name, files[other]), reason, asked.threshold))
         notes = [f"baseline of {baseline.made}: {baseline.core.engine} {baseline.core.engine_version} on "
-                 f"{baseline.core.target}", *([f"it was counted {reason}"] if reason else []), *_notes(asked)]
+                 f"an emulated {baseline.core.cpu}", *([f"it was counted {reason}"] if reason else []), *_notes(asked)]
         return CountedResult(core=core.core, pairs=tuple(pairs), only_reference=match.only_reference,
                              only_candidate=match.only_candidate, notes=tuple(notes))
 

@@ -63,7 +63,8 @@ def _two_columns(rows: dict[str, str], indent: str = "") -> None:
 @click.command()
 @click.option("--target", metavar="TARGET", help="Look at another place: ssh:user@host, adb:serial, emulated.")
 @click.option("--clear", is_flag=True, help="With --target: take away the files that were sent there.")
-@click.option("--install", type=click.Choice(["arm-emulator"]), help="Set up the emulated Arm core, without root.")
+@click.option("--install", type=click.Choice(["arm-emulator"]),
+              help="Set up the emulated Arm core, without root; with --target emulated,folder=PATH there.")
 @click.option("-f", "--force", is_flag=True, help="With --install: set it up anew.")
 @output_options
 def doctor(target: str | None, clear: bool, install: str | None, force: bool, as_json: bool) -> int:
@@ -71,7 +72,7 @@ def doctor(target: str | None, clear: bool, install: str | None, force: bool, as
     from pipeline.doctor import examine, examine_target
 
     if install:
-        return _install(force, as_json)
+        return _install(target or "emulated", force, as_json)
     if clear:
         return _clear(target, as_json)
     found = examine_target(target) if target else examine()
@@ -91,17 +92,24 @@ def _show(found: list[Check]) -> None:
             click.echo(f"        next: {check.mend}")
 
 
-def _install(force: bool, as_json: bool) -> int:
-    """Set the Arm emulator up and say what it is."""
+def _install(target: str, force: bool, as_json: bool) -> int:
+    """Set the Arm emulator up, where the target says or in the user's cache, and say what it is."""
+    from device_profiles.errors import UsageError
     from stages.engines.targets.emulator import default_folder
     from stages.engines.targets.installing import install_arm_emulator
+    from stages.engines.targets.names import parse
 
-    about = install_arm_emulator(default_folder(), lambda step: click.echo(f"  {step}", err=True), force=force)
+    parts = parse(target)
+    if parts.kind != "emulated":
+        raise UsageError(f"the Arm emulator is not installed in {target}", "emulated,folder=PATH, or no --target",
+                         "litesmith doctor --install arm-emulator")
+    folder = Path(parts.options["folder"]) if "folder" in parts.options else default_folder()
+    about = install_arm_emulator(folder, lambda step: click.echo(f"  {step}", err=True), force=force)
     if as_json:
-        print_json({"folder": str(default_folder()), **about.model_dump()})
+        print_json({"folder": str(folder), **about.model_dump()})
     else:
         packages = ", ".join(f"{name} {version}" for name, version in about.packages.items())
-        click.echo(f"arm-emulator in {default_folder()}: QEMU {about.qemu}, Python {about.python}, {packages}"
+        click.echo(f"arm-emulator in {folder}: QEMU {about.qemu}, Python {about.python}, {packages}"
                    + ("" if about.counts else "; without gcc there is no counting of instructions"))
     return 0
 

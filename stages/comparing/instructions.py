@@ -130,7 +130,7 @@ class CountedResult(Record):
 def core_of(target: EmulatedTarget, engine: str) -> Core:
     """What counts on a target depend on."""
     about = target.about
-    return Core(target=target.name.partition(",")[0], engine=engine, cpu=target.cpu, qemu=about.qemu,
+    return Core(target=f"emulated:{target.cpu}", engine=engine, cpu=target.cpu, qemu=about.qemu,
                 engine_version=target.engine_info(engine).version or "", python=about.python, packages=about.packages,
                 worker=hashlib.sha256(WORKER.read_bytes()).hexdigest())
 

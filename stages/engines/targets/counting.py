@@ -7,6 +7,7 @@ instruction takes from a fraction of a cycle to hundreds.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,7 +26,9 @@ Draw = Callable[[Loaded], tuple[Array, ...]]
 """Makes samples for a loaded model: an array (samples, ...) for each of its inputs."""
 ROUNDS = 6
 """The range of six values holds their distribution's median with a probability of 1 - 2 / 2**6 = 0.97."""
-_WARM_UP = 3
+_PILOT = 3
+_REQUEST = 2e7  # instructions that a request should take: then what a request itself varies by is no thousandth
+_FEWEST, _MOST = 2, 100
 
 
 class InstructionCounts(Record):
@@ -44,7 +47,8 @@ class InstructionCounts(Record):
 
 
 def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples: Mapping[str, Array] | Draw, *,
-                    log: Path, model: str = "", inferences: int = 10, timeout_s: float = 300.0) -> InstructionCounts:
+                    log: Path, model: str = "", inferences: int | None = None,
+                    timeout_s: float = 300.0) -> InstructionCounts:
     """Count what one inference at batch 1 executes.
 
     Each round counts a request for `inferences` and one for twice as many; their difference has neither the request's
@@ -57,7 +61,7 @@ def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples:
         samples: (samples, ...) by input name, taken in turn; or what makes them once the model is loaded.
         log: the file that takes the worker's stderr.
         model: what to call it in messages.
-        inferences: in the smaller request.
+        inferences: in the smaller request; None: so many that it takes 20 million instructions, 2 to 100.
         timeout_s: for a request.
 
     Raises:
@@ -70,13 +74,20 @@ def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples:
         with EngineWorker(engine, log=log, model=model, timeout_s=timeout_s, command=command, target=target) as worker:
             loaded = worker.load(tflite)
             worker.feed(*(samples(loaded) if callable(samples) else _matched(worker, samples)))
-            worker.measure(_WARM_UP)
+            worker.measure(1)
+            inferences = inferences or _enough(_requested(worker, file, _PILOT))
             found = [_round(worker, file, inferences) for _ in range(ROUNDS)]
             version = worker.hello.version
     how = f"median of {ROUNDS} rounds of {2 * inferences} less {inferences} inferences; the interval is their range"
     return InstructionCounts(instructions=_figure([each[0] for each in found], "instructions", how, inferences),
                              accesses=_figure([each[1] for each in found], "accesses", how, inferences),
                              cpu=target.cpu, engine_version=version)
+
+
+def _enough(pilot: Counts) -> int:
+    """Inferences of a request, from what some took."""
+    each = max(1, pilot.instructions // _PILOT)
+    return min(_MOST, max(_FEWEST, math.ceil(_REQUEST / each)))
 
 
 def _matched(worker: EngineWorker, samples: Mapping[str, Array]) -> tuple[Array, ...]:

@@ -123,8 +123,8 @@ def test_instructions_are_compared_on_an_emulated_core_that_is_named(typed, core
     done = typed("compare", "one.tflite", "slow.tflite", "--target", "emulated:cortex-a76")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("slow: more instructions, +10.00 % (")
-    assert "1,000 -> 1,100 (+10.00 %)" in done.out
-    assert "emulated: litert 2.0.2 on cortex-a76, QEMU 7.2.0" in done.out
+    assert "  executes    1,000 -> 1,100 (+10.00 %) instructions\n" in done.out
+    assert "litert 2.0.2 on an emulated cortex-a76 (QEMU 7.2.0)" in done.out
     assert typed("compare", "one.tflite", "slow.tflite", "--target", "emulated", "--fail-if-slower").code == 1
     assert typed("compare", "one.tflite", "slow.tflite", "--target", "emulated", "--margin", "11",
                  "--fail-if-slower").out.startswith("slow: same, +10.00 %")
@@ -135,7 +135,7 @@ def test_instructions_are_compared_on_an_emulated_core_that_is_named(typed, core
 def test_a_baseline_of_instructions_fails_on_more_of_them_alone(typed, core, tmp_path):
     written = typed("compare", "one.tflite", "--write-baseline", "base.json", "--target", "emulated")
     assert written.code == 0
-    assert written.out.startswith("base.json: litert 2.0.2 on emulated (QEMU 7.2.0), emulated")
+    assert written.out.startswith("base.json: litert 2.0.2 on an emulated cortex-a72 (QEMU 7.2.0)")
     assert "1,000 instructions and 500 memory accesses an inference" in written.out
     worse = typed("compare", "slow.tflite", "--baseline", "base.json", "--json")
     assert (worse.code, json.loads(worse.out)["more"]) == (1, ["slow"])

@@ -54,12 +54,12 @@ def test_doctor_clears_a_target_and_nothing_without_one(typed, monkeypatch):
 
 def test_doctor_installs_the_emulator_and_says_what_it_is(typed, monkeypatch):
     from stages.engines.targets import installing
-    from stages.engines.targets.emulator import LAYOUT, About
+    from stages.engines.targets.emulator import LAYOUT, About, default_folder
 
     asked = []
 
     def install(folder, tell, *, force):
-        asked.append(force)
+        asked.append((str(folder), force))
         tell("wheels")
         return About(layout=LAYOUT, qemu="7.2", python="3.11.2", packages={"numpy": "1.26.4"}, counts=False)
 
@@ -68,4 +68,7 @@ def test_doctor_installs_the_emulator_and_says_what_it_is(typed, monkeypatch):
     assert "QEMU 7.2, Python 3.11.2, numpy 1.26.4; without gcc there is no counting" in done.out
     assert "wheels" in done.err
     assert json.loads(typed("doctor", "--install", "arm-emulator", "--json").out)["python"] == "3.11.2"
-    assert asked == [True, False]
+    elsewhere = typed("doctor", "--install", "arm-emulator", "--target", "emulated,folder=/opt/arm")
+    assert elsewhere.out.startswith("arm-emulator in /opt/arm: ")
+    assert asked == [(str(default_folder()), True), (str(default_folder()), False), ("/opt/arm", False)]
+    assert typed("doctor", "--install", "arm-emulator", "--target", "host").code == 2
