@@ -55,10 +55,9 @@ def test_the_latency_is_amounts_times_prior_prices_times_two() -> None:
     found = predict_latency(conv(), profile())
     assert found.figure is not None
     # cycles: 2500 an inference, 2000 an operator, 500 for threads (none); conv: 216 * 1.5 / 0.15 MACs a cycle,
-    # window 36 taps * (8 + 2 * 4) bytes * 6, 108 loops * 8, 12 outputs * 60; bytes 0.5 each: 228 of weights,
-    # 128 + 48 and 48 + 48 of activations
-    conv_cycles = 2000 + 216 * 1.5 / 0.15 + 36 * 16 * 6 + 108 * 8 + 12 * 60 + 0.5 * (228 + 128 + 48)
-    softmax_cycles = 2000 + 12 * 300 + 0.5 * (48 + 48)
+    # window 36 taps * (8 + 2 * 4) bytes * 3, 108 loops * 12, 12 outputs * 20; bytes have no price of their own
+    conv_cycles = 2000 + 216 * 1.5 / 0.15 + 36 * 16 * 3 + 108 * 12 + 12 * 20
+    softmax_cycles = 2000 + 12 * 600
     assert [op.latency_ms for op in found.operators] == pytest.approx(
         [2 * conv_cycles / 120e3, 2 * softmax_cycles / 120e3])
     assert found.figure.value == pytest.approx(2 * (2500 + conv_cycles + softmax_cycles) / 120e3)
