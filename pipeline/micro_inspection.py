@@ -52,14 +52,14 @@ class MicroInspection(Record):
 
     Attributes:
         host: what TFLM reports on this host; None where it was not asked or does not take the model.
-        foreseen: what should be reported there, by the same formulas.
+        foreseen: what should be reported there, by the same formulas; None with a reason.
         devices: the families, or the device that was asked for.
         missing: operators that TFLM lacks, each with what to change.
         reason: why there is no arena; "" where there is one.
     """
 
     host: ArenaSplit | None
-    foreseen: ArenaSplit
+    foreseen: ArenaSplit | None
     devices: tuple[MicroDevice, ...]
     missing: tuple[str, ...]
     reason: str = ""
@@ -86,7 +86,9 @@ def inspect_micro(content: bytes, workload: Workload, host: ArenaSplit | None,
                     for op in registrations(workload)[1])
     families = (family_of(profile),) if profile else _SHOWN
     devices = [_device(model, workload, family, host, profile) for family in families]  # None where `why_not`
-    return MicroInspection(host=host, foreseen=host_arena(model.graphs[0]), missing=lacking, reason=why_not(model),
+    reason = why_not(model)
+    return MicroInspection(host=host, foreseen=None if reason else host_arena(model.graphs[0]), missing=lacking,
+                           reason=reason,
                            devices=tuple(device for device in devices if device is not None))
 
 

@@ -19,6 +19,7 @@ from device_profiles.records import Figure, Record
 from device_profiles.tflite import Graph, Model
 
 _OFFLINE_PLAN = "OfflineMemoryAllocation"
+_MOST_OPERATORS = 1000  # the planner's time grows with the square of the buffers; ours and TFLM's alike
 LOW_BYTES, HIGH_BYTES, EITHER_SHARE = 128, 1024, 0.01
 """How far an arena may be off: docs/microcontrollers.md has the published arenas that lie within."""
 
@@ -121,6 +122,8 @@ def why_not(model: Model) -> str:
         return "operators run other graphs"
     if _OFFLINE_PLAN in model.metadata:
         return "the file holds a plan of its own"
+    if len(model.graphs[0].operators) > _MOST_OPERATORS:
+        return f"it has more than {_MOST_OPERATORS:,} operators, which no microcontroller's model has"
     if model.outside_buffers:
         return (f"{model.outside_buffers} constants stand behind the FlatBuffer, which TFLM does not read: it would "
                 "compute with memory that nobody has set; write the file again with its weights inside")

@@ -54,6 +54,7 @@ def test_a_profile_that_does_not_run_tflm_is_refused() -> None:
 
 def test_a_measured_arena_anchors_every_family() -> None:
     foreseen = _look(conv_model()).foreseen
+    assert foreseen is not None
     more = ArenaSplit(persistent_bytes=foreseen.persistent_bytes + 64,
                       non_persistent_bytes=foreseen.non_persistent_bytes)
     found = _look(conv_model(), host=more)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from device_profiles.microcontrollers import ArenaSplit, device_arena, host_arena
+from device_profiles.microcontrollers import ArenaSplit, device_arena, host_arena, why_not
 from device_profiles.tflite import Model
 from tests.device_profiles.microcontrollers.graphs import model, single, tensor
 
@@ -73,3 +73,20 @@ def test_an_operator_whose_scratch_is_not_known_is_named() -> None:
 
     assert found is not None
     assert [text.partition(":")[0] for text in found.unknown] == ["BATCH_MATMUL"]
+
+
+def test_a_model_of_thousands_of_operators_is_not_planned() -> None:
+    whole = model()
+    graph = whole.graphs[0]
+    many = dataclasses.replace(graph, operators=graph.operators * 300)
+
+    assert device_arena(dataclasses.replace(whole, graphs=(many,)), "reference") is None
+    assert "more than 1,000 operators" in why_not(dataclasses.replace(whole, graphs=(many,)))
+
+
+def test_constants_behind_the_flatbuffer_have_no_prediction() -> None:
+    outside = dataclasses.replace(model(), outside_buffers=3)
+
+    assert device_arena(outside, "reference") is None
+    assert why_not(outside).startswith("3 constants stand behind the FlatBuffer")
+    assert why_not(model()) == ""
