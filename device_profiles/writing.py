@@ -151,7 +151,7 @@ def _text(value: str, plain_text: re.Pattern[str] = _PLAIN) -> str:
     """Text that reads back as the same text."""
     plain = (plain_text.fullmatch(value) and not _NOT_TEXT.fullmatch(value) and value == value.strip()
              and "  " not in value)
-    return value if plain else json.dumps(value, ensure_ascii=False)
+    return value if plain else json.dumps(value, ensure_ascii=not value.isprintable())
 
 
 def _number(value: float) -> str:

@@ -31,8 +31,8 @@ def show(found: SideBySide, console: Console) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     cells = _columns(console.width)
     for title in cells:
-        table.add_column(title, justify="left" if title in _LEFT else "right", overflow="fold",
-                         no_wrap=title in ("profile", "latency, ms", "by", "verdict"))
+        table.add_column(title, justify="left" if title in _LEFT else "right", overflow="ellipsis",
+                         no_wrap=True)
     for row in found.devices:
         table.add_row(*(Text(cell(row), style=_STYLES[row.verdict] if title == "verdict" else "")
                         for title, cell in cells.items()))

@@ -33,7 +33,7 @@ def run(folder: Path, target: str = PI, cores: tuple[str, ...] = (), throttling:
     """A run folder with a benchmark; each variant has a file of its own."""
     device = Device(target=target, core_names=cores, host=HOST)
     conditions = Conditions(device=device, before=DeviceState(), after=DeviceState(), throttling=throttling)
-    result = BenchmarkResult(seconds=1.0, host=HOST, target=target, conditions=conditions,
+    result = BenchmarkResult(summary="measured", host=HOST, target=target, conditions=conditions,
                              variants={name: {"litert": each} for name, each in variants.items()})
     (folder / FIGURES).parent.mkdir(parents=True)
     (folder / "models").mkdir()
