@@ -60,13 +60,14 @@ DEVICE = Layout(base=136, tensor=12, node=32, end=40, end_quantization=20, point
 
 _PARAMETERS: Mapping[str, tuple[int, int]] = MappingProxyType({
     # operator: on the wheel, on a 32-bit core
-    "CONV_2D": (80, 56), "DEPTHWISE_CONV_2D": (80, 56), "TRANSPOSE_CONV": (96, 72), "FULLY_CONNECTED": (72, 44),
+    "CONV_2D": (80, 56), "DEPTHWISE_CONV_2D": (80, 56), "TRANSPOSE_CONV": (112, 88), "FULLY_CONNECTED": (72, 44),
     "AVERAGE_POOL_2D": (32, 32), "MAX_POOL_2D": (32, 32), "MEAN": (44, 44), "SUM": (44, 44), "REDUCE_MAX": (48, 48),
     "REDUCE_MIN": (48, 48), "SOFTMAX": (80, 48), "MUL": (36, 36), "ADD": (60, 60), "SUB": (48, 48),
     "QUANTIZE": (32, 32), "DEQUANTIZE": (32, 32), "RELU": (28, 28), "RELU6": (28, 28), "HARD_SWISH": (20, 20),
     "CONCATENATION": (96, 92), "TFLM_DECODE": (80, 64), "RESHAPE": (0, 0), "SQUEEZE": (0, 0),
     "EXPAND_DIMS": (0, 0), "LOGISTIC": (16, 16),
     "TANH": (16, 16), "PAD": (40, 40), "PADV2": (40, 40), "LEAKY_RELU": (32, 32), "SVDF": (48, 44),
+    "RESIZE_NEAREST_NEIGHBOR": (0, 0), "UNIDIRECTIONAL_SEQUENCE_LSTM": (768, 704),
 })
 """Parameters that a kernel keeps (its OpData); where an operator is not named, `_OTHER`."""
 _OTHER = (48, 48)
