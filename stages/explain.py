@@ -122,6 +122,8 @@ def _layer(tally: Tally, noise: Noise, facts: WeightFacts | None) -> LayerNoise:
 def _changed(noise: Noise, pairing: Pairing) -> float | None:
     """Share of the samples that both decide differently; None where no output has several values."""
     outputs = set(pairing.variant.outputs)
+    outputs |= {each.inputs[0] for each in pairing.variant.operators
+                if each.name == "DEQUANTIZE" and outputs & set(each.outputs)}
     decided = [each for each in noise.tallies if each.tensor.index in outputs and each.rows and len(each.lows) > 1]
     return decided[-1].changed / decided[-1].rows if decided else None
 

@@ -12,7 +12,7 @@ from stages.explaining.weights import CREST, WeightFacts
 from stages.records.explaining import Cause, Change
 
 _PART = 0.4  # of the local noise that neither clipping nor rounding of the output makes
-_SHARED = 4.0  # times less noise with a scale for each channel: one bit
+_SHARED = 2.0  # times less noise with a scale for each channel: half a bit
 _SHIFTED = 0.4
 _BIAS = 0.3
 _LOW_BITS = 4
@@ -59,22 +59,36 @@ def _balanced(facts: WeightFacts) -> tuple[Change, ...]:
 
 def shared_scales(evidence: Evidence) -> Iterator[Cause]:
     """One scale for all channels of a kernel, where one for each would round much better."""
-    for tally, share in evidence.loud():
-        facts, part = evidence.facts(tally), _weight_part(tally)
-        if facts is None or part < _PART or facts.per_channel or len(facts.peaks) < 2 or not facts.peaks.any():
-            continue
-        gain = len(facts.peaks) * float(facts.peaks.max()**2 / (facts.peaks**2).sum())
-        if gain < _SHARED:
-            continue
-        alive = facts.peaks[facts.peaks > 0]
-        yield Cause(
-            kind="shared_scale", layer=tally.label, share=share * part,
-            short="one scale serves all channels of its weights",
-            found=f"{tally.label}: one scale serves {len(facts.peaks)} channels, of which channel "
-                  f"{int(facts.peaks.argmax())} reaches {facts.peaks.max():.3g} and the median one "
-                  f"{float(np.median(alive)):.3g}; a scale for each takes off {10 * np.log10(gain):.0f} dB",
-            changes=(Change(text="give each output channel a scale of its own: TFLiteConverter does so unless told not "
-                                 "to, and litesmith's int8, int16x8 and int4"), *finer(evidence, tally)))
+    found = [(tally, gain, share) for tally in evidence.noise.tallies
+             for gain, share in [_by_channel(evidence, tally)] if gain >= _SHARED]
+    loud = {id(tally) for tally, _ in evidence.loud()}
+    if not any(id(tally) in loud for tally, _, _ in found):
+        return
+    worst, gain, _ = max(found, key=lambda each: each[2])
+    facts = evidence.weights[worst.pair.made.index] if worst.pair else None
+    peaks = facts.peaks[facts.peaks > 0] if facts else np.ones(1)
+    yield Cause(
+        kind="shared_scale", layer=worst.label, share=sum(share for _, _, share in found),
+        short=f"one scale serves all channels of its weights, as in {len(found)} kernels" if len(found) > 1 else
+        "one scale serves all channels of its weights",
+        found=f"{worst.label}: one scale serves {len(peaks)} channels, of which the largest reaches {peaks.max():.3g} "
+              f"and the median one {float(np.median(peaks)):.3g}; a scale for each takes off {10 * np.log10(gain):.0f} "
+              f"dB; {len(found)} kernels are like that",
+        changes=(Change(text="give each output channel a scale of its own: TFLiteConverter does so unless told not "
+                             "to, and litesmith's int8, int16x8 and int4"), *finer(evidence, worst)))
+
+
+def _by_channel(evidence: Evidence, tally: Tally) -> tuple[float, float]:
+    """(how many times less noise a scale for each channel leaves, the share of all noise that it would take off).
+
+    Rounding makes `scale^2 / 12` a weight and a scale follows its peak, so with C channels of peaks p the noise of one
+    scale is to that of C as `C max(p)^2` to `sum(p^2)`.
+    """
+    facts, part = evidence.facts(tally), _weight_part(tally)
+    if facts is None or part < _PART or facts.per_channel or len(facts.peaks) < 2 or not facts.peaks.any():
+        return 1.0, 0.0
+    gain = len(facts.peaks) * float(facts.peaks.max()**2 / (facts.peaks**2).sum())
+    return gain, evidence.noise.share(tally) * part * (1 - 1 / gain)
 
 
 def coarse_weights(evidence: Evidence) -> Iterator[Cause]:

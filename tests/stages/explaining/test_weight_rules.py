@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from stages.explaining import weight_rules
 from tests.stages.explaining.evidence import evidence, facts, tally
@@ -11,9 +12,10 @@ from tests.stages.explaining.evidence import evidence, facts, tally
 def test_one_scale_for_channels_that_differ_is_named_with_the_largest_and_the_noise_that_it_costs() -> None:
     weights = facts(per_channel=False, peaks=np.array([1.0, 1.0, 20.0, *[1.0] * 5]))
     (one,) = weight_rules.shared_scales(evidence(tally(), weights={0: weights}))
-    assert "channel 2 reaches 20 and the median one 1; a scale for each takes off 9 dB" in one.found  # 8 * 400 / 407
+    assert "the largest reaches 20 and the median one 1; a scale for each takes off 9 dB" in one.found  # 8 * 400 / 407
     assert "a scale of its own" in one.changes[0].text
     assert list(weight_rules.shared_scales(evidence(tally(), weights={0: facts(peaks=weights.peaks)}))) == []
+    assert one.share == pytest.approx((1 - 40 * 0.01 / 12 / 4) * (1 - 407 / 3200))  # not rounding of the output
     alike = facts(per_channel=False, peaks=np.array([1.0, 1.0, 1.2, 1.0]))
     assert list(weight_rules.shared_scales(evidence(tally(), weights={0: alike}))) == []
 
