@@ -49,7 +49,10 @@ def footprint(model: Model, profile: Profile, measured: ArenaSplit | None = None
     """
     family = family_of(profile)
     names = [operator.custom_code or operator.name for graph in model.graphs for operator in graph.operators]
-    return MicroFootprint(arena=device_arena(model, family, measured), flash=flash(model.size_bytes, names, family))
+    arena = device_arena(model, family, measured)
+    if arena is not None and arena.unknown and not arena.anchored:
+        arena = None  # a lower bound decides nothing
+    return MicroFootprint(arena=arena, flash=flash(model.size_bytes, names, family))
 
 
 def footprints(content: bytes, profiles: Iterable[Profile], run: EngineBenchmark | None) -> dict[str, MicroFootprint]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from device_profiles.microcontrollers import ArenaSplit, host_arena
 from device_profiles.schema import Profile
-from device_profiles.tflite import read_tflite
+from device_profiles.tflite import Model, read_tflite
 from stages.checking.fit import Subject, fit
 from stages.checking.micro import MicroFootprint, footprint, footprints, measured_split
 from stages.records import EngineBenchmark, EngineEvaluation, LimitVerdict
-from tests.device_profiles.microcontrollers.graphs import model
+from tests.device_profiles.microcontrollers.graphs import model, single, tensor
 from tests.stages.sample_profiles import measured_profile, micro_profile, workload
 from tests.stages.sample_run import figure, latency, metrics
 
@@ -47,6 +47,14 @@ def test_a_device_is_predicted_with_the_kernels_of_its_core() -> None:
     assert (found.arena.family, found.arena.scratch_bytes) == ("cmsis-nn-dsp", 48)
     assert found.flash is not None
     assert found.flash.tflite_bytes == model().size_bytes
+
+
+def test_a_scratch_that_is_not_known_gives_no_arena_until_it_was_measured() -> None:
+    graph = single("BATCH_MATMUL", [tensor(0, (1, 4, 4)), tensor(1, (1, 4, 4)), tensor(2, (1, 4, 4))], (0, 1), (2,))
+    unknown = Model((graph,), (), (), "", 0)
+
+    assert footprint(unknown, micro_profile()).arena is None
+    assert footprint(unknown, micro_profile(), host_arena(graph)).arena is not None
 
 
 def test_only_profiles_that_run_tflm_have_a_footprint(tiny_tflites: dict[str, bytes]) -> None:
