@@ -44,6 +44,9 @@ class Counted(EmulatedTarget):
         self._about = About(layout=LAYOUT, qemu="7", python="3.11.2", packages={"ai-edge-litert": "2.0.2"}, counts=True)
         self._stubs, self._behaviour = folder, behaviour
 
+    def open(self) -> None:
+        """Nothing is installed, and nothing need be."""
+
     def counted_command(self, engine: str, counting: Path | None) -> list[str]:
         return stub(self._stubs, self._behaviour.format(file=str(counting)))
 
