@@ -51,12 +51,13 @@ class Predicted:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--boards", type=int, default=12, help="of each class, drawn by the seed")
+    parser.add_argument("--class", dest="classes", choices=CLASSES, action="append", help="only this class")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--dump", type=Path, help="write every prediction as JSON lines")
     arguments = parser.parse_args()
     every, drawn = samples(), random.Random(arguments.seed)
     found: list[Predicted] = []
-    for core_class in CLASSES:
+    for core_class in arguments.classes or CLASSES:
         started = time.monotonic()
         own = list(predictions(core_class, [s for s in every if s.core_class == core_class], arguments.boards, drawn))
         show(core_class, own)

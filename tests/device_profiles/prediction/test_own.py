@@ -38,7 +38,8 @@ def profile(corrections: float = 2 * LN2, covariance: int = 0, macs: tuple[int, 
     bare = loads(f"{HEAD}latency:\n  kind: calibrated\n  device: board\n", Profile, "board.yaml")
     setup = setup_of(bare, Calibrated(kind="calibrated", device="board"))
     own = OwnCalibration(
-        source="a test of prices", basis=basis or basis_digest(setup, ["float32", "int8"]), measurements=(ROW,), terms=TERMS,
+        source="a test of prices", basis=basis or basis_digest(setup, ["float32", "int8"]), measurements=(ROW,),
+        terms=TERMS,
         corrections=dict.fromkeys(("float32", "int8"), (corrections,) * len(TERMS)),
         covariances=dict.fromkeys(("float32", "int8"), (covariance,) * SIZE),
         macs=dict.fromkeys(("float32", "int8"), macs), scales=Scales(misfit=0.1, level_80=1.0, level_95=2.0),
