@@ -80,5 +80,5 @@ def test_loading_profiles_imports_no_framework_no_engine_and_no_numpy() -> None:
 
 
 def test_every_support_rule_is_a_sentence_for_the_user() -> None:
-    assert len(rules()) == 8
+    assert len(rules()) == 9
     assert all(text.endswith(".") and len(text) > 30 for _, text in rules())
