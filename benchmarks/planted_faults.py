@@ -170,7 +170,7 @@ def _entry(name: str, **quantize: Any) -> dict[str, Any]:
     return {"name": name, "quantize": quantize}
 
 
-ISLANDS = {"formats": ["int8", "float32"], "budget": 1e9,
+ISLANDS = {"formats": ["int8", "float32"],
            "fixed": {"1:CONV_2D": "float32", "4:CONV_2D": "float32", "8:CONV_2D": "float32"}}
 FAULTS = (
     Fault("calibration set of one class, drawn from a one-sided training split",
@@ -193,7 +193,6 @@ FAULTS = (
     Fault("4-bit weights, rounded to the nearest", ("coarse_weights",), entry=_entry("int4", algorithm="minmax",
                                                                                      bias_correction=False)),
     Fault("float16: smaller, not faster", ("float_arithmetic",), entry={"name": "float16"}, slow=True),
-    Fault("dynamic: ranges found in every inference", ("dynamic_ranges",), entry={"name": "dynamic"}, slow=True),
     Fault("islands of float layers among integers", ("boundaries",), entry=_entry("mixed", mixed=ISLANDS), slow=True),
     Fault("4-bit convolutions fall out of the delegate", ("outside_delegate",), entry={"name": "int4"}, slow=True),
     Fault("int16x8 in reference kernels", ("outside_delegate", "reference_kernels"), entry={"name": "int16x8"},

@@ -48,7 +48,8 @@ def scaled_samples(evidence: Evidence) -> Iterator[Cause]:
 
 def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
     """Values beyond the range of an activation, and a calibration set that would explain it."""
-    cut = [(tally, share * tally.clipped) for tally, share in evidence.loud() if tally.clipped >= _CLIPPED]
+    cut = [(tally, share * tally.clipped) for tally, share in evidence.loud()
+           if tally.clipped >= _CLIPPED and not _far_channels(tally)]
     if not cut:
         yield from _lopsided(evidence)
         return
@@ -147,22 +148,29 @@ def unused_ranges(evidence: Evidence) -> Iterator[Cause]:
 def outlier_activations(evidence: Evidence) -> Iterator[Cause]:
     """Few channels of an activation that set the range for all others."""
     for tally, share in evidence.loud():
-        if not tally.scale or len(tally.lows) < 3 or tally.rounded < _CLIPPED or tally.operator in FIXED:
+        channels, part = _far_channels(tally), tally.rounded + tally.clipped
+        if not channels or part < _CLIPPED:
             continue
         peaks = np.maximum(np.abs(tally.lows), np.abs(tally.highs))
-        alive = peaks[peaks > 0]
-        usual = float(np.median(alive)) if len(alive) else 0.0
-        channels = np.flatnonzero(peaks > _OUTLIER * usual).tolist()
-        if not channels or len(channels) > max(1, _PER_RANGE * len(peaks)):
-            continue
+        usual = float(np.median(peaks[peaks > 0]))
         yield Cause(
-            kind="outlier_activations", layer=tally.label, share=share * tally.rounded,
+            kind="outlier_activations", layer=tally.label, share=share * part,
             short=f"{len(channels)} of {len(peaks)} channels set the range",
             found=f"{tally.label}: channel {channel_list(channels)} reaches {peaks.max():.3g}, the median channel "
                   f"{usual:.3g}, which has {usual / tally.scale:.0f} steps left",
             changes=(*finer(evidence, tally),
                      Change(text="limit the activation (ReLU6), or scale the channel down in this layer's weights and "
                                  "up in the next one's before quantizing")))
+
+
+def _far_channels(tally: Tally) -> list[int]:
+    """Few channels that reach far beyond the others; a range then cuts them off or drowns the others, or both."""
+    if not tally.scale or len(tally.lows) < 3 or tally.operator in FIXED:
+        return []
+    peaks = np.maximum(np.abs(tally.lows), np.abs(tally.highs))
+    alive = peaks[peaks > 0]
+    channels: list[int] = np.flatnonzero(peaks > _OUTLIER * np.median(alive)).tolist() if len(alive) else []
+    return channels if len(channels) <= max(1, _PER_RANGE * len(peaks)) else []
 
 
 def pooled_ranges(evidence: Evidence) -> Iterator[Cause]:

@@ -13,7 +13,7 @@ from stages.records.explaining import Cause, Change
 
 _PART = 0.4  # of the local noise that neither clipping nor rounding of the output makes
 _SHARED = 2.0  # times less noise with a scale for each channel: half a bit
-_SHIFTED = 0.4
+_SHIFTED = 0.5
 _BIAS = 0.3
 _LOW_BITS = 4
 

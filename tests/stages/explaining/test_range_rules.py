@@ -91,3 +91,12 @@ def test_a_calibration_set_that_lacks_classes_is_said_even_where_it_clips_little
     assert "class 1 has none; what lies beyond its ranges makes 10.0 % of the noise" in one.found
     few = lacking.model_copy(update={"class_counts": (40, 40), "samples": 20})
     assert list(range_rules.saturated_ranges(evidence(little, calibration=few))) == []
+
+
+def test_a_channel_that_reaches_far_out_and_is_cut_off_is_the_fault_and_not_the_range() -> None:
+    given = {"lows": np.zeros(4), "highs": np.array([1.0, 1.0, 60.0, 1.0]), "clip_error": 3.0, "beyond": 1}
+    one = tally(**given)  # 40 * 0.1^2 / 12 = 0.033 of 4 is rounding
+    (found,) = range_rules.outlier_activations(evidence(one))
+    assert found.kind == "outlier_activations"
+    assert round(found.share, 2) == 0.76  # 3.033 of 4
+    assert list(range_rules.saturated_ranges(evidence(one))) == []
