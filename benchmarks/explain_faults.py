@@ -248,7 +248,8 @@ def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
     yield _table(("planted", "format", "found as", "what it says"), rows)
     rows = [[each["case"], _signed(-each["drop"]), f"{len(each['causes'])}", each["said"] or "–"]
             for each in lines if each["kind"] == "healthy"]
-    yield _table(("healthy variant", "points", "causes listed", "which"), rows)
+    if rows:
+        yield _table(("healthy variant", "points", "causes listed", "which"), rows)
 
 
 def _rank(line: dict[str, Any]) -> str:
