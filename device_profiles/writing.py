@@ -34,6 +34,7 @@ COMMENTS: Mapping[str, str] = MappingProxyType({
 })
 _PLAIN = re.compile(r"[A-Za-z(/](?:[^\n\t#:\[\]{},\"'&*!|>%@`]|(?<=\S)#|:(?=\S))*")
 _BLOCK = re.compile(_PLAIN.pattern.replace("},", "}"))  # where no list is around, a comma is a comma
+_LARGEST_SHORT = 0xFFFF
 _NOT_TEXT = re.compile(r"(?i)(true|false|null|nan|inf|y|n|yes|no|on|off|0x[0-9a-f]+|~)")
 
 
@@ -150,8 +151,15 @@ def _flow(value: Any) -> str:
 def _text(value: str, plain_text: re.Pattern[str] = _PLAIN) -> str:
     """Text that reads back as the same text."""
     plain = (plain_text.fullmatch(value) and not _NOT_TEXT.fullmatch(value) and value == value.strip()
-             and "  " not in value)
-    return value if plain else json.dumps(value, ensure_ascii=not value.isprintable())
+             and "  " not in value and value.isprintable())
+    return value if plain else "".join(map(_escaped, json.dumps(value, ensure_ascii=False)))
+
+
+def _escaped(char: str) -> str:
+    """A character in double quotes; YAML would read some control characters as breaks of the line."""
+    if char.isprintable():
+        return char
+    return f"\\u{ord(char):04x}" if ord(char) <= _LARGEST_SHORT else f"\\U{ord(char):08x}"
 
 
 def _number(value: float) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _Cell = Callable[[DeviceRow], str]
 _STYLES = {"pass": "green", "fail": "red", "undecided": "yellow", "unknown": "dim"}
 _MOST_TEXT = 200
+_LONGEST_NAME = 48
 _WIDE, _WITH_ENERGY, _WITH_FREE, _WITH_DEVICE = 96, 110, 135, 180  # columns of the terminal
 
 
@@ -32,7 +33,7 @@ def show(found: SideBySide, console: Console) -> None:
     cells = _columns(console.width)
     for title in cells:
         table.add_column(title, justify="left" if title in _LEFT else "right", overflow="ellipsis",
-                         no_wrap=True)
+                         no_wrap=True, max_width=_LONGEST_NAME if title == "device" else None)
     for row in found.devices:
         table.add_row(*(Text(cell(row), style=_STYLES[row.verdict] if title == "verdict" else "")
                         for title, cell in cells.items()))
