@@ -61,7 +61,7 @@ def choose_formats(data: Path, tflite: Path, sensitivity: Path, options: Options
 
     Raises:
         StageError: a layer that is not there, a format that the profile does not know, a drop or a budget that cannot
-            be kept.
+            be kept, or that float32 keeps.
         EngineError: the engine cannot run an assembled model.
         StoreError: an artifact without its files.
     """
@@ -81,6 +81,8 @@ def choose_formats(data: Path, tflite: Path, sensitivity: Path, options: Options
             mixing, chosen = _search(assembly, nodes, measured, candidates, data, options, context)
     except FAULTS as error:
         raise StageError(f"a mixed model cannot be quantized: {error}", "", f"see {context.log}") from error
+    if not _typed(chosen):
+        raise _all_float(mixing, options)
     rules, weights = assembly.recipe(chosen)
     write_recipe(rules, options, context.out, weights, assembly.method(chosen))
     return QuantizeResult(
@@ -125,6 +127,8 @@ class _Assembly:
 
     def model(self, formats: Formats) -> bytes:
         """The tflite model, before its inputs and outputs are what the device feeds."""
+        if not _typed(formats):
+            return self.content
         method = self.method(formats)
         if method not in self._ranges:
             self._ranges[method] = PostTraining(self.content, rules_for("int8"), None, method).calibrate(self.samples)
@@ -232,6 +236,14 @@ def _asked(options: Options) -> str:
     if options.mixed.budget is None:
         return f"least {options.mixed.cost} at a drop of at most {options.mixed.drop_points:g} points"
     return f"least drop at {options.mixed.budget:,.10g} {'bytes' if options.mixed.cost == 'bytes' else 'ms'} or less"
+
+
+def _all_float(mixing: Mixing, options: Options) -> StageError:
+    """What to say where no layer is quantized."""
+    key = "drop_points" if options.mixed.budget is None else "budget"
+    return StageError(f"mixed would leave every layer in float32: {_asked(options)} needs no other format",
+                      f"a {options.mixed.cost} below the float model's {mixing.predicted_cost:,.10g}",
+                      f"change quantize.mixed.{key}, or choose the variant float32")
 
 
 def _conversions(content: bytes) -> int:

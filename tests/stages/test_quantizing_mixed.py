@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from device_profiles.errors import StageError
+from device_profiles.errors import StageError, UsageError
 from device_profiles.loader import load_profile
 from device_profiles.tflite import read_tflite
 from stages import convert, quantize, sensitivity
@@ -119,13 +119,18 @@ def test_a_fixed_format_outside_the_candidates_is_refused(mix: Callable[..., Qua
 
 
 def test_a_format_that_the_profile_does_not_run_is_refused(mix: Callable[..., QuantizeResult]) -> None:
-    with pytest.raises(StageError, match="the profile 'iot' does not run dynamic"):
+    with pytest.raises(UsageError, match="the profile 'iot' does not run dynamic"):
         mix("iot", formats=("int8", "dynamic"))
 
 
 def test_a_budget_that_nothing_keeps_is_refused_with_the_least(mix: Callable[..., QuantizeResult]) -> None:
     with pytest.raises(StageError, match="a budget of 100 bytes cannot be kept: the least here is"):
         mix(budget=100)
+
+
+def test_a_budget_that_the_float_model_keeps_is_refused(mix: Callable[..., QuantizeResult]) -> None:
+    with pytest.raises(StageError, match="mixed would leave every layer in float32: least drop at 10,000,000 bytes"):
+        mix(budget=10_000_000, formats=("float32",))
 
 
 def test_mixed_without_sensitivity_is_refused(tmp_path: Path, prepared: Path) -> None:
