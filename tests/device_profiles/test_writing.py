@@ -42,7 +42,7 @@ def test_comments_stand_above_what_they_explain_and_lines_are_folded() -> None:
     assert max(map(len, text.splitlines())) <= WIDTH
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(min_size=1, max_size=60))
 def test_any_text_reads_back_as_the_same_text(text: str) -> None:
     data = {"device": text, "list": [text, text]}
