@@ -128,6 +128,7 @@ def _outcome(report: Report, profile: ProfileReport) -> Outcome:
     verdicts = [variant.verdict[profile.name] for variant in report.variants if profile.name in variant.verdict]
     counts = tuple((mark, verdicts.count(mark)) for mark in VERDICT_MARKS if mark in verdicts)
     compiled = report.compilations.get(profile.name, {}).get(profile.winner or "")
+    compiled = compiled if compiled is not None and compiled.blocks else None
     facts = _winner_facts(report.variant(profile.winner), profile, compiled) if profile.winner else ()
     return Outcome(profile=profile, facts=facts, counts=counts)
 
@@ -135,9 +136,7 @@ def _outcome(report: Report, profile: ProfileReport) -> Outcome:
 def _winner_facts(variant: VariantReport, profile: ProfileReport,
                   compiled: CompileResult | None) -> tuple[tuple[str, str, str], ...]:
     """What a reader wants to know of a winner first; of one on an NPU, of the compiled model."""
-    shipped = compiled.tflite_bytes if compiled is not None and compiled.blocks else None
-    size = shipped or variant.tflite_bytes
-    facts = [("compiled file" if shipped else "file", f"{quantity(size, 'bytes')} ({kib(size)})", "measured")]
+    facts = [_file_fact(variant, compiled)]
     metrics = variant.metrics.get(profile.engine)
     if metrics is not None and metrics.headline is not None:
         name = figure_name(metrics.score)
@@ -147,11 +146,19 @@ def _winner_facts(variant: VariantReport, profile: ProfileReport,
     latency = profile.latency.get(variant.name)
     if latency is not None:
         facts.append(("median latency", figure_text(latency), latency.provenance))
-    if shipped and compiled is not None and compiled.memory is not None:
+    if compiled is not None and compiled.memory is not None:
         facts.append(("SRAM of the NPU", quantity(compiled.memory.sram, "bytes"), "measured"))
     elif variant.arena_bytes is not None and profile.engine == "tflm":
         facts.append(("arena", quantity(variant.arena_bytes, "bytes"), "measured"))
     return tuple(facts)
+
+
+def _file_fact(variant: VariantReport, compiled: CompileResult | None) -> tuple[str, str, str]:
+    """What is shipped, and its bytes."""
+    name, size = "file", variant.tflite_bytes
+    if compiled is not None:
+        name, size = "compiled file", compiled.tflite_bytes or size
+    return name, f"{quantity(size, 'bytes')} ({kib(size)})", "measured"
 
 
 def _asset(name: str) -> str:
