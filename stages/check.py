@@ -24,7 +24,7 @@ from stages.outputs import overall_score, score_name
 from stages.records import BenchmarkResult, CheckResult, EvaluateResult, ProfileCheck
 from stages.records.npu import CompileResult
 from stages.reporting.junit import junit_xml
-from stages.reporting.places import place_of
+from stages.reporting.places import HOST, place_of
 from stages.reporting.record import json_text
 from stages.reporting.text import plural
 
@@ -183,6 +183,7 @@ def _warnings(profiles: Mapping[str, Profile], measured: BenchmarkResult) -> tup
     return (*elsewhere, *(
         f"profile {profile.name} names {engine} {profile.engine.version}; measured with {version}"
         for profile in profiles.values() if profile.latency.kind == "measured" and profile.engine.version != "any"
+        if measured.target == (profile.target or HOST)
         for engine, version in sorted(versions)
         if engine == profile.engine.name and version != profile.engine.version))
 

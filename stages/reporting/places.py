@@ -32,12 +32,15 @@ class Place(Record):
 
 
 def place_of(target: str, conditions: Conditions | None = None) -> Place:
-    """A target, with the board (else the processor) that the conditions of a measurement there name."""
+    """A target, with the board (else the processor; of an emulated core its name) that the conditions there name."""
     if target == HOST:
         return Place()
+    emulated = target.partition(":")[0].partition(",")[0] == "emulated"
     device = conditions.device if conditions else None
-    return Place(target=target, device=(device.board or device.host.cpu) if device else "",
-                 provenance="emulated" if target.partition(":")[0].partition(",")[0] == "emulated" else "measured")
+    name = "" if device is None else device.board or device.host.cpu
+    if device is not None and emulated and device.core_names:
+        name = device.core_names[0]
+    return Place(target=target, device=name, provenance="emulated" if emulated else "measured")
 
 
 def untimed(run: EngineBenchmark) -> str:

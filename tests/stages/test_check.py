@@ -156,6 +156,8 @@ def test_another_engine_version_than_the_profile_names_is_a_warning(artifacts: d
     older = profile.model_copy(update={"engine": profile.engine.model_copy(update={"version": "1.0"})})
     assert _run(artifacts, context, profiles=(older,)).warnings == (
         "profile here names litert 1.0; measured with 2.3.0",)
+    elsewhere = older.model_copy(update={"target": "ssh:pi@zero"})
+    assert not any("measured with" in each for each in _run(artifacts, context, profiles=(elsewhere,)).warnings)
     assert _run(artifacts, context, profiles=(profile,)).warnings == ()
 
 

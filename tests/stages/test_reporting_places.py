@@ -56,6 +56,13 @@ def test_the_host_is_this_host_and_a_device_has_its_name_and_target() -> None:
     assert place_of("adb").words == "adb"
 
 
+def test_an_emulated_core_goes_by_its_own_name_and_not_by_the_emulator_s() -> None:
+    found = conditions("QEMU user-mode emulation", "emulated")
+    named = found.model_copy(update={"device": found.device.model_copy(update={"core_names": ("cortex-a72",)})})
+    assert obtained(place_of("emulated"), place_of("emulated", named)) == "emulated on cortex-a72 (emulated)"
+    assert place_of("ssh:pi@zero", named).words == "QEMU user-mode emulation (ssh:pi@zero)"
+
+
 @pytest.mark.parametrize("target", ["emulated", "emulated:max", "emulated,folder=/opt/arm"])
 def test_what_ran_on_an_emulated_core_is_emulated(target: str) -> None:
     assert place_of(target).provenance == "emulated"
