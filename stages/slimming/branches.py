@@ -70,7 +70,7 @@ def without(model: Any, branch: Branch) -> Any:
     call.pop(branch.place)
     entries[branch.join]["inbound_nodes"] = [call]
     if len(call) == 1:
-        _bypass(config, entries, branch.join, tuple(call[0][:3]))
+        _take_out(config, entries, branch.join, tuple(call[0][:3]))
     own = {type(layer).__name__: type(layer) for layer in model.layers}
     left = type(model).from_config(config | {"layers": list(entries.values())}, custom_objects=own)
     weights = {layer.name: layer.get_weights() for layer in model.layers}
@@ -78,6 +78,24 @@ def without(model: Any, branch: Branch) -> Any:
         if layer.weights:
             layer.set_weights(weights[layer.name])
     return left
+
+
+def _take_out(config: dict[str, Any], entries: dict[str, Any], join: str, source: Reference) -> None:
+    """Take out an addition of one addend, and a ReLU after it that follows another and would change nothing."""
+    readers = [name for name, entry in entries.items() if _is_relu(entry) and len(entry["inbound_nodes"]) == 1
+               and [ref[0] for ref in entry["inbound_nodes"][0]] == [join]]
+    _bypass(config, entries, join, source)
+    if _is_relu(entries[source[0]]) or entries[source[0]]["config"].get("activation") == "relu":
+        for name in readers:
+            _bypass(config, entries, name, source)
+
+
+def _is_relu(entry: dict[str, Any]) -> bool:
+    """Whether a layer is a ReLU without a slope, a threshold or an upper end."""
+    config = entry["config"]
+    if entry["class_name"] == "ReLU":
+        return config["max_value"] is None and not config["negative_slope"] and not config["threshold"]
+    return bool(entry["class_name"] == "Activation" and config["activation"] == "relu")
 
 
 def _bypass(config: dict[str, Any], entries: dict[str, Any], name: str, source: Reference) -> None:

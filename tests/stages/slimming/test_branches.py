@@ -111,6 +111,23 @@ def test_a_model_that_ends_in_the_addition_ends_in_what_is_left() -> None:
     np.testing.assert_array_equal(left(x).numpy(), x)
 
 
+@pytest.mark.parametrize(("before", "after", "stays"), [("relu", "relu", False), ("linear", "relu", True),
+                                                         ("relu", "tanh", True)])
+def test_a_relu_after_the_addition_goes_where_its_input_has_been_through_one(
+        before: str, after: str, stays: bool) -> None:
+    import tf_keras as keras
+
+    layers = keras.layers
+    inputs = layers.Input((4, 4, 2))
+    stem = layers.Conv2D(3, 1, activation=before, name="stem")(inputs)
+    x = layers.Add(name="sum")([layers.Conv2D(3, 1, name="a")(stem), stem])
+    model = headed(inputs, layers.Activation(after, name="last")(x))
+    branch, = find_branches(model)
+    left = without(model, branch)
+    assert any(layer.name == "last" for layer in left.layers) is stays
+    assert prove_without(model, left, [branch.addend], samples(model)) == 0
+
+
 def test_a_branch_that_was_not_zero_is_found_out() -> None:
     model = residual(after=False)
     branch, = find_branches(model)
