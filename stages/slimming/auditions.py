@@ -9,7 +9,6 @@ better.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -70,7 +69,7 @@ class Auditions:
 
     def _heard(self, gone: tuple[Branch, ...], model: Any) -> float:
         """The loss of one choice, infinite where it cannot meet the goal."""
-        names = tuple(SlimBranch(join=branch.join, layers=branch.layers) for branch in gone)
+        names = tuple(branch.record for branch in gone)
         record = self._kept.get(names)
         if record is None:
             record = self._held(names, model)
@@ -94,7 +93,7 @@ class Auditions:
 
     def _write(self) -> None:
         aside = self._file.with_suffix(".part")
-        aside.write_text(json.dumps([json.loads(record.model_dump_json()) for record in self._kept.values()]), "utf-8")
+        aside.write_bytes(_RECORDS.dump_json(tuple(self._kept.values())))
         aside.replace(self._file)
 
 

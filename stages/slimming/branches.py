@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from stages.records import SlimBranch
 from stages.slimming.kernels import has_kernel
+from stages.slimming.rebuild import made_of
 from stages.slimming.trace import calls
 
 Reference = tuple[str, int, int]
@@ -33,6 +35,11 @@ class Branch:
     place: int
     addend: Reference
     layers: tuple[str, ...]
+
+    @property
+    def record(self) -> SlimBranch:
+        """As results hold it."""
+        return SlimBranch(join=self.join, layers=self.layers)
 
 
 def find_branches(model: Any, protect: Iterable[str] = ()) -> list[Branch]:
@@ -71,13 +78,8 @@ def without(model: Any, branch: Branch) -> Any:
     entries[branch.join]["inbound_nodes"] = [call]
     if len(call) == 1:
         _take_out(config, entries, branch.join, tuple(call[0][:3]))
-    own = {type(layer).__name__: type(layer) for layer in model.layers}
-    left = type(model).from_config(config | {"layers": list(entries.values())}, custom_objects=own)
-    weights = {layer.name: layer.get_weights() for layer in model.layers}
-    for layer in left.layers:
-        if layer.weights:
-            layer.set_weights(weights[layer.name])
-    return left
+    return made_of(model, config | {"layers": list(entries.values())},
+                   {layer.name: layer.get_weights() for layer in model.layers})
 
 
 def _take_out(config: dict[str, Any], entries: dict[str, Any], join: str, source: Reference) -> None:

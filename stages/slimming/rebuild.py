@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,16 +44,27 @@ def rebuild(model: Any, removed: Removed) -> Any:
     for setting in removed.ledger.settings:
         settings.setdefault(setting.layer, []).append(setting)
     entries = [_narrowed(entry, settings.get(entry["config"]["name"], []), removed) for entry in config["layers"]]
-    own = {type(layer).__name__: type(layer) for layer in model.layers}
-    narrow = type(model).from_config(config | {"layers": entries}, custom_objects=own)
     weights = {layer.name: layer.get_weights() for layer in model.layers}
     for cut in removed.ledger.cuts:
         arrays = weights[cut.layer]
         arrays[cut.weight] = np.take(arrays[cut.weight], removed.kept(cut.labels), axis=cut.axis)
-    for layer in narrow.layers:
+    return made_of(model, config | {"layers": entries}, weights)
+
+
+def made_of(model: Any, config: dict[str, Any], weights: Mapping[str, list[NDArray[Any]]]) -> Any:
+    """A model of a changed config, with these weights.
+
+    Args:
+        model: the one that the config was taken of, for its class and those of its layers.
+        config: what `get_config` gave, changed.
+        weights: by layer; those of layers that are gone are not looked at.
+    """
+    own = {type(layer).__name__: type(layer) for layer in model.layers}
+    made = type(model).from_config(config, custom_objects=own)
+    for layer in made.layers:
         if layer.weights:
             layer.set_weights(weights[layer.name])
-    return narrow
+    return made
 
 
 def _narrowed(entry: Entry, settings: list[Setting], removed: Removed) -> Entry:

@@ -21,7 +21,6 @@ from stages.records import (
     BeforeAfter,
     History,
     SlimAudition,
-    SlimBranch,
     SlimLatency,
     SlimResult,
     SlimRound,
@@ -59,9 +58,9 @@ class Work:
     protect: tuple[str, ...]
     rounds: int
     seed: int
-    branches: bool = False
-    branch_trials: int = 12
-    branch_samples: int = 8000
+    branches: bool
+    branch_trials: int
+    branch_samples: int
 
 
 class _Kept(Record):
@@ -109,7 +108,7 @@ class Slimming:
             rounds.append(kept.round)
             cost = kept.cost
         result = self._result(model, tuple(rounds), cost)
-        gone = tuple(SlimBranch(join=branch.join, layers=branch.layers) for branch in branches)
+        gone = tuple(branch.record for branch in branches)
         return model, result.model_copy(update={"branches": gone, "auditions": auditions})
 
     def _without_branches(self, settings: FitSettings) -> tuple[Any, tuple[Branch, ...], tuple[SlimAudition, ...]]:
