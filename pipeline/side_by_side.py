@@ -19,8 +19,9 @@ from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
 from device_profiles.schema import SAFETY_LIMITS, Calibrated, Predicted, Profile
 from device_profiles.workload import Workload
-from stages.checking.fit import ABILITIES, MICRO_ENGINE, Subject, fit
+from stages.checking.fit import ABILITIES, Subject, fit
 from stages.checking.judge import WORST_FIRST, worst
+from stages.checking.micro import MICRO_ENGINE
 from stages.records import EngineBenchmark, LimitVerdict, Verdict
 
 Basis = Literal["own", "board", "core", "rates", "none"]

@@ -15,7 +15,7 @@ from device_profiles.schema import MEASURED_LIMITS, Profile
 from device_profiles.workload import read_workload
 from stages.artifacts import TFLITE_FILE, read_result
 from stages.checking.fit import Fitting, Subject, fit
-from stages.checking.micro import MICRO_ENGINE, MicroFootprint, footprints
+from stages.checking.micro import MICRO_ENGINE, footprints
 from stages.checking.npu import shipped_bytes
 from stages.checking.pick import Candidate, Choice, pick, picks, reason
 from stages.context import StageContext
@@ -83,9 +83,8 @@ def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchma
     subjects = []
     for done, (name, folder) in enumerate(tflites.items()):
         context.progress(done, len(tflites), f"checking {name}")
-        subject = _subject(name, folder, evaluations, measured)
-        subjects.append(subject.model_copy(update={"compiled": _compiled(name, profiles, compilations or {}),
-                                                   "micro": _micro(name, folder, profiles, measured)}))
+        subject = _subject(name, folder, evaluations, measured, profiles)
+        subjects.append(subject.model_copy(update={"compiled": _compiled(name, profiles, compilations or {})}))
     required = set(profiles) if options.require == "all" else set(options.require)
     checks = {name: _check_profile(subjects, profile, options.choice, required=name in required)
               for name, profile in profiles.items()}
@@ -111,28 +110,24 @@ def _profiles(options: Options) -> dict[str, Profile]:
     return {name: with_limits(profile, options.limits.get(name, {})) for name, profile in known.items()}
 
 
-def _subject(name: str, folder: Path, evaluations: Mapping[str, Path], measured: BenchmarkResult) -> Subject:
+def _subject(name: str, folder: Path, evaluations: Mapping[str, Path], measured: BenchmarkResult,
+             profiles: Mapping[str, Profile]) -> Subject:
     """All that is known about one variant."""
     if name not in evaluations:
         raise StageError(f"variant '{name}' has no evaluation", f"an evaluation of each of {', '.join(evaluations)}",
                          "litesmith evaluate")
     content, evaluated = (folder / TFLITE_FILE).read_bytes(), read_result(evaluations[name], EvaluateResult)
+    runs = measured.variants.get(name, {})
     return Subject(name=name, tflite_bytes=len(content), workload=read_workload(content),
                    evaluated=evaluated.engines, evaluated_on=evaluated.target,
-                   measured=measured.variants.get(name, {}), target=measured.target)
+                   measured=runs, target=measured.target,
+                   micro=footprints(content, profiles.values(), runs.get(MICRO_ENGINE)))
 
 
 def _compiled(variant: str, profiles: Iterable[str], compilations: Mapping[str, Path]) -> dict[str, CompileResult]:
     """By profile with an NPU, what Vela made of a variant."""
     folders = {profile: compilations.get(compiled_name(variant, profile)) for profile in profiles}
     return {profile: read_result(folder, CompileResult) for profile, folder in folders.items() if folder is not None}
-
-
-def _micro(variant: str, folder: Path, profiles: Mapping[str, Profile],
-           measured: BenchmarkResult) -> dict[str, MicroFootprint]:
-    """By profile of a microcontroller, the variant's arena and flash."""
-    run = measured.variants.get(variant, {}).get(MICRO_ENGINE)
-    return footprints((folder / TFLITE_FILE).read_bytes(), profiles.values(), run)
 
 
 def _check_profile(subjects: list[Subject], profile: Profile, choice: Choice, *, required: bool) -> ProfileCheck:

@@ -18,14 +18,13 @@ from device_profiles.schema import SAFETY_LIMITS, Profile
 from device_profiles.workload import Workload
 from stages.checking import npu
 from stages.checking.judge import accept, in_rounds, judge, refuse, unknown, worst
-from stages.checking.micro import MicroFootprint
+from stages.checking.micro import MICRO_ENGINE, MicroFootprint
 from stages.checking.safety import judge_drop, judge_safety
 from stages.npu.latency import whole_latency
 from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck
 from stages.records.npu import CompileResult
 from stages.reporting.places import HOST, place_of
 
-MICRO_ENGINE = "tflm"
 MOST_LISTED = 12
 """Up to so many operators a text names; above, it counts them."""
 ABILITIES = ("formats", "operators", "engine", "npu", "npu_sram_bytes", "ram_bytes", "flash_bytes")
