@@ -5,8 +5,9 @@
     python benchmarks/noise.py --simulate 10000      the whole rule on the launches recorded so far; needs no quiet
     python benchmarks/noise.py --summary             what the file says so far
 
-While it measures, another process sorts and copies 16 MB without end on a core of its own choice (`--loads`). Two kinds
-of comparison take turns, each as `litesmith compare` makes it (noise floor, launches in turns, stop when clear):
+While it measures, another process sorts and copies 16 MB without end on a core of its own choice (`--loads`); or the
+machine is loaded already, and `--beside` says by what (with `--loads 0`). Two kinds of comparison take turns, each as
+`litesmith compare` makes it (noise floor, launches in turns, stop when clear):
 
   equal    a tflite model against itself. Any claim of slower or faster is a false alarm.
   slower   the same tflite model in a worker that waits, busily and inside the clock, until every inference has taken
@@ -143,7 +144,8 @@ def line_of(kind: str, number: int, outcome: Outcome, options: argparse.Namespac
             "sound": outcome.sound, "launches": logs(outcome.launches), "floor": logs(outcome.floor),
             "seconds": round(outcome.seconds, 1), "waited": mean("waited"), "stolen": mean("stolen"),
             "load_average": mean("load"), "median_ms": round(median / 1e6, 5), "share": options.share,
-            "margin": options.margin, "loads": options.loads, "engine": options.engine,
+            "margin": options.margin, "loads": options.loads, **({"beside": options.beside} if options.beside else {}),
+            "engine": options.engine,
             "at": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
@@ -241,6 +243,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--margin", type=float, default=0.02, help="the difference that does not matter")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds a comparison")
     parser.add_argument("--loads", type=int, default=1, help="other processes at work")
+    parser.add_argument("--beside", help="what else runs while this measures; kept with each comparison")
     parser.add_argument("--engine", default="litert", choices=["litert", "tflite-runtime"])
     parser.add_argument("--model", type=Path, help="a tflite model; default: MLPerf Tiny's ResNet-8 in float32")
     parser.add_argument("--out", type=Path, default=RESULTS, help="the file that is added to")
