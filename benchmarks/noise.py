@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from stages.benchmark import Settings, pinned
+from stages.benchmarking.settings import Settings, pinned
 from stages.comparing.differences import loaded, random_samples
 from stages.comparing.launching import Contender, Launch, Place
 from stages.comparing.pairing import bench_of

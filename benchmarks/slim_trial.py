@@ -115,7 +115,7 @@ def widths(words: argparse.Namespace) -> None:
 
 def in_turns(contents: dict[int, bytes]) -> dict[int, float]:
     """Median milliseconds of each tflite model in litert, one thread, over 15 rounds."""
-    from stages.benchmark import warm_up
+    from stages.benchmarking.trial import warm_up
     from stages.engines import host
     from stages.engines.client import EngineWorker
 

@@ -18,7 +18,7 @@ from device_profiles.errors import EngineUnavailable, LitesmithError, TfliteErro
 from pipeline.baseline import kept_content, kept_name, models_folder, read_baseline, write_baseline
 from pipeline.store import file_digest
 from pipeline.version import VERSION
-from stages import benchmark
+from stages.benchmarking.settings import Settings, pinned
 from stages.comparing.baseline import LAUNCHES, Baseline, KeptModel, against_milliseconds, kept, why_no_milliseconds
 from stages.comparing.launching import Contender, Launch, Place
 from stages.comparing.pairing import Candidates, bench_of, compare_pair, with_samples
@@ -205,7 +205,7 @@ def _place(asked: Asked, baseline: Baseline | None = None) -> Iterator[Place]:
     info = registry.engine_info(engine)
     if not info.available:
         raise EngineUnavailable(engine, "", info.reason, next_step="litesmith doctor")
-    cpus = benchmark.pinned(benchmark.Settings(threads=threads))
+    cpus = pinned(Settings(threads=threads))
     with tempfile.TemporaryDirectory(prefix="litesmith-") as folder:
         yield Place(engine, Path(folder) / "log.txt", threads, cpus)
 

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from device_profiles.records import Figure, Record
 from stages.comparing.launching import Launch, Place
-from stages.comparing.records import LatencyComparison
+from stages.comparing.records import KeptFile, LatencyComparison
 from stages.comparing.sequential import claimed
 from stages.comparing.trial import Rule, words
 from stages.engines import host
@@ -26,25 +26,18 @@ from stages.records import Host
 from stages.timing import latency_figures
 
 Array = npt.NDArray[Any]
-SCHEMA_VERSION = 1
 LAUNCHES = 6
 """Launches that a tflite model's milliseconds rest on."""
 
 
-class KeptModel(Record):
+class KeptModel(KeptFile):
     """One tflite model in a baseline.
 
     Attributes:
-        sha256: of the file.
-        tflite_bytes: its size.
-        file: where it is kept, relative to the baseline's folder; None where it was not kept.
         median: ms; block bootstrap over launches.
         launch_medians_ms: of each launch, in order.
     """
 
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    tflite_bytes: int = Field(ge=1)
-    file: str | None = None
     median: Figure
     launch_medians_ms: tuple[float, ...] = Field(min_length=1)
 

@@ -10,14 +10,12 @@ from __future__ import annotations
 import hashlib
 from typing import Literal
 
-from pydantic import Field
-
 from device_profiles.records import Figure, Record
+from stages.comparing.records import KeptFile, Pair, Pairs
 from stages.engines.targets.counting import InstructionCounts
 from stages.engines.targets.emulated import EmulatedTarget
 from stages.engines.targets.target import WORKER
 
-SCHEMA_VERSION = 1
 THRESHOLD = 0.01
 """A difference of instructions that does not matter, as a share, unless told otherwise."""
 Claim = Literal["more", "fewer", "same", "undecided"]
@@ -43,19 +41,13 @@ class Core(Record):
     worker: str
 
 
-class CountedModel(Record):
+class CountedModel(KeptFile):
     """One tflite model in a baseline.
 
     Attributes:
-        sha256: of the file.
-        tflite_bytes: its size.
-        file: where it is kept, relative to the baseline's folder; None where it was not kept.
         instructions, accesses: of one inference; see `stages.engines.targets.counting`.
     """
 
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    tflite_bytes: int = Field(ge=1)
-    file: str | None = None
     instructions: Figure
     accesses: Figure
 
@@ -100,31 +92,21 @@ class InstructionComparison(Record):
     accesses: tuple[Figure, Figure]
 
 
-class CountedPair(Record):
-    """One tflite model against another; without `instructions`, `reason` says why they were not counted."""
+class CountedPair(Pair):
+    """One tflite model against another."""
 
-    name: str
-    reference: str
-    candidate: str
     instructions: InstructionComparison | None = None
-    reason: str = ""
+
+    @property
+    def found(self) -> InstructionComparison | None:
+        """What their instructions say."""
+        return self.instructions
 
 
-class CountedResult(Record):
-    """Everything that was counted, or held against a baseline.
-
-    Attributes:
-        core: of today.
-        pairs: in the reference's order.
-        only_reference, only_candidate: models that one side alone has.
-        notes: what a reader should know of the whole.
-    """
+class CountedResult(Pairs[CountedPair]):
+    """Instructions, on the emulated core of today."""
 
     core: Core
-    pairs: tuple[CountedPair, ...]
-    only_reference: tuple[str, ...] = ()
-    only_candidate: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def core_of(target: EmulatedTarget, engine: str) -> Core:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from stages.benchmark import warm_up
+from stages.benchmarking.trial import warm_up
 from stages.comparing.conditions import Queued, load_average, queued, ticks
 from stages.engines.client import EngineWorker
 

@@ -1,14 +1,86 @@
-"""What a comparison says, in records that go to JSON as they are."""
+"""What a comparison says, in records that go to JSON as they are.
+
+The first ones are for every kind of comparison; the others for latencies, as `instructions.py` has those for counts.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from abc import abstractmethod
+from typing import Generic, Literal, Protocol, TypeVar
+
+from pydantic import Field
 
 from device_profiles.records import Figure, Record
 from stages.comparing.sequential import Claim
 from stages.records import Host
 
 How = Literal["interleaved", "milliseconds"]
+SCHEMA_VERSION = 1
+"""Of baselines, of whatever kind."""
+
+
+class KeptFile(Record):
+    """One tflite model in a baseline; a kind adds its figures.
+
+    Attributes:
+        sha256: of the file.
+        tflite_bytes: its size.
+        file: where it is kept, relative to the baseline's folder; None where it was not kept.
+    """
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    tflite_bytes: int = Field(ge=1)
+    file: str | None = None
+
+
+class Claimed(Protocol):
+    """What was found of a pair: the claim in a word, and why in a sentence."""
+
+    @property
+    def claim(self) -> str:
+        """Such as "slower"."""
+
+    @property
+    def why(self) -> str:
+        """With figures."""
+
+
+class Pair(Record):
+    """One tflite model against another.
+
+    Attributes:
+        name: the variant, or the candidate's file.
+        reference, candidate: where they are, for people.
+        reason: why nothing was found.
+    """
+
+    name: str
+    reference: str
+    candidate: str
+    reason: str = ""
+
+    @property
+    @abstractmethod
+    def found(self) -> Claimed | None:
+        """None where there was nothing to measure, or it could not be; `reason` says why."""
+
+
+P = TypeVar("P", bound=Pair)
+
+
+class Pairs(Record, Generic[P]):
+    """Everything that was compared, or held against a baseline.
+
+    Attributes:
+        pairs: in the reference's order.
+        only_reference, only_candidate: models that one side alone has.
+        notes: what a reader should know of the whole.
+    """
+
+    pairs: tuple[P, ...]
+    only_reference: tuple[str, ...] = ()
+    only_candidate: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class NoiseFloor(Record):
@@ -126,39 +198,25 @@ class StaticDifference(Record):
     identical: bool
 
 
-class PairComparison(Record):
+class PairComparison(Pair):
     """One tflite model against another: time, and everything else.
 
     Attributes:
-        name: the variant, or the candidate's file.
-        latency: None where it was not measured; `reason` says why.
+        latency: None where it was not measured.
         differences: None where one of the two files is not at hand.
     """
 
-    name: str
-    reference: str
-    candidate: str
     latency: LatencyComparison | None
-    reason: str = ""
     differences: StaticDifference | None
     predictions: Predictions
 
+    @property
+    def found(self) -> LatencyComparison | None:
+        """What their times say."""
+        return self.latency
 
-class ComparisonResult(Record):
-    """Everything that `litesmith compare` found.
 
-    Attributes:
-        pairs: in the reference's order.
-        only_reference, only_candidate: variants that one side alone has.
-        notes: what a reader should know of the whole.
-    """
+class ComparisonResult(Pairs[PairComparison]):
+    """Latencies and everything else, on this host."""
 
     host: Host
-    pairs: tuple[PairComparison, ...]
-    only_reference: tuple[str, ...] = ()
-    only_candidate: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def claimed(self, claim: Claim) -> tuple[str, ...]:
-        """Names of the pairs with that claim."""
-        return tuple(pair.name for pair in self.pairs if pair.latency is not None and pair.latency.claim == claim)

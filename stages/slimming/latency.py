@@ -19,7 +19,7 @@ from device_profiles.errors import StageError
 from device_profiles.predictor import predict_latency
 from device_profiles.schema import Measured, Profile
 from device_profiles.workload import read_workload
-from stages.benchmark import warm_up
+from stages.benchmarking.trial import warm_up
 from stages.engines import host
 from stages.engines.client import EngineWorker
 from stages.models.quiet import native_errors_to

@@ -14,6 +14,8 @@ from pydantic import ValidationError
 
 from device_profiles.errors import EngineCrash, StageError, StoreError
 from stages import benchmark
+from stages.benchmarking import trial as trials
+from stages.benchmarking.settings import pinned
 from stages.context import StageContext
 from stages.datasets.prepared import Preprocessing, write_preprocessing
 from stages.engines import host, registry
@@ -159,7 +161,7 @@ def test_an_engine_that_is_not_installed_has_a_reason_in_every_variant(
 
 
 def test_a_slow_model_stops_at_its_budget_but_not_before_five_rounds() -> None:
-    trial = benchmark.Trial("litert", "int8")
+    trial = trials.Trial("litert", "int8")
     options = benchmark.Options(budget_s=1.0, rounds=30)
     trial.rounds, trial.spent_s = [np.array([1])] * 4, 99.0
     assert trial.is_due(options)
@@ -188,18 +190,18 @@ class Scripted:
 
 def test_warm_up_ends_when_three_windows_agree_within_three_percent() -> None:
     worker = Scripted([9.0, 5.0, 1.03, 1.0, 1.02, 0.5])
-    assert benchmark.warm_up(worker, 5.0)  # type: ignore[arg-type]
+    assert trials.warm_up(worker, 5.0)  # type: ignore[arg-type]
     assert worker.asked == 5
 
 
 def test_warm_up_that_never_settles_says_so_and_ends_in_time() -> None:
     worker = Scripted([1.0, 2.0] * 100_000)
-    assert not benchmark.warm_up(worker, 0.02)  # type: ignore[arg-type]
+    assert not trials.warm_up(worker, 0.02)  # type: ignore[arg-type]
 
 
 def test_a_model_that_is_not_steady_is_warned_of(two: dict[str, Path], data: Path, context: StageContext,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark, "warm_up", lambda worker, limit_s: worker.model != "int8")
+    monkeypatch.setattr(trials, "warm_up", lambda worker, limit_s: worker.model != "int8")
     options = QUICK.model_copy(update={"engines": ("litert",)})
     result = benchmark.run(tflites=two, data=data, options=options, context=context)
     assert len(result.warnings) == 1
@@ -209,10 +211,10 @@ def test_a_model_that_is_not_steady_is_warned_of(two: dict[str, Path], data: Pat
 
 def test_pinning_takes_the_last_cores_all_or_those_named() -> None:
     cores = host.cores()
-    assert benchmark.pinned(benchmark.Settings()) == cores[-1:]
-    assert benchmark.pinned(benchmark.Settings(threads=2)) == cores[-2:]
-    assert benchmark.pinned(benchmark.Settings(cpus="any")) == ()
-    assert benchmark.pinned(benchmark.Settings(cpus=(0,))) == (0,)
+    assert pinned(benchmark.Settings()) == cores[-1:]
+    assert pinned(benchmark.Settings(threads=2)) == cores[-2:]
+    assert pinned(benchmark.Settings(cpus="any")) == ()
+    assert pinned(benchmark.Settings(cpus=(0,))) == (0,)
 
 
 def test_a_core_that_is_not_there_is_refused_with_those_that_are(two: dict[str, Path], data: Path,
