@@ -16,6 +16,9 @@ from device_profiles.strictyaml import refusal
 
 DeviceClass = Literal["cpu", "mobile", "iot"]
 EngineName = Literal["litert", "tflite-runtime", "tflm"]
+MICRO_ENGINE: EngineName = "tflm"
+"""TensorFlow Lite for Microcontrollers: one thread, one graph in one arena whose bytes it reports, no delegates. On a
+host it runs reference kernels, so that its times there say nothing of a microcontroller's."""
 Format = Literal["float32", "float16", "dynamic", "int8", "int16x8", "int4"]
 """Number format of a tflite model, as a device sees it: `int8qat` is `int8` there."""
 Arithmetic = Literal["float32", "hybrid", "int8", "int16x8"]
@@ -255,8 +258,8 @@ class Profile(Record):
         if self.hardware is not None and self.threads > self.hardware.all_cores:
             raise refusal(f"threads {self.threads} is more than the device's {self.hardware.all_cores} cores",
                           f"1 to {self.hardware.all_cores}")
-        if self.engine.name == "tflm" and self.threads != 1:
-            raise refusal(f"threads {self.threads} with engine tflm", "1: it has no threads")
+        if self.engine.name == MICRO_ENGINE and self.threads != 1:
+            raise refusal(f"threads {self.threads} with engine {MICRO_ENGINE}", "1: it has no threads")
         if self.npu is not None and self.hardware is None:
             raise refusal("there is an npu but no hardware", "a mapping 'hardware' of facts")
         return self

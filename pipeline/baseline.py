@@ -15,10 +15,11 @@ from pydantic import ValidationError
 
 from device_profiles.errors import StoreError, UsageError
 from pipeline.store import copy_file, write_text
-from stages.comparing.baseline import SCHEMA_VERSION, Baseline, KeptModel
-from stages.comparing.instructions import CountedModel, InstructionBaseline
+from stages.comparing.baseline import Baseline
+from stages.comparing.instructions import InstructionBaseline
+from stages.comparing.records import SCHEMA_VERSION, KeptFile
 
-R = TypeVar("R", Baseline, InstructionBaseline)
+D = TypeVar("D", Baseline, InstructionBaseline)
 LATENCY, INSTRUCTIONS = "latency", "instructions"
 _AGAIN = "litesmith compare NEW --write-baseline FILE writes one"
 
@@ -63,22 +64,23 @@ def kind_of(path: Path) -> str:
     return str(kind)
 
 
-def read_baseline(path: Path) -> Baseline:
-    """The document of milliseconds.
+def read_baseline(path: Path, record: type[D]) -> D:
+    """The document.
+
+    Args:
+        path: the document.
+        record: of the kind that it should be.
 
     Raises:
-        UsageError: there is none, or it is no baseline of this version.
+        UsageError: there is none, or it is no baseline of this kind and version.
     """
-    return _read(path, Baseline)
-
-
-def read_instructions(path: Path) -> InstructionBaseline:
-    """The document of instructions.
-
-    Raises:
-        UsageError: there is none, or it is no baseline of this version.
-    """
-    return _read(path, InstructionBaseline)
+    try:
+        return record.model_validate(_data(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"{path} is no baseline: {place}: {first['msg']}", "a file that litesmith wrote",
+                         _AGAIN) from error
 
 
 def _data(path: Path) -> dict[str, Any]:
@@ -96,18 +98,7 @@ def _data(path: Path) -> dict[str, Any]:
     return found
 
 
-def _read(path: Path, record: type[R]) -> R:
-    """The document as a record."""
-    try:
-        return record.model_validate(_data(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path} is no baseline: {place}: {first['msg']}", "a file that litesmith wrote",
-                         _AGAIN) from error
-
-
-def kept_content(path: Path, name: str, model: KeptModel | CountedModel) -> bytes | None:
+def kept_content(path: Path, name: str, model: KeptFile) -> bytes | None:
     """The kept tflite model; None where none was kept, or it is no longer there.
 
     Args:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from device_profiles.records import Figure
-from stages.comparing.baseline import Baseline
-from stages.comparing.instructions import CountedPair, CountedResult, InstructionBaseline
+from stages.comparing.baseline import Baseline, KeptModel
+from stages.comparing.instructions import Core, CountedModel, CountedPair, CountedResult, InstructionBaseline
 from stages.comparing.records import (
     ComparisonResult,
     LatencyComparison,
@@ -22,16 +22,27 @@ _LABEL = 12
 _MOST_OPERATORS = 8
 
 
-def result_lines(result: ComparisonResult) -> list[str]:
-    """Every pair, then what one side alone has."""
-    lines = [line for pair in result.pairs for line in (*pair_lines(pair), "")]
+def result_lines(result: ComparisonResult | CountedResult) -> list[str]:
+    """Every pair, then what one side alone has, then where it was counted."""
+    lines = [line for pair in result.pairs for line in (*_lines_of(pair), "")]
     for side, names in (("A", result.only_reference), ("B", result.only_candidate)):
         if names:
             lines.append(f"only in {side}: {', '.join(names)}")
-    return [*lines, *(f"note: {note}" for note in result.notes)]
+    place = [_core(result.core)] if isinstance(result, CountedResult) else []
+    return [*lines, *place, *(f"note: {note}" for note in result.notes)]
 
 
-def pair_lines(pair: PairComparison) -> Iterator[str]:
+def _lines_of(pair: PairComparison | CountedPair) -> Iterator[str]:
+    """One pair, of either kind."""
+    return _counted_pair(pair) if isinstance(pair, CountedPair) else _timed_pair(pair)
+
+
+def _core(core: Core) -> str:
+    """An emulated core."""
+    return f"{core.engine} {core.engine_version} on an emulated {core.cpu} (QEMU {core.qemu})"
+
+
+def _timed_pair(pair: PairComparison) -> Iterator[str]:
     """One pair: the claim first."""
     if pair.latency is None:
         yield f"{pair.name}: not measured: {pair.reason}"
@@ -130,26 +141,6 @@ def _output(each: OutputDifference) -> str:
             f"range {significant(each.range)}{decided}")
 
 
-def baseline_lines(baseline: Baseline, path: Path) -> list[str]:
-    """What was written."""
-    lines = [f"{path}: {baseline.engine} {baseline.engine_version}, {plural(baseline.threads, 'thread')}, on "
-             f"{baseline.host.cpu} ({baseline.host.system})"]
-    for name, model in baseline.models.items():
-        where = f", kept as {model.file}" if model.file else ", not kept: comparable on this machine alone"
-        lines.append(_line(name, f"{figure_text(model.median)}, {model.tflite_bytes:,} bytes{where}"))
-    return lines
-
-
-def counted_lines(result: CountedResult) -> list[str]:
-    """Every pair whose instructions were counted, then what one side alone has."""
-    lines = [line for pair in result.pairs for line in (*_counted_pair(pair), "")]
-    lines += [f"only in {side}: {', '.join(names)}" for side, names in (("A", result.only_reference),
-                                                                       ("B", result.only_candidate)) if names]
-    core = result.core
-    told = f"{core.engine} {core.engine_version} on an emulated {core.cpu} (QEMU {core.qemu})"
-    return [*lines, told, *(f"note: {note}" for note in result.notes)]
-
-
 def _counted_pair(pair: CountedPair) -> Iterator[str]:
     """The claim, then the figures."""
     found = pair.instructions
@@ -170,12 +161,23 @@ def _change(one: Figure, other: Figure) -> str:
     return f"{one.value:,.0f} -> {other.value:,.0f} ({100 * (other.value / one.value - 1):+.2f} %)"
 
 
-def instruction_lines(baseline: InstructionBaseline, path: Path) -> list[str]:
+def baseline_lines(baseline: Baseline | InstructionBaseline, path: Path) -> list[str]:
     """What was written."""
-    core = baseline.core
-    lines = [f"{path}: {core.engine} {core.engine_version} on an emulated {core.cpu} (QEMU {core.qemu})"]
-    for name, model in baseline.models.items():
-        where = f", kept as {model.file}" if model.file else ", not kept: comparable with the same emulator alone"
-        lines.append(_line(name, f"{model.instructions.value:,.0f} instructions and {model.accesses.value:,.0f} memory "
-                                 f"accesses an inference, {model.tflite_bytes:,} bytes{where}"))
-    return lines
+    if isinstance(baseline, Baseline):
+        where = (f"{baseline.engine} {baseline.engine_version}, {plural(baseline.threads, 'thread')}, on "
+                 f"{baseline.host.cpu} ({baseline.host.system})")
+    else:
+        where = _core(baseline.core)
+    return [f"{path}: {where}", *(_line(name, _kept(model)) for name, model in baseline.models.items())]
+
+
+def _kept(model: KeptModel | CountedModel) -> str:
+    """A model's figures, and where it is kept."""
+    if isinstance(model, KeptModel):
+        figures, elsewhere = figure_text(model.median), "on this machine"
+    else:
+        figures = (f"{model.instructions.value:,.0f} instructions and {model.accesses.value:,.0f} memory accesses an "
+                   "inference")
+        elsewhere = "with the same emulator"
+    where = f"kept as {model.file}" if model.file else f"not kept: comparable {elsewhere} alone"
+    return f"{figures}, {model.tflite_bytes:,} bytes, {where}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,9 @@ import click
 from pipeline.cli.options import output_options, print_json
 
 if TYPE_CHECKING:
-    from pipeline import instructions
-    from pipeline.comparison import Asked, Watch
-    from stages.comparing.instructions import CountedResult
-    from stages.comparing.records import ComparisonResult
+    from pipeline.gate import Gate, Watch
+
+    AnyGate = Gate[Any, Any, Any]
 
 _FILE = click.Path(path_type=Path)
 _EPILOG = ("Exit codes: 0 measured, whatever came of it; 1 proven slower (or more instructions) with --fail-if-slower "
@@ -53,33 +53,18 @@ def compare(reference: Path, candidate: Path | None, place: str | None, baseline
     processes again and again, until the answer is proven or the budget is spent. With --baseline A is held against a
     file that --write-baseline wrote: for CI, where a pull request should fail on a regression and not on noise.
     """
-    from pipeline import comparison
-    from pipeline.comparing_text import baseline_lines
+    from pipeline.comparing_text import baseline_lines, result_lines
 
     _check_usage(candidate, baseline, target)
-    if place is not None or _counts(baseline):
-        files = (reference, candidate, baseline, target)
-        return _count(files, place, keep, fail_if_slower or baseline is not None, quiet or as_json, as_json, **named)
-    asked = _asked(**named)
-    with _progress(quiet or as_json) as watch:
+    gate = _gate(place, baseline, **named)
+    with _watching(gate, quiet or as_json) as watch:
         if target is not None:
-            written = comparison.make_baseline(reference, target, asked, keep, watch)
+            written = gate.make_baseline(reference, target, keep, watch)
             _show(written.model_dump(mode="json"), baseline_lines(written, target), as_json)
             return 0
-        result = _compared(reference, candidate, baseline, asked, watch)
-    return _judged(result, fail_if_slower or baseline is not None, as_json)
-
-
-def _judged(result: ComparisonResult, gate: bool, as_json: bool) -> int:
-    """Show a comparison; its exit code."""
-    from pipeline import comparison
-    from pipeline.comparing_text import result_lines
-
-    missing = comparison.unmeasured(result)
-    code = 1 if missing or (gate and comparison.slower(result)) else 0
-    _show(_data(result, code), result_lines(result), as_json)
-    if code:
-        click.echo(f"litesmith: {comparison.failure(result)}", err=True)
+        result = _compared(gate, reference, candidate, baseline, watch)
+    code, data = _judged(gate, result, fails=fail_if_slower or baseline is not None)
+    _show(data, result_lines(result), as_json)
     return code
 
 
@@ -98,16 +83,31 @@ def _check_usage(candidate: Path | None, baseline: Path | None, target: Path | N
                          "one of B, --baseline FILE and --write-baseline FILE", "litesmith compare --help")
 
 
-def _asked(margin: float | None, budget: float, **named: Any) -> Asked:
-    """The options as the pipeline takes them; percent as a share."""
-    from pipeline.comparison import Asked
+def _gate(place: str | None, baseline: Path | None, margin: float | None = None, threads: int | None = None,
+          budget: float | None = None, **named: Any) -> AnyGate:
+    """The options as a gate takes them: of instructions where an emulated core or a baseline of them is named.
+
+    Args:
+        place: the emulated core.
+        baseline: to compare with.
+        margin: percent.
+        threads: of the engine; a count has one.
+        budget: seconds; a count takes as long as it takes.
+        **named: the options that both kinds have.
+    """
+    from device_profiles.errors import UsageError
+    from pipeline.instructions import InstructionGate
+    from pipeline.latency import LatencyGate
+    from stages.comparing.instructions import THRESHOLD
     from stages.comparing.trial import Rule
 
-    rule = Rule(budget_s=budget) if margin is None else Rule(margin=margin / 100, budget_s=budget)
-    return Asked(rule=rule, **named)
-
-
-# -- instructions -----------------------------------------------------------------------------------------------------
+    if place is None and not _counts(baseline):
+        rule = Rule() if budget is None else Rule(budget_s=budget)
+        rule = rule if margin is None else replace(rule, margin=margin / 100)
+        return LatencyGate(threads=threads, rule=rule, **named)
+    if threads not in (None, 1):
+        raise UsageError(f"instructions are counted with {threads} threads", "1", "leave --threads out")
+    return InstructionGate(target=place, threshold=THRESHOLD if margin is None else margin / 100, **named)
 
 
 def _counts(baseline: Path | None) -> bool:
@@ -117,82 +117,22 @@ def _counts(baseline: Path | None) -> bool:
     return baseline is not None and kind_of(baseline) == INSTRUCTIONS
 
 
-def _count(files: tuple[Path, Path | None, Path | None, Path | None], place: str | None, keep: bool, gate: bool,
-           silent: bool, as_json: bool, **named: Any) -> int:
-    """`compare` on an emulated core; `files` are A, B, --baseline and --write-baseline."""
-    from pipeline import instructions
-    from pipeline.comparing_text import instruction_lines
-
-    (reference, candidate, baseline, target), asked = files, _counting(place, **named)
-    watch = _said(silent)
-    if target is not None:
-        written = instructions.make_baseline(reference, target, asked, keep, watch)
-        _show(written.model_dump(mode="json"), instruction_lines(written, target), as_json)
-        return 0
-    if baseline is not None:
-        result = instructions.compare_with_baseline(reference, baseline, asked, watch)
-    elif candidate is not None:
-        result = instructions.compare(reference, candidate, asked, watch)
-    else:
-        raise click.UsageError("B is missing")
-    return _told(result, gate, as_json)
-
-
-def _counting(place: str | None, margin: float | None = None, engine: str | None = None, threads: int | None = None,
-              budget: float = 0, **named: Any) -> instructions.Asked:
-    """The options as counting takes them; a budget is of no use to it."""
-    from device_profiles.errors import UsageError
-    from pipeline import instructions
-    from stages.comparing.instructions import THRESHOLD
-
-    del budget
-    if threads not in (None, 1):
-        raise UsageError(f"instructions are counted with {threads} threads", "1", "leave --threads out")
-    return instructions.Asked(target=place, engine=engine, threshold=THRESHOLD if margin is None else margin / 100,
-                              **named)
-
-
-def _told(result: CountedResult, gate: bool, as_json: bool) -> int:
-    """Show a count; its exit code."""
-    from pipeline.comparing_text import counted_lines
-
-    data, code = _counted(result, gate)
-    _show(data, counted_lines(result), as_json)
-    return code
-
-
-def _counted(result: CountedResult, gate: bool) -> tuple[dict[str, Any], int]:
-    """What `--json` prints, and the exit code; what fails is said on standard error."""
-    from pipeline import instructions
-
-    more, missing = instructions.more(result), instructions.uncounted(result)
-    code = 1 if missing or (more and gate) else 0
-    if code:
-        click.echo(f"litesmith: {instructions.failure(result)}", err=True)
-    return {**result.model_dump(mode="json"), "more": list(more), "uncounted": missing, "exit_code": code}, code
-
-
-def _said(silent: bool) -> instructions.Watch:
-    """Says on a terminal which tflite model is counted: that takes some seconds each."""
-
-    def watch(name: str) -> None:
-        """A line."""
-        if not silent and sys.stderr.isatty():
-            click.echo(f"counting {name}", err=True)
-
-    return watch
-
-
-def _compared(reference: Path, candidate: Path | None, baseline: Path | None, asked: Asked,
-              watch: Watch) -> ComparisonResult:
+def _compared(gate: AnyGate, reference: Path, candidate: Path | None, baseline: Path | None, watch: Watch) -> Any:
     """Against B, or against the baseline."""
-    from pipeline import comparison
-
     if baseline is not None:
-        return comparison.compare_with_baseline(reference, baseline, asked, watch)
+        return gate.compare_with_baseline(reference, baseline, watch)
     if candidate is None:
         raise click.UsageError("B is missing")
-    return comparison.compare(reference, candidate, asked, watch)
+    return gate.compare(reference, candidate, watch)
+
+
+def _judged(gate: AnyGate, result: Any, *, fails: bool) -> tuple[int, dict[str, Any]]:
+    """The exit code, and what `--json` prints; what fails is said on standard error."""
+    judgement = gate.judged(result)
+    code = judgement.exit_code(fails)
+    if code:
+        click.echo(f"litesmith: {judgement.failure}", err=True)
+    return code, {**result.model_dump(mode="json"), **judgement.data(), "exit_code": code}
 
 
 def _show(data: dict[str, Any], lines: list[str], as_json: bool) -> None:
@@ -212,6 +152,7 @@ def hold(folder: Path, baselines: tuple[Path, ...], *, quiet: bool, as_json: boo
     """
     from device_profiles.errors import UsageError
     from pipeline.baseline import kind_of
+    from pipeline.comparing_text import result_lines
 
     kinds = [kind_of(baseline) for baseline in baselines]
     if len(set(kinds)) < len(kinds):
@@ -219,46 +160,37 @@ def hold(folder: Path, baselines: tuple[Path, ...], *, quiet: bool, as_json: boo
                          "one of milliseconds and one of instructions", "litesmith check --help")
     code, data = 0, {}
     for kind, baseline in zip(kinds, baselines, strict=True):
-        one = _hold_instructions if _counts(baseline) else _hold_latency
-        found, data[kind] = one(folder, baseline, quiet, as_json)
+        gate = _gate(None, baseline)
+        with _watching(gate, quiet or as_json) as watch:
+            result = gate.compare_with_baseline(folder, baseline, watch)
+        if not (quiet or as_json):
+            _show({}, ["", *result_lines(result)], as_json=False)
+        found, data[kind] = _judged(gate, result, fails=True)
         code = code or found
     return code, data
 
 
-def _hold_instructions(folder: Path, baseline: Path, quiet: bool, as_json: bool) -> tuple[int, dict[str, Any]]:
-    """Against counts."""
-    from pipeline import instructions
-    from pipeline.comparing_text import counted_lines
+@contextmanager
+def _watching(gate: AnyGate, silent: bool) -> Iterator[Watch]:
+    """What a terminal shows meanwhile: a bar while it is timed, a line for each tflite model that is counted."""
+    from pipeline.instructions import InstructionGate
 
-    result = instructions.compare_with_baseline(folder, baseline, instructions.Asked(), _said(quiet or as_json))
-    if not (quiet or as_json):
-        _show({}, ["", *counted_lines(result)], as_json=False)
-    data, code = _counted(result, gate=True)
-    return code, data
-
-
-def _hold_latency(folder: Path, baseline: Path, quiet: bool, as_json: bool) -> tuple[int, dict[str, Any]]:
-    """Against milliseconds."""
-    from pipeline import comparison
-    from pipeline.comparing_text import result_lines
-
-    with _progress(quiet or as_json) as watch:
-        result = comparison.compare_with_baseline(folder, baseline, comparison.Asked(), watch)
-    code = 1 if comparison.slower(result) or comparison.unmeasured(result) else 0
-    if not (quiet or as_json):
-        for line in ("", *result_lines(result)):
-            click.echo(line)
-    if code:
-        click.echo(f"litesmith: {comparison.failure(result)}", err=True)
-    return code, _data(result, code)
+    if isinstance(gate, InstructionGate):
+        yield _said(silent)
+        return
+    with _progress(silent) as watch:
+        yield watch
 
 
-def _data(result: ComparisonResult, code: int) -> dict[str, Any]:
-    """What `--json` prints."""
-    from pipeline import comparison
+def _said(silent: bool) -> Watch:
+    """Says on a terminal which tflite model is counted: that takes some seconds each."""
 
-    return {**result.model_dump(mode="json"), "slower": list(comparison.slower(result)),
-            "unmeasured": comparison.unmeasured(result), "exit_code": code}
+    def watch(name: str, phase: str, *_: object) -> None:
+        """A line."""
+        if not silent and sys.stderr.isatty():
+            click.echo(f"{phase} {name}", err=True)
+
+    return watch
 
 
 @contextmanager

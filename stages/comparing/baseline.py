@@ -89,7 +89,7 @@ def _machine(each: Host) -> str:
     return f"{each.cpu}, {each.cores} cores, {each.system}"
 
 
-def kept(content: bytes, sha256: str, file: str | None, launches: Sequence[Launch], seed: int = 0) -> KeptModel:
+def kept_model(content: bytes, sha256: str, file: str | None, launches: Sequence[Launch], seed: int = 0) -> KeptModel:
     """A model with its figures.
 
     Args:

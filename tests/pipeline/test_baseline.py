@@ -34,7 +34,7 @@ def written(tmp_path):
 
 def test_a_baseline_reads_back_as_it_was_written_with_its_model_beside_it(written):
     path, baseline = written
-    assert read_baseline(path) == baseline
+    assert read_baseline(path, Baseline) == baseline
     assert models_folder(path).name == "latency.tflites"
     assert [each.name for each in models_folder(path).iterdir()] == [f"int8-{DIGEST[:8]}.tflite"]
     assert kept_content(path, "int8", baseline.models["int8"]) == CONTENT
@@ -44,7 +44,7 @@ def test_a_folder_that_moves_keeps_its_models(written, tmp_path):
     path, _ = written
     path.parent.rename(tmp_path / "elsewhere")
     moved = tmp_path / "elsewhere" / "latency.json"
-    assert kept_content(moved, "int8", read_baseline(moved).models["int8"]) == CONTENT
+    assert kept_content(moved, "int8", read_baseline(moved, Baseline).models["int8"]) == CONTENT
 
 
 def test_a_kept_model_that_was_changed_is_refused_and_one_that_is_gone_is_none(written):
@@ -65,7 +65,7 @@ def test_names_become_file_names():
 
 def test_a_baseline_that_is_not_there_says_how_one_is_written(tmp_path):
     with pytest.raises(UsageError) as caught:
-        read_baseline(tmp_path / "none.json")
+        read_baseline(tmp_path / "none.json", Baseline)
     assert "--write-baseline" in caught.value.next_step
 
 
@@ -79,6 +79,6 @@ def test_a_damaged_baseline_is_refused_with_its_place(written, change, words):
     path, _ = written
     path.write_text(change(json.loads(path.read_text())))
     with pytest.raises(UsageError) as caught:
-        read_baseline(path)
+        read_baseline(path, Baseline)
     assert words in caught.value.found
     assert path.name in caught.value.found

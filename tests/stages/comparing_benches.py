@@ -80,7 +80,7 @@ def without_engines(monkeypatch: pytest.MonkeyPatch, launch: Callable[..., Launc
 
     monkeypatch.setattr("stages.comparing.pairing.launch", launch)
     monkeypatch.setattr("stages.comparing.pairing.with_samples", with_samples)
-    monkeypatch.setattr("pipeline.comparison.with_samples", with_samples)
+    monkeypatch.setattr("pipeline.latency.with_samples", with_samples)
     monkeypatch.setattr("stages.comparing.pairing.predictions",
                         lambda pair, place, inputs: Predictions(samples=64, inputs=inputs, outputs=(output,)))
     monkeypatch.setattr("stages.comparing.differences.arena_bytes", lambda content, log: 1000)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from stages.comparing.baseline import Baseline, KeptModel, against_milliseconds, kept, why_no_milliseconds
+from stages.comparing.baseline import Baseline, KeptModel, against_milliseconds, kept_model, why_no_milliseconds
 from stages.comparing.launching import Launch, Place
 from stages.comparing.trial import Rule
 from stages.engines import host
@@ -28,7 +28,7 @@ def launches(level_ms: float, spread: float = 0.002, count: int = 6, seed: int =
 
 
 def baseline(**changed: object) -> Baseline:
-    model = kept(b"x" * 10, "0" * 64, None, launches(1.0))
+    model = kept_model(b"x" * 10, "0" * 64, None, launches(1.0))
     fields = {"litesmith": "1", "made": "2026-01-01T00:00:00+00:00", "host": HERE,
               "fingerprint": host.fingerprint(HERE), "engine": "litert", "engine_version": "2.3.0", "threads": 1,
               "models": {"int8": model}}
@@ -36,7 +36,7 @@ def baseline(**changed: object) -> Baseline:
 
 
 def test_a_kept_model_has_its_median_and_every_launch_s() -> None:
-    model = kept(b"x" * 10, "0" * 64, "b.tflites/int8.tflite", [launch_of(0.0, 1.0), launch_of(0.0, 3.0)])
+    model = kept_model(b"x" * 10, "0" * 64, "b.tflites/int8.tflite", [launch_of(0.0, 1.0), launch_of(0.0, 3.0)])
     assert (model.tflite_bytes, model.launch_medians_ms) == (10, (1.0, 3.0))
     assert model.median.value == 2.0
     assert "2 launches" in model.median.method
@@ -72,7 +72,7 @@ def test_welch_s_interval_is_the_one_worked_out_by_hand() -> None:
 
     The 99.5 % quantile of Student's t with as many is 4.5464.
     """
-    model = kept(b"x", "0" * 64, None, [launch_of(0.0, math.exp(log)) for log in (1, 2, 3)])
+    model = kept_model(b"x", "0" * 64, None, [launch_of(0.0, math.exp(log)) for log in (1, 2, 3)])
     today = [launch_of(0.0, math.exp(log)) for log in (2, 4, 6, 8)]
     found = against_milliseconds(model, today, RULE, PLACE)
     half = 4.5464 * math.sqrt(2)
@@ -81,7 +81,7 @@ def test_welch_s_interval_is_the_one_worked_out_by_hand() -> None:
 
 
 def test_a_single_launch_decides_nothing() -> None:
-    model = kept(b"x", "0" * 64, None, launches(1.0, count=1))
+    model = kept_model(b"x", "0" * 64, None, launches(1.0, count=1))
     found = against_milliseconds(model, launches(2.0), RULE, PLACE)
     assert found.claim == "undecided"
     assert found.ratio is not None
