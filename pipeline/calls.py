@@ -54,6 +54,11 @@ class Call:
         """Whether it takes every variant: one of its inputs is a mapping."""
         return any(not isinstance(value, str) for value in self.inputs.values())
 
+    @property
+    def is_of_a_device(self) -> bool:
+        """Whether it measures on one profile's device: the run goes on without what cannot be reached."""
+        return self.stage == "benchmark" and bool(self.name)
+
     def needs(self) -> list[str]:
         """Labels of the calls whose artifacts it takes."""
         found: list[str] = []

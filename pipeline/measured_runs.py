@@ -50,7 +50,7 @@ def load_measurements(path: Path, profile: Profile, on_device: bool) -> Measured
         ConfigError: a table with a fault.
         UsageError: no such file, or a benchmark that says nothing of this device.
     """
-    figures = path / FIGURES if path.is_dir() else path
+    figures = _figures_of(path, profile) if path.is_dir() else path
     if figures.suffix != ".json":
         rows = read_measurements(path)
         return Measured(tuple(rows), f"{path.name}, sha256 {file_digest(path)[:16]}")
@@ -59,6 +59,12 @@ def load_measurements(path: Path, profile: Profile, on_device: bool) -> Measured
                          "a .csv file, a run folder with a benchmark, or the benchmark.json in it",
                          "litesmith benchmark --target ssh:user@host")
     return _from_run(figures, profile, on_device)
+
+
+def _figures_of(folder: Path, profile: Profile) -> Path:
+    """The profile's own benchmark in a run folder, else the run's."""
+    own = folder / FIGURES.with_name(f"{profile.name}.json")
+    return own if own.is_file() else folder / FIGURES
 
 
 def _from_run(figures: Path, profile: Profile, on_device: bool) -> Measured:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from device_profiles.errors import ModelError
-from pipeline.calls import Calls, Plan, Surroundings, report_versions
+from pipeline.calls import Calls, Inputs, Plan, Surroundings, join, report_versions
 from pipeline.variant_paths import VariantPaths
 from pipeline.version import VERSION
 from stages.npu import compiled_name
@@ -21,16 +21,19 @@ def build(config: RunConfig, around: Surroundings, without: Iterable[str] = ()) 
     Args:
         config: what to make.
         around: see `Surroundings`.
-        without: variants to leave out (those that failed): the calls over all variants then take the others.
+        without: variants to leave out (those that failed): the calls over all variants then take the others; and
+            labels of calls on devices that could not be reached.
     """
-    return _Builder(config, around).build([e for e in config.variants if e.name not in set(without)])
+    lost = frozenset(without)
+    return _Builder(config, around, lost).build([e for e in config.variants if e.name not in lost])
 
 
 class _Builder:
     """Lays out the calls that all variants share, and those over all of them."""
 
-    def __init__(self, config: RunConfig, around: Surroundings) -> None:
+    def __init__(self, config: RunConfig, around: Surroundings, lost: frozenset[str]) -> None:
         self.config, self.around, self.calls = config, around, Calls(config, around)
+        self.lost = lost
         self.trainings: dict[str, str] = {}
 
     def build(self, entries: list[VariantEntry]) -> Plan:
@@ -118,17 +121,36 @@ class _Builder:
                     npu=profile.npu)
                 for profile in self.profiles if profile.npu is not None for variant, tflite in tflites.items()}
 
+    def _device_benchmarks(self, inputs: Inputs) -> dict[str, str]:
+        """By profile that names a target, the call that measures there with the profile's engine and threads.
+
+        Profiles that `benchmark` itself measures have none, nor those with an NPU, whose compiled models no engine here
+        runs.
+        """
+        settings, found = self.config.benchmark, {}
+        for profile in self.profiles if settings.devices else ():
+            engine, target, label = profile.engine.name, profile.target, join("benchmark", profile.name, ":")
+            covered = (target, profile.threads) == (settings.target, settings.threads) and engine in settings.engines
+            if target is not None and not covered and profile.npu is None and label not in self.lost:
+                found[profile.name] = self.calls.add(
+                    "benchmark", profile.name, settings.at(target, engine, profile.threads), inputs,
+                    host=self.around.host, engine_versions=self.calls.engine_versions([engine]))
+        return found
+
     def _over_all(self, evaluations: dict[str, str]) -> None:
         """The calls that take every variant: benchmark, check, report."""
         config, tflites = self.config, dict(self.calls.plan.variants)
-        benchmark = self.calls.add("benchmark", "", config.benchmark, {"tflites": tflites, "data": self.data},
-                                   host=self.around.host,
+        measured: Inputs = {"tflites": tflites, "data": self.data}
+        here = config.benchmark.model_copy(update={"devices": True})  # no matter here: not part of the key
+        benchmark = self.calls.add("benchmark", "", here, measured, host=self.around.host,
                                    engine_versions=self.calls.engine_versions(config.benchmark.engines))
+        on_devices = self._device_benchmarks(measured)
+        devices = {"devices": on_devices} if on_devices else {}
         compilations = self._compilations(tflites)
         compiled = {"compilations": compilations} if compilations else {}
         check = self.calls.add("check", "", config.check,
-                               {"tflites": tflites, "evaluations": evaluations, "benchmark": benchmark, **compiled},
-                               profiles=self.profiles)
+                               {"tflites": tflites, "evaluations": evaluations, "benchmark": benchmark, **devices,
+                                **compiled}, profiles=self.profiles)
         self.calls.add(
             "report", "", config.report,
             {"data": self.data, "model": self.model, "examination": self.examination,
@@ -136,5 +158,5 @@ class _Builder:
              **({"sensitivities": self.paths.sensitivities, "choices": self.paths.choices}
                 if self.paths.choices else {}),
              "trainings": {**self.trainings, **self.paths.trainings}, "tflites": tflites, "evaluations": evaluations,
-             "baseline": self.baseline, "benchmark": benchmark, **compiled, "check": check},
+             "baseline": self.baseline, "benchmark": benchmark, **devices, **compiled, "check": check},
             run=config.name, litesmith=VERSION, versions=report_versions(), config=config.as_yaml())

@@ -2,7 +2,8 @@
 
 Calls of lane MAIN run here, one after another. Calls of lane ENGINES run beside them in a thread that drives engine
 workers. Calls of lane ALONE wait until nothing else runs. A call that fails takes down the variants that need it and no
-other: the calls over all variants are laid out again for those that are left.
+other: the calls over all variants are laid out again for those that are left, and so they are without the figures of a
+device that could not be measured.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Runner:
 
         Args:
             plan: what to make.
-            relay: gives the plan without the variants named; called where some have failed.
+            relay: gives the plan without the variants and the calls on devices named; called where some have failed.
 
         Returns:
             The plan as it was carried out in the end.
@@ -99,10 +100,19 @@ class Runner:
         self.watcher.planned(plan)
         self._walk([call for call in plan.calls.values() if not call.is_over_all])
         lost = self.lost_variants(plan)
+        plan = self._laid_out_again(plan, lost, relay)
+        self._walk([call for call in plan.calls.values() if call.is_of_a_device])
+        unreached = {call.label for call in plan.calls.values()
+                     if call.is_of_a_device and self.outcomes[call.label].artifact is None}
+        plan = self._laid_out_again(plan, lost | unreached if unreached else set(), relay)
+        self._walk([call for call in plan.calls.values() if call.is_over_all])
+        return plan
+
+    def _laid_out_again(self, plan: Plan, lost: set[str], relay: Callable[[set[str]], Plan]) -> Plan:
+        """The plan without what is lost; the same where nothing is."""
         if lost:
             plan = relay(lost)
             self.watcher.planned(plan)
-        self._walk([call for call in plan.calls.values() if call.is_over_all])
         return plan
 
     def lost_variants(self, plan: Plan) -> set[str]:

@@ -113,7 +113,7 @@ class Session:
         return self._around
 
     def plan(self, stage: str | None = None, without: Iterable[str] = ()) -> Plan:
-        """The calls: all, or those that a stage's artifacts need; without the variants named."""
+        """The calls: all, or those that a stage's artifacts need; without the variants and device calls named."""
         plan = build(self.config, self.around(), without)
         if stage is None:
             return plan

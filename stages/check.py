@@ -29,7 +29,7 @@ from stages.reporting.record import json_text
 from stages.reporting.text import plural
 
 NAME = "check"
-VERSION = 4
+VERSION = 5
 LIBRARIES: tuple[str, ...] = ()
 
 
@@ -61,7 +61,8 @@ def asked_limits(settings: Settings, profiles: Iterable[Profile]) -> tuple[str, 
 
 
 def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchmark: Path, options: Options,
-        context: StageContext, compilations: Mapping[str, Path] | None = None) -> CheckResult:
+        context: StageContext, devices: Mapping[str, Path] | None = None,
+        compilations: Mapping[str, Path] | None = None) -> CheckResult:
     """Check all variants; write `verdicts.json` and `junit.xml`.
 
     Args:
@@ -70,6 +71,7 @@ def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchma
         benchmark: the artifact of `benchmark`.
         options: with the profiles.
         context: where to write.
+        devices: by profile that was measured on a target of its own, the artifact of that `benchmark`.
         compilations: by `variant@profile`, the artifact of `compile`, for the profiles with an NPU.
 
     Raises:
@@ -80,16 +82,18 @@ def run(*, tflites: Mapping[str, Path], evaluations: Mapping[str, Path], benchma
     """
     profiles = _profiles(options)
     measured = read_result(benchmark, BenchmarkResult)
+    there = {name: read_result(folder, BenchmarkResult) for name, folder in (devices or {}).items()}
     subjects = []
     for done, (name, folder) in enumerate(tflites.items()):
         context.progress(done, len(tflites), f"checking {name}")
         subject = _subject(name, folder, evaluations, measured, profiles)
         subjects.append(subject.model_copy(update={"compiled": _compiled(name, profiles, compilations or {})}))
     required = set(profiles) if options.require == "all" else set(options.require)
-    checks = {name: _check_profile(subjects, profile, options.choice, required=name in required)
-              for name, profile in profiles.items()}
+    checks = {name: _check_profile(_seen_from(there.get(name), subjects), profile, options.choice,
+                                   required=name in required) for name, profile in profiles.items()}
     fits = all(check.winner is not None for check in checks.values() if check.required)
-    result = CheckResult(summary=_summary(checks), profiles=checks, fits=fits, warnings=_warnings(profiles, measured))
+    result = CheckResult(summary=_summary(checks), profiles=checks, fits=fits,
+                         warnings=_warnings(profiles, measured, there))
     (context.out / "verdicts.json").write_text(json_text(_flat(checks), pretty=True), encoding="utf-8")
     (context.out / "junit.xml").write_bytes(junit_xml(checks))
     context.progress(len(tflites), len(tflites), "checked")
@@ -122,6 +126,13 @@ def _subject(name: str, folder: Path, evaluations: Mapping[str, Path], measured:
                    evaluated=evaluated.engines, evaluated_on=evaluated.target,
                    measured=runs, target=measured.target,
                    micro=footprints(content, profiles.values(), runs.get(MICRO_ENGINE)))
+
+
+def _seen_from(device: BenchmarkResult | None, subjects: list[Subject]) -> list[Subject]:
+    """The variants with what was measured on a profile's own device, where there is such a benchmark."""
+    return subjects if device is None else [subject.model_copy(update={
+        "measured": subject.measured | device.variants.get(subject.name, {}), "target": device.target})
+        for subject in subjects]
 
 
 def _compiled(variant: str, profiles: Iterable[str], compilations: Mapping[str, Path]) -> dict[str, CompileResult]:
@@ -167,20 +178,25 @@ def _summary(checks: Mapping[str, ProfileCheck]) -> str:
     return f"{len(won)} of {plural(len(checks), 'profile')} {verb} a variant that fits: {told}"
 
 
-def _warnings(profiles: Mapping[str, Profile], measured: BenchmarkResult) -> tuple[str, ...]:
+def _warnings(profiles: Mapping[str, Profile], measured: BenchmarkResult,
+              there: Mapping[str, BenchmarkResult]) -> tuple[str, ...]:
     """Profiles whose device was not measured though it could be, or with another version of its engine."""
-    versions = {(run.engine, run.engine_version) for runs in measured.variants.values() for run in runs.values()
-                if run.status == "ok"}
+    found = {name: there.get(name, measured) for name in profiles}
     elsewhere = [
-        f"profile {profile.name} names the target {profile.target}, and the benchmark ran on "
-        f"{place_of(measured.target).words}: litesmith check --set benchmark.target={profile.target}"
-        for profile in profiles.values() if profile.target not in (None, measured.target)]
+        f"profile {name} names the target {profile.target}, which was not measured (the benchmark ran on "
+        f"{place_of(found[name].target).words}): litesmith benchmark --set benchmark.devices=true"
+        for name, profile in profiles.items() if profile.target not in (None, found[name].target)]
     return (*elsewhere, *(
-        f"profile {profile.name} names {engine} {profile.engine.version}; measured with {version}"
-        for profile in profiles.values() if profile.latency.kind == "measured" and profile.engine.version != "any"
-        if measured.target == (profile.target or HOST)
-        for engine, version in sorted(versions)
-        if engine == profile.engine.name and version != profile.engine.version))
+        f"profile {name} names {profile.engine.name} {profile.engine.version}; measured with {version}"
+        for name, profile in profiles.items() if found[name].target == (profile.target or HOST)
+        if (profile.target or profile.latency.kind == "measured") and profile.engine.version != "any"
+        for version in _versions(found[name], profile.engine.name) if version != profile.engine.version))
+
+
+def _versions(measured: BenchmarkResult, engine: str) -> list[str]:
+    """The versions of an engine that measured."""
+    return sorted({run.engine_version for runs in measured.variants.values() for run in runs.values()
+                   if run.status == "ok" and run.engine == engine})
 
 
 def _flat(checks: Mapping[str, ProfileCheck]) -> list[dict[str, object]]:

@@ -16,10 +16,12 @@ from stages.context import Progress, no_progress
 from stages.engines import registry
 from stages.explaining import graph_rules, range_rules, weight_rules
 from stages.explaining.causes import Evidence, find, question
-from stages.explaining.noise import Bench, Noise, Source, Tally, decibel, measure
+from stages.explaining.noise import Noise, measure
 from stages.explaining.pairs import Pairing, pair_up
+from stages.explaining.runs import Bench, Source
 from stages.explaining.slowness import Facts, reasons
 from stages.explaining.structure import unfolded
+from stages.explaining.tally import Tally, decibel
 from stages.explaining.weights import WeightFacts, weight_facts, with_weights
 from stages.records import CalibrationReport, StageResult
 from stages.records.explaining import Cause, ExplainResult, LayerNoise, Step

@@ -41,7 +41,7 @@ from stages.reporting.record import Report, json_text, schema_text
 from stages.reporting.sources import Heading, Sources, Training
 
 NAME = "report"
-VERSION = 4
+VERSION = 5
 LIBRARIES: tuple[str, ...] = ("plotly", "jinja2", "matplotlib")
 
 
@@ -88,7 +88,8 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         baseline: Path, benchmark: Path, check: Path, options: Options, context: StageContext,
         model: Path | None = None, examination: Path | None = None,
         calibration: Path | None = None, sensitivities: Mapping[str, Path] | None = None,
-        choices: Mapping[str, Path] | None = None, compilations: Mapping[str, Path] | None = None) -> ReportResult:
+        choices: Mapping[str, Path] | None = None, devices: Mapping[str, Path] | None = None,
+        compilations: Mapping[str, Path] | None = None) -> ReportResult:
     """Write the report. The same artifacts and options give the same bytes.
 
     Args:
@@ -107,6 +108,7 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         calibration: the artifact of `calibrate`; there where a calibration study was asked for.
         sensitivities: by `mixed` variant, the artifact of `sensitivity`.
         choices: by `mixed` variant, the artifact of `quantize` in which its layers' formats were chosen.
+        devices: by profile that was measured on a target of its own, the artifact of that `benchmark`.
         compilations: by `variant@profile`, the artifact of `compile`, for the profiles with an NPU.
 
     Raises:
@@ -121,7 +123,7 @@ def run(*, data: Path, trainings: Mapping[str, Path], tflites: Mapping[str, Path
         examination=read_result(examination, ExamineResult) if examination else None,
         calibration=read_result(calibration, CalibrationStudy) if calibration else None,
         sensitivities=_results(sensitivities, SensitivityResult), mixings=_mixings(choices),
-        compiled=_compiled(compilations))
+        devices=_results(devices, BenchmarkResult), compiled=_compiled(compilations))
     heading = Heading(run=options.title or options.run, litesmith=options.litesmith, versions=options.versions,
                       config=options.config, tflite_path=options.tflite_path)
     report = build_report(sources, heading)

@@ -28,6 +28,8 @@ class Settings(Record):
     round_s: float = Field(default=0.02, gt=0, le=60, description="seconds a round and variant, at most")
     target: TargetText = Field(
         default=HOST, description="where the engines run: host, ssh:user@host, adb:serial, emulated")
+    devices: bool = Field(
+        default=True, description="also measure on the target of each profile that names one")
     budget_s: float = Field(default=5.0, gt=0, description="seconds a variant and engine; five rounds are always made")
     warm_up_s: float = Field(default=0.5, ge=0, description="seconds a variant may take until its latency is steady")
     timeout_s: float = Field(default=60.0, gt=0, description="seconds that an engine may take to load or to answer")
@@ -37,6 +39,12 @@ class Settings(Record):
     @classmethod
     def _known_engines(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return registry.checked_names(names)
+
+
+    def at(self, target: str, engine: str, threads: int) -> Settings:
+        """The same protocol on another target, in one engine; cores by number are those of the first target alone."""
+        return self.model_copy(update={"target": target, "engines": (engine,), "threads": threads,
+                                       "cpus": self.cpus if isinstance(self.cpus, str) else "last"})
 
 
 class Options(Settings):

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from stages.explaining.noise import Noise, Tally, decibel
+from stages.explaining.noise import Noise
 from stages.explaining.pairs import Pairing
 from stages.explaining.structure import Unfolded
+from stages.explaining.tally import Tally, decibel
 from stages.explaining.weights import WeightFacts
 from stages.records import CalibrationReport
 from stages.records.explaining import Cause, Change
@@ -28,6 +29,8 @@ SCALED = "calibration_scaled"
 _MOST, _ENOUGH = 0.5, 0.2
 LEAST_SHARE = 0.02
 """Of the noise: what explains less is no cause."""
+STRUCTURAL = ("dead_channels", "activation_before_norm", "unfolded_norm", "calibration_one_sided", "tied_outputs")
+"""Causes that are named whatever noise they explain: they are faults of the model or of the data, not of a range."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def find(rules: Sequence[Rule], evidence: Evidence) -> list[Cause]:
 
     Samples in another scale make noise in every operator; then no other cause can be told from what follows of that.
     """
-    found = [cause for rule in rules for cause in rule(evidence)]
+    found = [cause for rule in rules for cause in rule(evidence)
+             if cause.share >= LEAST_SHARE or cause.kind in STRUCTURAL]
     scaled = [cause for cause in found if cause.kind == SCALED]
     return scaled or sorted([*found, *unexplained(evidence, found)], key=lambda each: -each.share)
 
@@ -88,12 +92,11 @@ def unexplained(evidence: Evidence, found: Iterable[Cause]) -> Iterator[Cause]:
     for tally, share in evidence.loud():
         if share < _MOST:
             continue
-        rest = max(0.0, 1.0 - tally.clipped - tally.rounded)
         yield Cause(
             kind="noisy_operator", layer=tally.label, share=share, changes=finer(evidence, tally),
             short=f"it is {decibel(tally.local):.0f} dB above its own noise, and no single fault was found",
             found=f"{tally.label}: of its noise {100 * tally.clipped:.0f} % comes from values beyond the range, "
-                  f"{100 * tally.rounded:.0f} % from rounding the output, {100 * rest:.0f} % from weights and bias; "
+                  f"{100 * tally.rounded:.0f} % from rounding the output, {100 * tally.rest:.0f} % from weights and bias; "
                   "none of it follows a known pattern")
 
 
@@ -120,14 +123,23 @@ def fixed(evidence: Evidence, original: str, name: str, wanted: str) -> Change:
 
 
 def all_fixed(evidence: Evidence, original: str, names: Sequence[str], wanted: str) -> Change:
-    """Operators in a format of their own; a mixed variant's budget is given up, as it may not hold any more."""
+    """Operators in a format of their own; a mixed variant's budget is given up, as it may not hold any more.
+
+    Of the others `mixed` is left no choice: at any drop that it may lose, the smallest format is taken.
+    """
     words = "float" if wanted == "float32" else wanted
     fixed_formats: dict[str, JsonValue] = dict.fromkeys(names, wanted)
     if evidence.number_format == "mixed":
         return Change(text=f"fix {original} in {words} and choose the others again, without a budget",
                       settings={"quantize": {"mixed": {"fixed": fixed_formats, "budget": None}}})
-    return Change(text=f"keep {original} in {words} and the others as they are", format="mixed",
-                  settings={"quantize": {"mixed": {"formats": ["int8", "float32"], "fixed": fixed_formats}}})
+    others = evidence.number_format if evidence.number_format in ("int4", "dynamic") else "int8"
+    quantize: dict[str, JsonValue] = {"mixed": {"formats": [others, wanted], "fixed": fixed_formats,
+                                                "drop_points": 100.0, "rounds": 1}}
+    if evidence.algorithm:
+        quantize["algorithm"] = evidence.algorithm
+    as_they_are = "as they are" if others == evidence.number_format else f"in {others}"
+    return Change(text=f"keep {original} in {words} and the others {as_they_are}", format="mixed",
+                  settings={"quantize": quantize})
 
 
 def channel_list(channels: Sequence[int], most: int = 6) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from stages.converting.weights import PLACES
 from stages.explaining.causes import Evidence, all_fixed, channel_list, finer
-from stages.explaining.noise import Tally, constant_channels
 from stages.explaining.structure import Unfolded
+from stages.explaining.tally import Tally, constant_channels
 from stages.records.explaining import Cause, Change
 
 _MANY_DEAD = 0.1

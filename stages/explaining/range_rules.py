@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from stages.explaining.causes import SCALED, Evidence, channel_list, finer
-from stages.explaining.noise import FIXED, Tally
+from stages.explaining.tally import FIXED, Tally
 from stages.records import CalibrationReport
 from stages.records.explaining import Cause, Change
 
@@ -48,8 +48,8 @@ def scaled_samples(evidence: Evidence) -> Iterator[Cause]:
 
 def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
     """Values beyond the range of an activation, and a calibration set that would explain it."""
-    cut = [(tally, share * tally.clipped) for tally, share in evidence.loud()
-           if tally.clipped >= _CLIPPED and not _far_channels(tally)]
+    cut = [(tally, share * won) for tally, share in evidence.loud()
+           if tally.clipped >= _CLIPPED and not _far_channels(tally) and (won := _won_by_all(tally)) > 0]
     if not cut:
         yield from _lopsided(evidence)
         return
@@ -64,6 +64,14 @@ def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
         yield Cause(kind="saturated_range", layer=tally.label, share=share, found=_beyond(tally),
                     short=f"{100 * tally.beyond / tally.elements:.2g} % of its values are clipped",
                     changes=(*_more_samples(report), *finer(evidence, tally)))
+
+
+def _won_by_all(tally: Tally) -> float:
+    """Part of the local noise that a range of all values would take off: less is cut off, but steps are wider.
+
+    A range that was cut because that rounds better wins nothing by being wider, and is no fault.
+    """
+    return tally.won_by_range(min(tally.low, float(tally.lows.min())), max(tally.high, float(tally.highs.max())))
 
 
 def _lopsided(evidence: Evidence) -> Iterator[Cause]:
@@ -136,7 +144,7 @@ def unused_ranges(evidence: Evidence) -> Iterator[Cause]:
         wide = (f"; {report.outlier_count} of the {report.samples} calibration samples reach far out"
                 if report and report.outlier_count else "")
         yield Cause(
-            kind="unused_range", layer=tally.label, share=share * tally.rounded,
+            kind="unused_range", layer=tally.label, share=share * tally.rounded * (1 - used**2),
             short=f"its values use {100 * used:.0f} % of the range",
             found=f"{tally.label}: the range is {tally.low:.3g} to {tally.high:.3g}, the values use {100 * used:.0f} % "
                   f"of it: {-np.log2(max(used, 1e-6)):.1f} bits are lost{wide}",
@@ -148,13 +156,15 @@ def unused_ranges(evidence: Evidence) -> Iterator[Cause]:
 def outlier_activations(evidence: Evidence) -> Iterator[Cause]:
     """Few channels of an activation that set the range for all others."""
     for tally, share in evidence.loud():
-        channels, part = _far_channels(tally), tally.rounded + tally.clipped
-        if not channels or part < _CLIPPED:
+        channels = _far_channels(tally)
+        if not channels or tally.rounded + tally.clipped < _CLIPPED:
             continue
         peaks = np.maximum(np.abs(tally.lows), np.abs(tally.highs))
         usual = float(np.median(peaks[peaks > 0]))
+        others = [each for each in range(len(peaks)) if each not in channels]
+        won = max(0.0, tally.won_by_range(float(tally.lows[others].min()), float(tally.highs[others].max())))
         yield Cause(
-            kind="outlier_activations", layer=tally.label, share=share * part,
+            kind="outlier_activations", layer=tally.label, share=share * won,
             short=f"{len(channels)} of {len(peaks)} channels set the range",
             found=f"{tally.label}: channel {channel_list(channels)} reaches {peaks.max():.3g}, the median channel "
                   f"{usual:.3g}, which has {usual / tally.scale:.0f} steps left",
@@ -184,9 +194,19 @@ def pooled_ranges(evidence: Evidence) -> Iterator[Cause]:
         if used >= _USED * min(1.0, (before.range_used if before else None) or 1.0):
             continue
         yield Cause(
-            kind="pooled_range", layer=tally.label, share=share, short="its mean uses little of its input's range",
-            found=f"{tally.label}: means use {100 * used:.0f} % of the range that input and output share",
-            changes=finer(evidence, tally))
+            kind="pooled_range", layer=tally.label, share=share * tally.rounded * (1 - used**2),
+            short="its mean uses little of its input's range",
+            found=f"{tally.label}: means use {100 * used:.0f} % of the range that input and output share: "
+                  f"{-np.log2(max(used, 1e-6)):.1f} bits are lost",
+            changes=(*finer(evidence, tally), *_own_range(tally)))
+
+
+def _own_range(tally: Tally) -> tuple[Change, ...]:
+    """An operator for the same mean, whose output has a range of its own."""
+    if tally.operator != "AVERAGE_POOL_2D" or tally.tensor.shape[1:3] != (1, 1):
+        return ()
+    return (Change(text="take the mean by GlobalAveragePooling2D, which becomes MEAN: its output has a range of its own; "
+                        "nothing need be trained again"),)
 
 
 def unequal_branches(evidence: Evidence) -> Iterator[Cause]:

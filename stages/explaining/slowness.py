@@ -20,7 +20,7 @@ from device_profiles.workload import OperatorWork, Workload
 from stages.engines.client import Delegation, EngineWorker
 from stages.engines.inputs import first_samples
 from stages.explaining.causes import channel_list
-from stages.explaining.noise import Bench, Source
+from stages.explaining.runs import Bench, Source
 from stages.records.explaining import Slowness
 
 ZEROS = 0.3

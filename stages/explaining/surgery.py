@@ -1,4 +1,4 @@
-"""tflite models made to be looked into: every activation an output, or every operator on its own.
+"""tflite models made to be looked into: every activation an output, every operator on its own, or the rest of a model.
 
 Nothing is kept: these models live as long as a worker runs them. Making an activation an output is what the runtimes'
 own `experimental_preserve_all_tensors` comes down to, but every engine can do it and the kernels stay the same.
@@ -7,7 +7,7 @@ own `experimental_preserve_all_tensors` comes down to, but every engine can do i
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,55 @@ def taken_apart(content: bytes, pairing: Pairing) -> Shadow:
     graph.inputs, graph.outputs = list(feeds.values()), [pair.original.outputs[0] for pair in pairs]
     model.signatureDefs = []
     return Shadow(_written(model), tuple(feeds), tuple(pairs))
+
+
+@dataclass(frozen=True)
+class Rest:
+    """A float model from one tensor on.
+
+    Attributes:
+        content: the tflite model; empty where nothing depends on the tensor.
+        feeds: by input of the model, the tensor that goes in: the one that it begins at, and what else is still read.
+        outputs: those that depend on the tensor.
+    """
+
+    content: bytes
+    feeds: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def from_tensors(content: bytes, tensors: Sequence[int], outputs: Sequence[int]) -> Iterator[Rest]:
+    """The rest of a model from each of some tensors on; an output that does not depend on the tensor is left out.
+
+    Args:
+        content: the float tflite model.
+        tensors: numbers of tensors of its main graph that it is to begin at, one after another.
+        outputs: numbers of its outputs that are asked for.
+    """
+    model = _read(content)
+    graph = model.subgraphs[0]
+    operators, inputs = list(graph.operators), list(graph.inputs)
+    model.signatureDefs = []
+    for tensor in tensors:
+        behind = _behind(operators, tensor)
+        chosen = [index for index in outputs if index in behind]
+        read, kept = set(chosen), []
+        for operator in reversed(operators):
+            if read & set(operator.outputs) - {tensor}:
+                kept.append(operator)
+                read |= set(operator.inputs)
+        feeds = [*(index for index in inputs if index in read and index != tensor), tensor]
+        graph.operators, graph.inputs, graph.outputs = kept[::-1], feeds, chosen
+        yield Rest(_written(model) if chosen else b"", tuple(feeds), tuple(chosen))
+
+
+def _behind(operators: Sequence[Any], tensor: int) -> set[int]:
+    """Numbers of the tensors that depend on one."""
+    found: set[int] = set()
+    for operator in operators:
+        if {tensor, *found} & set(operator.inputs):
+            found |= set(operator.outputs)
+    return found
 
 
 def _can_stand_alone(pair: Pair, pairing: Pairing) -> bool:

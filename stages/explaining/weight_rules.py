@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from stages.explaining.causes import Evidence, channel_list, finer, fixed
-from stages.explaining.noise import Tally
+from stages.explaining.tally import Tally
 from stages.explaining.weights import CREST, WeightFacts
 from stages.records.explaining import Cause, Change
 
@@ -21,17 +21,23 @@ _LOW_BITS = 4
 def outlier_weights(evidence: Evidence) -> Iterator[Cause]:
     """Weights far larger than the others of their scale."""
     for tally, share in evidence.loud():
-        facts, part = evidence.facts(tally), _weight_part(tally)
+        facts, part = evidence.facts(tally), tally.rest
         if facts is None or part < _PART or facts.bits > 8:
             continue
         channels = np.flatnonzero(facts.crests > CREST).tolist()
         if not channels:
             continue
         yield Cause(
-            kind="outlier_weights", layer=tally.label, share=share * part, short=_outlier_short(facts, channels),
+            kind="outlier_weights", layer=tally.label, share=share * part * _made_in(tally, channels), short=_outlier_short(facts, channels),
             found=f"{tally.label}: {_outlier_text(facts, channels)}; weights alone {_db(facts.snr_db)}, the worst "
                   f"channel {_db(float(facts.channel_snr_db.min()))}",
             changes=(*_other_algorithms(evidence), *finer(evidence, tally), *_balanced(facts)))
+
+
+def _made_in(tally: Tally, channels: list[int]) -> float:
+    """Part of the local noise that is made in some of the channels."""
+    every = float(tally.distance.sum())
+    return float(tally.distance[channels].sum()) / every if every and max(channels) < len(tally.distance) else 1.0
 
 
 def _outlier_short(facts: WeightFacts, channels: list[int]) -> str:
@@ -84,7 +90,7 @@ def _by_channel(evidence: Evidence, tally: Tally) -> tuple[float, float]:
     Rounding makes `scale^2 / 12` a weight and a scale follows its peak, so with C channels of peaks p the noise of one
     scale is to that of C as `C max(p)^2` to `sum(p^2)`.
     """
-    facts, part = evidence.facts(tally), _weight_part(tally)
+    facts, part = evidence.facts(tally), tally.rest
     if facts is None or part < _PART or facts.per_channel or len(facts.peaks) < 2 or not facts.peaks.any():
         return 1.0, 0.0
     gain = len(facts.peaks) * float(facts.peaks.max()**2 / (facts.peaks**2).sum())
@@ -94,7 +100,7 @@ def _by_channel(evidence: Evidence, tally: Tally) -> tuple[float, float]:
 def coarse_weights(evidence: Evidence) -> Iterator[Cause]:
     """Weights of 4 bits where more are needed."""
     for tally, share in evidence.loud():
-        facts, part = evidence.facts(tally), _weight_part(tally)
+        facts, part = evidence.facts(tally), tally.rest
         if facts is None or facts.bits > _LOW_BITS or part < _PART or (facts.crests > CREST).any():
             continue
         yield Cause(
@@ -144,11 +150,6 @@ def coarse_biases(evidence: Evidence) -> Iterator[Cause]:
         yield Cause(kind="coarse_bias", layer=tally.label, share=share * part, short="its biases do not fit",
                     found=f"{tally.label}: {how}: {100 * part:.0f} % of its noise",
                     changes=finer(evidence, tally))
-
-
-def _weight_part(tally: Tally) -> float:
-    """Part of the local noise that neither edges nor rounding of the output make."""
-    return max(0.0, 1.0 - tally.clipped - tally.rounded)
 
 
 def _other_algorithms(evidence: Evidence) -> tuple[Change, ...]:

@@ -25,6 +25,7 @@ from stages.records.sensitivity import LayerFormat
 from stages.reporting.pareto import all_fronts
 from stages.reporting.places import HOST, place_of
 from stages.reporting.record import (
+    DeviceReport,
     EngineMetrics,
     MixedLayer,
     MixedReport,
@@ -59,11 +60,18 @@ def build_report(sources: Sources, heading: Heading) -> Report:
         remarks=all_remarks(variants, sources), fronts=all_fronts(variants, profiles),
         baseline=_engine_metrics(baseline.metrics, baseline.outputs), trainings=trainings, model=sources.model,
         data=sources.data, examination=sources.examination, calibration=sources.calibration,
-        compilations=sources.compiled,
+        compilations=sources.compiled, devices={name: _device(name, sources) for name in sources.devices},
         host=sources.benchmark.host, versions=heading.versions,
         evaluated_on=place_of(next((each.target for each in sources.evaluated.values()), HOST)),
         benchmarked_on=place_of(sources.benchmark.target, sources.benchmark.conditions),
         config=heading.config)
+
+
+def _device(profile: str, sources: Sources) -> DeviceReport:
+    """What was measured on a profile's own target, in its engine."""
+    found, engine = sources.devices[profile], sources.check.profiles[profile].engine
+    return DeviceReport(place=place_of(found.target, found.conditions), engine=engine,
+                        latency={name: runs[engine] for name, runs in found.variants.items() if engine in runs})
 
 
 def _variant(name: str, sources: Sources, tflite_path: str) -> VariantReport:

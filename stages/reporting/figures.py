@@ -145,7 +145,7 @@ def cost_plot(report: Report, cost: str) -> Plot:
     return Plot(name="score-latency", title=f"{score} against latency", views=views,
                 absent=f"No variant has both a figure for {report.score} and a latency.",
                 caption="Up and to the left is better. Each view holds one kind of latency: measured on "
-                        f"{place} in one engine, or predicted for one device. They are never mixed.")
+                        f"{place} in one engine, or of one profile's device. Measured and predicted are never mixed.")
 
 
 def _bars(figures: Sequence[Figure], factor: float) -> Json:
@@ -234,11 +234,11 @@ def _baseline_line(base: Figure | None) -> Json:
 
 
 def latency_plot(report: Report) -> Plot:
-    """Distributions of the measured latencies by engine, then predictions by profile."""
+    """Distributions of the measured latencies by engine, then what was measured or predicted for each profile."""
     styles = variant_styles([variant.name for variant in report.variants])
     engines = dict.fromkeys(engine for variant in report.variants for engine in variant.latency)
     views = [view for engine in engines if (view := _measured_view(report, engine, styles)) is not None]
-    views += [view for front in report.fronts if front.profile and (view := _predicted_view(report, front, styles))]
+    views += [view for front in report.fronts if front.profile and (view := _profile_view(report, front, styles))]
     return Plot(name="latency", title="Latency", views=tuple(views), absent="No latency was obtained.", caption=(
         "Measured: the dot is the median, the thick bar holds the middle 40 % of the samples, the thin one the middle "
         "80 %. Predicted: a diamond with the interval that the prediction states."))
@@ -262,13 +262,19 @@ def _time_axis(title: str, values: Sequence[float]) -> Json:
 def _measured_view(report: Report, engine: str, styles: Mapping[str, Style]) -> View | None:
     """One engine's distributions; None where it has none."""
     runs = {variant.name: run for variant in report.variants if (run := variant.latency.get(engine)) is not None}
+    place = report.benchmarked_on.words
+    return _strips(report, runs, styles, f"one inference on {place} in {engine}", f"{engine} on {place}, measured")
+
+
+def _strips(report: Report, runs: Mapping[str, EngineBenchmark], styles: Mapping[str, Style], what: str,
+            label: str) -> View | None:
+    """Distributions by variant; None where nothing was timed."""
     timed = {name: run for name, run in runs.items() if run.median is not None}
     if not timed:
         return None
     ends = [value for run in timed.values() for value in (run.deciles_ms[1:10] or _values(run.median))]
-    place = report.benchmarked_on.words
-    title = f"one inference on {place} in {engine}, {_threads(timed.values())}, ms (measured)"
-    return View(label=f"{engine} on {place}, measured", notes=_untimed(runs), figure={
+    title = f"{what}, {_threads(timed.values())}, ms (measured)"
+    return View(label=label, notes=_untimed(runs), figure={
         "data": [trace for name, run in timed.items() for trace in _strip(name, run, styles[name])],
         "layout": _rows(report.variants, _time_axis(title, ends))})
 
@@ -305,6 +311,15 @@ def _strip(name: str, run: EngineBenchmark, style: Style) -> Iterator[Json]:
            "marker": {"size": 10, "symbol": "circle", "color": "var(--surface)",
                       "line": {"width": 2.5, "color": style.color}},
            "text": ["<br>".join([f"<b>{name}</b>", *lines, *longest])], "hovertemplate": "%{text}<extra></extra>"}
+
+
+def _profile_view(report: Report, front: Front, styles: Mapping[str, Style]) -> View | None:
+    """One profile's latencies: measured on its own device, or with the intervals that come with them."""
+    device = report.devices.get(front.profile or "") if front.provenance == "measured" else None
+    if device is None:
+        return _predicted_view(report, front, styles)
+    return _strips(report, device.latency, styles, f"one inference on {device.place.words} in {device.engine}",
+                   f"{front.profile}, measured")
 
 
 def _predicted_view(report: Report, front: Front, styles: Mapping[str, Style]) -> View | None:

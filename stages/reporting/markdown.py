@@ -84,6 +84,8 @@ def _winners(report: Report) -> Iterator[str]:
     for profile in report.profiles.values():
         latency = profile.latency.get(profile.winner or "")
         shown = f"{figure_text(latency)}, {latency.provenance}" if latency else MISSING
+        if profile.name in report.devices and latency and latency.provenance == "measured":
+            shown += f" on {escape(report.devices[profile.name].place.words)}"
         winner = f"**{escape(profile.winner)}**" if profile.winner else "none"
         rows.append([escape(profile.name), escape(profile.device), winner, shown if profile.winner else "",
                      escape(profile.reason)])

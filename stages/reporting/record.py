@@ -260,6 +260,20 @@ class Remark(Record):
     variants: tuple[str, ...] = ()
 
 
+class DeviceReport(Record):
+    """What was measured on the target of one profile, which names it.
+
+    Attributes:
+        place: the target, and what stands there.
+        engine: the profile's.
+        latency: by variant.
+    """
+
+    place: Place
+    engine: str
+    latency: dict[str, EngineBenchmark]
+
+
 class Report(Record):
     """Everything that a run found out. See docs/report.md.
 
@@ -272,6 +286,7 @@ class Report(Record):
         examination: what the examine stage suspects of the data; null where it did not run.
         calibration: the calibration study; null where none was asked for.
         compilations: by profile with an NPU, then by variant, what Vela made of it.
+        devices: by profile with a target of its own, what was measured there.
         host: the machine that the benchmark ran on.
         evaluated_on, benchmarked_on: the targets of these stages.
     """
@@ -293,6 +308,7 @@ class Report(Record):
     examination: ExamineResult | None = None
     calibration: CalibrationStudy | None = None
     compilations: dict[str, dict[str, CompileResult]] = Field(default_factory=dict)
+    devices: dict[str, DeviceReport] = Field(default_factory=dict)
     host: Host
     evaluated_on: Place = Place()
     benchmarked_on: Place = Place()

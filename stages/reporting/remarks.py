@@ -159,7 +159,8 @@ def _warnings(sources: Sources) -> Iterator[Remark]:
         *((label, found.warnings) for label, found in sources.trainings.items()),
         *((name, found.warnings) for name, found in sources.converted.items()),
         *((name, found.warnings) for name, found in sources.evaluated.items()),
-        ("", sources.benchmark.warnings), ("", sources.check.warnings)]
+        ("", sources.benchmark.warnings), *((name, found.warnings) for name, found in sources.devices.items()),
+        ("", sources.check.warnings)]
     told: dict[str, list[str]] = {}
     for label, warnings in results:
         for warning in warnings:

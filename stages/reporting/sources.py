@@ -32,6 +32,7 @@ class Sources(Record):
     """The results that a report is made from; variants keep the order of `converted`.
 
     Attributes:
+        devices: by profile that was measured on a target of its own.
         compiled: by profile with an NPU, then by variant.
         sensitivities, mixings: by `mixed` variant, what its layers lose alone, and what was chosen.
     """
@@ -46,6 +47,7 @@ class Sources(Record):
     model: ModelResult | None = None
     examination: ExamineResult | None = None
     calibration: CalibrationStudy | None = None
+    devices: dict[str, BenchmarkResult] = Field(default_factory=dict)
     compiled: dict[str, dict[str, CompileResult]] = Field(default_factory=dict)
     sensitivities: dict[str, SensitivityResult] = Field(default_factory=dict)
     mixings: dict[str, Mixing] = Field(default_factory=dict)

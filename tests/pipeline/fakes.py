@@ -79,6 +79,18 @@ def call(label: str, key: str = "", **inputs: Any) -> Call:
                 (key or label).encode().hex().ljust(32, "0")[:48], {})
 
 
+def with_a_device(without: set[str] = frozenset()) -> Plan:
+    """`two_variants`, and a benchmark on a device that check takes as well."""
+    plan, label = two_variants(without), "benchmark:door"
+    if "check" not in plan.calls or label in without:
+        return plan
+    check = plan.calls["check"]
+    there = call(label, key=f"door{''.join(plan.variants)}", tflites=plan.calls["benchmark"].inputs["tflites"])
+    calls = {**plan.calls, label: there}
+    calls["check"] = call("check", key=f"with-{check.key}", **check.inputs, devices={"door": label})
+    return Plan(calls, plan.variants)
+
+
 def two_variants(without: set[str] = frozenset()) -> Plan:
     """train -> convert and evaluate for a and b -> benchmark -> check."""
     calls = [call("prepare"), call("train", data="prepare")]
@@ -118,4 +130,4 @@ class Listener(Watcher):
         self.events.append(text)
 
 
-__all__ = ["FakeOptions", "Flow", "Lane", "Listener", "call", "two_variants"]
+__all__ = ["FakeOptions", "Flow", "Lane", "Listener", "call", "two_variants", "with_a_device"]

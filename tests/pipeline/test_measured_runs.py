@@ -59,6 +59,13 @@ def test_the_medians_of_a_remote_run_are_measurements(tmp_path: Path, pi: Profil
     assert found.source.endswith(f"litert on {PI}")
 
 
+def test_a_profile_s_own_benchmark_in_a_run_comes_first(tmp_path: Path, pi: Profile) -> None:
+    folder = run(tmp_path, float32=engine())
+    own = run(tmp_path / "own", float32=engine(7.0)) / FIGURES
+    own.rename(folder / FIGURES.with_name(f"{pi.name}.json"))
+    assert [row.latency_ms for row in load_measurements(folder, pi, False).rows] == [7.0]
+
+
 def test_the_file_in_the_folder_does_as_well(tmp_path: Path, pi: Profile) -> None:
     folder = run(tmp_path, float32=engine())
     assert load_measurements(folder / FIGURES, pi, False).rows == load_measurements(folder, pi, False).rows

@@ -134,3 +134,56 @@ def test_a_profile_for_mixed_brings_its_formats():
     plan = build(from_mapping({"variants": ["mixed"], "quantize": {"mixed": mixed}}), AROUND)
     assert plan.calls["sensitivity"].options.formats == ("float32", "int8", "int4", "int16x8")
     assert plan.calls["quantize:mixed"].options.device.name == "iot"
+
+
+DOOR = "like: raspberry-pi-4\nname: doorbell\ntarget: ssh:pi@doorbell\nthreads: 4\n"
+
+
+def door(folder, text=DOOR, **changes):
+    """A plan for this host and a Raspberry Pi that is to be reached."""
+    (folder / "doorbell.yaml").write_text(text)
+    return build(from_mapping({"profiles": ["cpu", str(folder / "doorbell.yaml")], "variants": ["int8"], **changes}),
+                 AROUND)
+
+
+def test_a_profile_that_names_a_target_is_measured_there_with_its_own_engine_and_threads(tmp_path):
+    plan = door(tmp_path)
+    there = plan.calls["benchmark:doorbell"]
+    assert (there.options.target, there.options.threads, there.options.engines) == ("ssh:pi@doorbell", 4, ("litert",))
+    assert there.inputs == plan.calls["benchmark"].inputs
+    assert plan.calls["check"].inputs["devices"] == plan.calls["report"].inputs["devices"] == {
+        "doorbell": "benchmark:doorbell"}
+    assert plan.calls["benchmark"].options.target == "host"
+
+
+def test_cores_chosen_by_number_are_this_host_s_and_not_another_device_s(tmp_path):
+    plan = door(tmp_path, benchmark={"cpus": [1]})
+    assert plan.calls["benchmark"].options.cpus == (1,)
+    assert plan.calls["benchmark:doorbell"].options.cpus == "last"
+
+
+@pytest.mark.parametrize("settings", [{"devices": False},
+                                      {"target": "ssh:pi@doorbell", "threads": 4, "engines": ["litert"]}],
+                         ids=["devices off", "the benchmark runs there"])
+def test_no_device_is_measured_twice_or_against_the_settings(tmp_path, settings):
+    plan = door(tmp_path, benchmark=settings)
+    assert plan.of_stage("benchmark") == ["benchmark"]
+    assert "devices" not in plan.calls["check"].inputs
+
+
+def test_other_threads_there_than_the_profile_s_are_a_measurement_of_their_own(tmp_path):
+    plan = door(tmp_path, benchmark={"target": "ssh:pi@doorbell"})
+    assert plan.of_stage("benchmark") == ["benchmark", "benchmark:doorbell"]
+
+
+def test_whether_devices_are_measured_changes_nothing_for_this_host(tmp_path):
+    assert not changed_calls(door(tmp_path), door(tmp_path, benchmark={"devices": False})) & {"benchmark"}
+
+
+def test_a_device_that_was_not_reached_is_left_out_of_what_follows(tmp_path):
+    door(tmp_path)
+    config = from_mapping({"profiles": ["cpu", str(tmp_path / "doorbell.yaml")], "variants": ["int8"]})
+    plan = build(config, AROUND, without={"benchmark:doorbell"})
+    assert plan.of_stage("benchmark") == ["benchmark"]
+    assert [profile.name for profile in plan.calls["check"].options.profiles] == ["cpu", "doorbell"]
+    assert list(plan.variants) == ["int8"]

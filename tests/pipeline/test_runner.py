@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from device_profiles.errors import StageError, StoreError
+from device_profiles.errors import StageError, StoreError, TargetError
 from pipeline.calls import Plan
 from pipeline.runner import Runner, failures
 from pipeline.store import Store
-from tests.pipeline.fakes import Flow, Listener, call, two_variants
+from tests.pipeline.fakes import Flow, Listener, call, two_variants, with_a_device
 
 
 @pytest.fixture
@@ -20,9 +20,9 @@ def flow(monkeypatch):
     return made
 
 
-def go(tmp_path, plan=None):
+def go(tmp_path, plan=None, relay=two_variants):
     runner = Runner(Store(tmp_path / "store"), tmp_path / "log.txt", Listener())
-    carried_out = runner.run(plan or two_variants(), two_variants)
+    carried_out = runner.run(plan or relay(), relay)
     return runner, carried_out
 
 
@@ -71,6 +71,36 @@ def test_a_failure_that_all_need_blocks_all_and_nothing_over_all_runs(tmp_path, 
     assert statuses(runner) == {"prepare": "made", "train": "failed", "convert:a": "blocked", "evaluate:a": "blocked",
                                 "convert:b": "blocked", "evaluate:b": "blocked"}
     assert flow.ran == ["prepare", "train"]
+
+
+def test_what_a_device_measured_goes_to_the_check(tmp_path, flow):
+    runner, plan = go(tmp_path, relay=with_a_device)
+    assert set(statuses(runner).values()) == {"made"}
+    assert '"devices": {"door": "benchmark:door"}' in (runner.outcomes["check"].artifact.folder / "text").read_text()
+    assert "benchmark:door" in plan.calls
+
+
+def test_a_device_that_cannot_be_reached_fails_alone_and_a_second_run_measures_it(tmp_path, flow):
+    flow.faults["benchmark:door"] = TargetError("ssh:pi@doorbell", "no route to host")
+    runner, plan = go(tmp_path, relay=with_a_device)
+    found = statuses(runner)
+    assert found["benchmark:door"] == "failed"
+    assert found["benchmark"] == found["check"] == "made"
+    assert set(plan.variants) == {"a", "b"}
+    assert "devices" not in (runner.outcomes["check"].artifact.folder / "text").read_text()
+    flow.faults.clear()
+    flow.ran.clear()
+    go(tmp_path, relay=with_a_device)
+    assert flow.ran == ["benchmark:door", "check"]
+
+
+def test_a_lost_variant_and_a_lost_device_leave_the_rest(tmp_path, flow):
+    flow.faults |= {"convert:a": StageError("no"), "benchmark:door": TargetError("ssh:pi@doorbell", "lost")}
+    runner, plan = go(tmp_path, relay=with_a_device)
+    assert set(plan.variants) == {"b"}
+    assert "benchmark:door" not in plan.calls
+    assert statuses(runner)["check"] == "made"
+    assert [each.call.label for each in failures(runner.outcomes.values())] == ["convert:a", "benchmark:door"]
 
 
 def test_a_provisional_result_is_made_again_and_so_is_what_rests_on_it(tmp_path, flow):

@@ -165,6 +165,24 @@ def test_a_device_that_could_be_measured_and_was_not_is_a_warning_with_the_comma
         artifacts: dict[str, object], context: StageContext) -> None:
     pi = measured_profile().model_copy(update={"target": "ssh:pi@zero"})
     assert _run(artifacts, context, profiles=(pi,)).warnings == (
-        "profile here names the target ssh:pi@zero, and the benchmark ran on this host: litesmith check --set "
-        "benchmark.target=ssh:pi@zero",)
+        "profile here names the target ssh:pi@zero, which was not measured (the benchmark ran on this host): litesmith "
+        "benchmark --set benchmark.devices=true",)
     assert _run(artifacts, context, profiles=(measured_profile(),)).warnings == ()
+
+
+def test_each_profile_is_held_against_its_own_device(artifacts: dict[str, object], context: StageContext,
+                                                     tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir()
+    runs = {name: {"litert": latency(median, "litert", "2.2.0")} for name, median in (("float32", 8.0), ("int8", 3.0))}
+    host = sources().benchmark.host
+    (there / "result.json").write_text(
+        BenchmarkResult(summary="", host=host, target="ssh:pi@zero", variants=runs).model_dump_json())
+    here = measured_profile(latency_median_ms=2)
+    pi = measured_profile(latency_median_ms=5).model_copy(update={"name": "pi", "target": "ssh:pi@zero"})
+    result = _run({**artifacts, "devices": {"pi": there}}, context, profiles=(here, pi))
+    found = {name: {variant: figure.value for variant, figure in check.latency.items() if figure is not None}
+             for name, check in result.profiles.items()}
+    assert found == {"here": {"float32": 1.0, "int8": 0.5}, "pi": {"float32": 8.0, "int8": 3.0}}
+    assert (result.profiles["here"].winner, result.profiles["pi"].winner) == ("float32", "int8")
+    assert result.warnings == ("profile pi names litert 2.3.0; measured with 2.2.0",)

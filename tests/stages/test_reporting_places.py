@@ -11,12 +11,13 @@ from pipeline.summary import caption
 from stages.records import EngineBenchmark, Host
 from stages.records.targets import Conditions, Device, DeviceState
 from stages.reporting.assemble import build_report
+from stages.reporting.figures import latency_plot
 from stages.reporting.html import html_page
 from stages.reporting.markdown import markdown_report
 from stages.reporting.places import Place, obtained, place_of, untimed
 from stages.reporting.record import Report
 from stages.reporting.sources import Sources
-from tests.stages.sample_run import heading, sources
+from tests.stages.sample_run import VARIANTS, heading, latency, sources
 
 PI, PI_WORDS = "ssh:pi@zero,python=/opt/python", "Raspberry Pi Zero 2 W (ssh:pi@zero)"
 CORE_WORDS = "QEMU user-mode emulation (emulated:max)"
@@ -113,3 +114,34 @@ def test_the_console_s_caption_names_the_device_and_an_older_report_the_host() -
     assert caption(data).startswith(f"measured on {PI_WORDS} in litert: accuracy")
     del data["evaluated_on"], data["benchmarked_on"]
     assert caption(data).startswith("measured on this host in litert: accuracy")
+
+
+def measured_twice() -> Report:
+    """The sample run, with a Raspberry Pi that the profile `mobile` names as its target: 10 times as slow."""
+    found = sources()
+    runs = {name: {"litert": latency(10.0 * number, "litert", "2.3.0")} for number, name in enumerate(VARIANTS, 1)}
+    there = found.benchmark.model_copy(update={"target": PI, "conditions": conditions("Raspberry Pi 4"),
+                                               "variants": runs, "warnings": ("it throttled",)})
+    old = found.check.profiles["mobile"]
+    profile = old.model_copy(update={"engine": "litert", "latency": {
+        name: each["litert"].median for name, each in runs.items()}})
+    check = found.check.model_copy(update={"profiles": found.check.profiles | {"mobile": profile}})
+    return build_report(found.model_copy(update={"devices": {"mobile": there}, "check": check}), heading())
+
+
+def test_what_a_profile_s_own_device_measured_stands_beside_what_this_host_did() -> None:
+    report = measured_twice()
+    assert report.benchmarked_on.words == "this host"
+    assert report.devices["mobile"].place.words == "Raspberry Pi 4 (ssh:pi@zero)"
+    assert [front.provenance for front in report.fronts if front.profile == "mobile"] == ["measured"]
+    assert [remark.text for remark in report.remarks if "throttled" in remark.text] == ["mobile: it throttled"]
+
+
+def test_the_page_shows_a_device_s_distributions_and_says_where_they_are_from() -> None:
+    report = measured_twice()
+    views = {view.label: view for view in latency_plot(report).views}
+    assert "mobile, measured" in views
+    text = str(views["mobile, measured"].figure)
+    assert "one inference on Raspberry Pi 4 (ssh:pi@zero) in litert, 1 thread, ms (measured)" in text
+    assert "measured on Raspberry Pi 4 (ssh:pi@zero)" in html_page(report, {})
+    assert "measured on Raspberry Pi 4" in markdown_report(report, {})
