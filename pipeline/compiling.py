@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from device_profiles.errors import StageError, TfliteError, UsageError
+from device_profiles.errors import StageError, UsageError
 from device_profiles.loader import load_profile, names
 from device_profiles.records import Figure, Record
 from device_profiles.schema import Npu, Profile
-from device_profiles.workload import read_workload
 from pipeline.store import explained
 from pipeline.text import columns
+from pipeline.tflite_file import read_file
 from stages.compile import Options, compile_model, next_step
 from stages.npu import compiled_name
 from stages.npu.configuration import check_names
@@ -73,23 +73,17 @@ def compile_file(path: Path, name: str, output: Path | None) -> Compilation:
         StoreError: the output cannot be written.
     """
     profile, npu = npu_of(name)
-    if not path.is_file():
-        raise UsageError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}", "a .tflite file")
+    file = read_file(path)
     target = output or Path(f"{compiled_name(path.stem, profile.name)}.tflite")
     if target.resolve() == path.resolve():
         raise UsageError(f"--output {target} is the tflite model itself", "another file")
-    content = path.read_bytes()
-    try:
-        work = read_workload(content)
-    except TfliteError as error:
-        raise TfliteError(f"{path}: {error.found}", error.allowed, error.next_step) from error
-    result, said = compile_model(content, Options(npu=npu))
+    result, said = compile_model(file.content, Options(npu=npu))
     if said is None:
         raise StageError(f"{path} was not compiled for {profile.name}: {result.message}", "",
                          next_step(result.status))
     with explained(target):
         target.write_bytes(said.compiled)
-    latency, missing = whole_latency(left_to_cpu(work, result), profile, result)
+    latency, missing = whole_latency(left_to_cpu(file.workload, result), profile, result)
     return Compilation(path=str(path), profile=profile.name, output=str(target), result=result, latency=latency,
                        missing=missing, sram_limit_bytes=npu.sram_bytes.value)
 

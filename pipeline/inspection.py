@@ -5,14 +5,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from device_profiles.errors import EngineError, TfliteError, UsageError
+from device_profiles.errors import EngineError, UsageError
 from device_profiles.microcontrollers import ArenaSplit
 from device_profiles.records import Record
-from device_profiles.schema import Profile
-from device_profiles.workload import VECTOR_CHANNELS, OperatorWork, TensorUse, Workload, read_workload
+from device_profiles.schema import MICRO_ENGINE, Profile
+from device_profiles.workload import VECTOR_CHANNELS, OperatorWork, TensorUse, Workload
 from pipeline.micro_inspection import MicroInspection, describe_micro, inspect_micro, write_sources
-from pipeline.store import file_digest
 from pipeline.text import columns
+from pipeline.tflite_file import TfliteFile, read_file
+from stages.records import EngineStatus
 
 
 class EngineAnswer(Record):
@@ -26,7 +27,7 @@ class EngineAnswer(Record):
 
     engine: str
     version: str | None
-    status: str
+    status: EngineStatus
     message: str = ""
     load_ms: float | None = None
     arena_bytes: int = 0
@@ -55,36 +56,31 @@ def inspect_file(path: Path, engines: bool = True, profile: Profile | None = Non
         UsageError: there is no such file, or the profile's engine is not TFLM.
         TfliteError: the file is empty, truncated, damaged, or no tflite model at all.
     """
-    if not path.is_file():
-        raise UsageError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}", "a .tflite file")
-    content = path.read_bytes()
-    try:
-        workload = read_workload(content)
-    except TfliteError as error:
-        raise TfliteError(f"{path}: {error.found}", error.allowed, error.next_step) from error
-    answers = _ask_engines(content, path.name) if engines else ()
+    file = read_file(path)
+    answers = _ask_engines(file) if engines else ()
     host = next((answer.arena_split for answer in answers if answer.arena_split), None)
-    refused = any(answer.engine == "tflm" and answer.status == "refused" for answer in answers)
-    micro = None if refused and profile is None else inspect_micro(content, workload, host, profile)
-    return Inspection(path=str(path), sha256=file_digest(path), workload=workload, engines=answers, micro=micro)
+    refused = any(answer.engine == MICRO_ENGINE and answer.status == "refused" for answer in answers)
+    micro = None if refused and profile is None else inspect_micro(file.content, file.workload, host, profile)
+    return Inspection(path=str(path), sha256=file.sha256, workload=file.workload, engines=answers, micro=micro)
 
 
-def _ask_engines(content: bytes, name: str) -> tuple[EngineAnswer, ...]:
+def _ask_engines(file: TfliteFile) -> tuple[EngineAnswer, ...]:
     """One answer an engine."""
     from stages.engines import registry
 
-    with tempfile.TemporaryDirectory(prefix="litesmith-") as folder:
-        return tuple(_ask(engine, content, name, Path(folder) / "log.txt") for engine in registry.ENGINES)
+    return tuple(ask_engine(engine, file) for engine in registry.ENGINES)
 
 
-def _ask(engine: str, content: bytes, name: str, log: Path) -> EngineAnswer:
+def ask_engine(engine: str, file: TfliteFile) -> EngineAnswer:
+    """Load a tflite model in an engine."""
     from stages.engines import registry
     from stages.engines.client import EngineWorker
 
     version = registry.engine_info(engine).version
     try:
-        with EngineWorker(engine, log=log, model=name) as worker:
-            loaded = worker.load(content)
+        with (tempfile.TemporaryDirectory(prefix="litesmith-") as folder,
+              EngineWorker(engine, log=Path(folder) / "log.txt", model=file.path.name) as worker):
+            loaded = worker.load(file.content)
     except EngineError as error:
         return EngineAnswer(engine=engine, version=version, status=error.status, message=error.found)
     split = ArenaSplit(persistent_bytes=loaded.arena_persistent_bytes,
@@ -100,7 +96,7 @@ def write_firmware(found: Inspection, header: Path, array: Path | None, *, int8:
         UsageError: TFLM does not take the model or lacks an operator, or a file cannot be written.
     """
     if found.micro is None:
-        said = next((answer.message for answer in found.engines if answer.engine == "tflm"), "")
+        said = next((answer.message for answer in found.engines if answer.engine == MICRO_ENGINE), "")
         raise UsageError(f"TFLM does not take {found.path}: {said}", "a tflite model that TFLM runs",
                          "litesmith inspect without --op-resolver says what it does")
     path = Path(found.path)

@@ -23,7 +23,7 @@ from device_profiles.microcontrollers.flash import Flash, flash
 from device_profiles.microcontrollers.operators import instead, registrations
 from device_profiles.microcontrollers.sources import array_source, resolver_header
 from device_profiles.records import Figure, Record
-from device_profiles.schema import Profile
+from device_profiles.schema import MICRO_ENGINE, Profile
 from device_profiles.tflite import Model, read_tflite
 from device_profiles.workload import Workload
 from pipeline.text import columns
@@ -78,8 +78,9 @@ def inspect_micro(content: bytes, workload: Workload, host: ArenaSplit | None,
     Raises:
         UsageError: the profile's engine is not TFLM.
     """
-    if profile is not None and profile.engine.name != "tflm":
-        raise UsageError(f"profile '{profile.name}' runs {profile.engine.name}", "a profile whose engine is tflm",
+    if profile is not None and profile.engine.name != MICRO_ENGINE:
+        raise UsageError(f"profile '{profile.name}' runs {profile.engine.name}",
+                         f"a profile whose engine is {MICRO_ENGINE}",
                          "litesmith profiles list")
     model = read_tflite(content)
     lacking = tuple(f"{op.label} version {op.version} (operator {op.index}): {instead(op.name)}"

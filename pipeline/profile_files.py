@@ -12,7 +12,7 @@ from device_profiles.networks import network_workload
 from device_profiles.networks.builder import BuildFormat
 from device_profiles.predictor import predict_latency
 from device_profiles.records import Figure, Record
-from device_profiles.schema import Profile
+from device_profiles.schema import MICRO_ENGINE, Profile
 from device_profiles.writing import checked, data_yaml, profile_yaml
 from pipeline.store import write_text
 from stages.reporting.text import figure_text, listing
@@ -85,7 +85,7 @@ def write_checked(text: str, path: Path) -> Profile:
 def sanity(profile: Profile) -> list[Sanity]:
     """What the profile predicts of two networks that people know, to see whether it can be right."""
     found = []
-    for network, number_format in _SMALL if profile.engine.name == "tflm" else _LARGE:
+    for network, number_format in _SMALL if profile.engine.name == MICRO_ENGINE else _LARGE:
         prediction = predict_latency(network_workload(network, number_format), profile)
         found.append(Sanity(network=network, format=number_format, latency=prediction.figure, reason=prediction.reason))
     return found

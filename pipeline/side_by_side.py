@@ -7,21 +7,21 @@ what the safety gate measures) or a run on the device itself is not judged here.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from device_profiles.errors import EngineError, UsageError
+from device_profiles.errors import UsageError
 from device_profiles.prediction.calibrated import setup_of
 from device_profiles.prediction.fit_file import load_fit
 from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
-from device_profiles.schema import SAFETY_LIMITS, Calibrated, Predicted, Profile
+from device_profiles.schema import MICRO_ENGINE, SAFETY_LIMITS, Calibrated, Predicted, Profile
 from device_profiles.workload import Workload
+from pipeline.inspection import ask_engine
+from pipeline.tflite_file import TfliteFile, read_file
 from stages.checking.fit import ABILITIES, Subject, fit
 from stages.checking.judge import WORST_FIRST, worst
-from stages.checking.micro import MICRO_ENGINE
 from stages.records import EngineBenchmark, LimitVerdict, Verdict
 
 Basis = Literal["own", "board", "core", "rates", "none"]
@@ -103,17 +103,15 @@ def side_by_side(path: Path, profiles: Sequence[Profile], sort: Sort, tflm: bool
         UsageError: there is no such file.
         TfliteError: it is no whole tflite model.
     """
-    from pipeline.inspection import inspect_file
-
-    found = inspect_file(path, engines=False)
+    file = read_file(path)
     asked = tflm and any(profile.engine.name == MICRO_ENGINE for profile in profiles)
-    measured = {MICRO_ENGINE: _ask_tflm(path)} if asked else {}
-    subject = Subject(name=path.name, tflite_bytes=found.workload.tflite_bytes, workload=found.workload, evaluated={},
+    measured = {MICRO_ENGINE: _ask_tflm(file)} if asked else {}
+    subject = Subject(name=path.name, tflite_bytes=file.workload.tflite_bytes, workload=file.workload, evaluated={},
                       measured=measured)
     rows = [_row(subject, profile) for profile in profiles]
     said = measured[MICRO_ENGINE].message if measured and measured[MICRO_ENGINE].status != "ok" else ""
-    return SideBySide(path=str(path), sha256=found.sha256, number_format=found.workload.number_format,
-                      macs=found.workload.macs, tflite_bytes=found.workload.tflite_bytes, tflm=said,
+    return SideBySide(path=str(path), sha256=file.sha256, number_format=file.workload.number_format,
+                      macs=file.workload.macs, tflite_bytes=file.workload.tflite_bytes, tflm=said,
                       devices=tuple(ordered(rows, sort)))
 
 
@@ -220,18 +218,9 @@ def _free(profile: Profile, memory: str) -> int | None:
     return None if fact is None else int(fact.value)
 
 
-def _ask_tflm(path: Path) -> EngineBenchmark:
+def _ask_tflm(file: TfliteFile) -> EngineBenchmark:
     """TFLM's answer, with its arena."""
-    from stages.engines import registry
-    from stages.engines.client import EngineWorker
-
-    version = registry.engine_info(MICRO_ENGINE).version or ""
-    with tempfile.TemporaryDirectory(prefix="litesmith-") as folder:
-        try:
-            with EngineWorker(MICRO_ENGINE, log=Path(folder) / "log.txt", model=path.name) as worker:
-                arena_bytes = worker.load(path.read_bytes()).arena_bytes
-        except EngineError as error:
-            return EngineBenchmark(engine=MICRO_ENGINE, engine_version=version, status=error.status,
-                                   message=error.found)
-    arena = Figure(value=arena_bytes, unit="bytes", provenance="measured", method="arena as TFLM reports it")
-    return EngineBenchmark(engine=MICRO_ENGINE, engine_version=version, status="ok", arena=arena)
+    said = ask_engine(MICRO_ENGINE, file)
+    arena = Figure(value=said.arena_bytes, unit="bytes", provenance="measured", method="arena as TFLM reports it")
+    return EngineBenchmark(engine=MICRO_ENGINE, engine_version=said.version or "", status=said.status,
+                           message=said.message, arena=arena if said.status == "ok" else None)

@@ -32,7 +32,7 @@ def model(tmp_path: Path) -> Path:
 def arena(monkeypatch: pytest.MonkeyPatch) -> None:
     """A TFLM that needs 1,000 bytes."""
     figure = Figure(value=1000, unit="bytes", provenance="measured")
-    monkeypatch.setattr(module, "_ask_tflm", lambda path: EngineBenchmark(
+    monkeypatch.setattr(module, "_ask_tflm", lambda file: EngineBenchmark(
         engine="tflm", engine_version="1", status="ok", arena=figure))
 
 
@@ -107,14 +107,14 @@ def test_a_custom_operator_fails_by_name_and_has_no_latency(tmp_path: Path) -> N
 
 def test_a_model_that_is_too_large_does_not_run(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figure = Figure(value=1 << 20, unit="bytes", provenance="measured")
-    monkeypatch.setattr(module, "_ask_tflm", lambda path: EngineBenchmark(
+    monkeypatch.setattr(module, "_ask_tflm", lambda file: EngineBenchmark(
         engine="tflm", engine_version="1", status="ok", arena=figure))
     row = compared(model, "nucleo-l4r5zi").devices[0]
     assert (row.runs, row.verdict, row.latency) == (False, "fail", None)
 
 
 def test_what_tflm_says_against_it_is_kept(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_ask_tflm", lambda path: EngineBenchmark(
+    monkeypatch.setattr(module, "_ask_tflm", lambda file: EngineBenchmark(
         engine="tflm", engine_version="1", status="refused", message="no kernel"))
     found = compared(model, "nucleo-l4r5zi", "pixel-4")
     assert found.tflm == "no kernel"
