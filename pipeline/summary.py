@@ -94,10 +94,11 @@ def winner_lines(report: Mapping[str, Any]) -> list[str]:
     """A line a profile: the winner with the reason, or why there is none."""
     from rich.markup import escape
 
-    lines = []
+    lines: list[str] = []
+    width = max(map(len, report["profiles"]), default=0)
     for name, profile in report["profiles"].items():
         style = "green" if profile["winner"] else "red"
-        lines.append(f"[{style}]{name:<7}[/{style}] {escape(profile['reason'])}")
+        lines.append(f"[{style}]{name:<{width}}[/{style}] {escape(profile['reason'])}")
     return lines
 
 

@@ -14,6 +14,7 @@ from device_profiles.records import Figure, Record
 from device_profiles.schema import MEASURED_LIMITS, Profile
 from device_profiles.workload import read_workload
 from stages.artifacts import TFLITE_FILE, read_result
+from stages.checking.device import why_another_device
 from stages.checking.fit import Fitting, Subject, fit
 from stages.checking.micro import MICRO_ENGINE, footprints
 from stages.checking.npu import shipped_bytes
@@ -183,10 +184,13 @@ def _warnings(profiles: Mapping[str, Profile], measured: BenchmarkResult,
     """Profiles whose device was not measured though it could be, or with another version of its engine."""
     found = {name: there.get(name, measured) for name in profiles}
     elsewhere = [
-        f"profile {name} names the target {profile.target}, which was not measured (the benchmark ran on "
-        f"{place_of(found[name].target).words}): litesmith benchmark --set benchmark.devices=true"
+        f"profile {name} names the target {profile.target}, where nothing was measured (only on "
+        f"{place_of(found[name].target).words}); litesmith benchmark measures there unless benchmark.devices is false"
         for name, profile in profiles.items() if profile.target not in (None, found[name].target)]
-    return (*elsewhere, *(
+    others = [f"profile {name} is {profile.device}, but {why}: its figures are another device's"
+              for name, profile in profiles.items()
+              if found[name].target == profile.target and (why := why_another_device(profile, found[name]))]
+    return (*elsewhere, *others, *(
         f"profile {name} names {profile.engine.name} {profile.engine.version}; measured with {version}"
         for name, profile in profiles.items() if found[name].target == (profile.target or HOST)
         if (profile.target or profile.latency.kind == "measured") and profile.engine.version != "any"
