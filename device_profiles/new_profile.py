@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from device_profiles import quantities
 from device_profiles.errors import UsageError, near_miss
 from device_profiles.loader import names
 from device_profiles.prediction.cores import Core, core_names, find_core
 from device_profiles.prediction.fit_file import load_fit
-from device_profiles.schema import Calibrated, Profile
+from device_profiles.schema import MICRO_ENGINE, Calibrated, EngineName, Profile
 from device_profiles.strictyaml_tree import read_tree
 
 SHORTEST_SOURCE = 8
 _MOST = {"cores": 1024, "threads": 256}
-_ENGINE_OF = {"mcu": "tflm", "cpu": "litert"}
+_ENGINE_OF = {"mcu": MICRO_ENGINE, "cpu": "litert"}
 _CLASS_OF = {"mcu": "iot", "cpu": "cpu"}
 _CLASSES = ("cpu", "mobile", "iot")
 Answer = tuple[Any, str]
@@ -266,7 +266,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("flash", "flash that holds the model, or none where there is a file system", _optional_bytes, _flash),
     Question("instruction-set", "features that kernels use, such as neon, dotprod, dsp", _features, _instruction_set),
     Question("engine", "what runs the model: litert, tflite-runtime or tflm",
-             _chosen(("litert", "tflite-runtime", "tflm"), "engine"), _engine, fact=False),
+             _chosen(get_args(EngineName), "engine"), _engine, fact=False),
     Question("threads", "threads that the engine uses", lambda _, t: quantities.whole(t, _MOST["threads"]),
              lambda _: (1, ""), fact=False),
     Question("power", "power while an inference runs, such as 41 mW, or none", _optional_power, lambda _: (None, "")),

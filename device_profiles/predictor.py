@@ -22,7 +22,7 @@ from device_profiles.prediction.energy import energy_by_power, published_power
 from device_profiles.prediction.own import predict_own
 from device_profiles.prediction.records import OperatorPrediction, Prediction
 from device_profiles.records import Figure
-from device_profiles.schema import Arithmetic, Calibrated, Loop, Predicted, Profile
+from device_profiles.schema import MICRO_ENGINE, Arithmetic, Calibrated, Loop, Predicted, Profile
 from device_profiles.workload import OperatorWork, Workload
 
 _MS = 1e3
@@ -141,7 +141,7 @@ def _loops_s(op: OperatorWork, model: Predicted) -> float:
 def _operator(op: OperatorWork, model: Predicted, profile: Profile) -> OperatorPrediction:
     """The latency of one operator, and what bounds it."""
     overhead_s = model.operator_overhead_s.value
-    if op.once and profile.engine.name != "tflm":
+    if op.once and profile.engine.name != MICRO_ENGINE:
         overhead_s = 0.0  # litert runs an operator on constants once, at load
     if op.once or op.name in VIEWS:
         return _share(op, 0.0, 0.0, overhead_s)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from device_profiles.microcontrollers.operators import instead
 from device_profiles.operators import CONTROL_FLOW, UNREGISTERED
 from device_profiles.records import Record
-from device_profiles.schema import Profile
+from device_profiles.schema import MICRO_ENGINE, Profile
 from device_profiles.workload import NumberFormat, OperatorWork, Workload
 
 Rule = Callable[[Workload, Profile], list[str]]
@@ -64,13 +64,13 @@ def operators(workload: Workload, profile: Profile) -> list[str]:
 
 def _change(operator: OperatorWork, profile: Profile) -> str:
     """What to do about an operator that the device lacks."""
-    return instead(operator.name) if profile.engine.name == "tflm" else "replace the layer that makes it"
+    return instead(operator.name) if profile.engine.name == MICRO_ENGINE else "replace the layer that makes it"
 
 
 def hybrid_kernels(workload: Workload, profile: Profile) -> list[str]:
     """TFLM has no kernels that mix float activations with 8-bit weights (dynamic range)."""
     found = [op for op in workload.operators if op.hybrid]
-    if profile.engine.name != "tflm" or not found:
+    if profile.engine.name != MICRO_ENGINE or not found:
         return []
     names = ", ".join(sorted({op.label for op in found}))
     return [f"float activations with 8-bit weights in {names} ({_places(found)}): TFLM has no hybrid kernels; "
@@ -81,7 +81,7 @@ def float16_weights(workload: Workload, profile: Profile) -> list[str]:
     """TFLM does not unpack float16 weights."""
     found = [op for op in workload.operators
              if op.name == "DEQUANTIZE" and any(tensor.dtype == "float16" for tensor in op.inputs)]
-    if profile.engine.name != "tflm" or not found:
+    if profile.engine.name != MICRO_ENGINE or not found:
         return []
     return [f"float16 weights ({_places(found)}): the DEQUANTIZE of TFLM takes int8, int16 and uint8; "
             "use float32 or int8"]
@@ -90,7 +90,7 @@ def float16_weights(workload: Workload, profile: Profile) -> list[str]:
 def control_flow(workload: Workload, profile: Profile) -> list[str]:
     """A microcontroller's model has no control flow, whose arena and time depend on the data."""
     found = [op for op in workload.operators if op.name in CONTROL_FLOW]
-    if profile.engine.name != "tflm" or not found:
+    if profile.engine.name != MICRO_ENGINE or not found:
         return []
     return [f"operator {found[0].label} version {found[0].version} ({_places(found)}): the work depends on the data; "
             "unroll the loop or take the branch out of the model"]
@@ -98,7 +98,7 @@ def control_flow(workload: Workload, profile: Profile) -> list[str]:
 
 def tensor_types(workload: Workload, profile: Profile) -> list[str]:
     """No tensor holds text, resources or other things without a fixed size where the engine is TFLM."""
-    if profile.engine.name != "tflm":
+    if profile.engine.name != MICRO_ENGINE:
         return []
     bad = sorted({t.dtype for op in workload.operators for t in (*op.inputs, *op.outputs)
                   if t.dtype not in _EXACT_DTYPES})
@@ -109,7 +109,7 @@ def tensor_types(workload: Workload, profile: Profile) -> list[str]:
 
 def constants_inside(workload: Workload, profile: Profile) -> list[str]:
     """All constants stand inside the FlatBuffer where the engine is TFLM, which does not look behind it."""
-    if profile.engine.name != "tflm" or not workload.outside_buffers:
+    if profile.engine.name != MICRO_ENGINE or not workload.outside_buffers:
         return []
     return [f"{workload.outside_buffers} constants stand behind the FlatBuffer, where TFLM does not read them: it "
             "would compute with memory that nobody has set; write the file again with its weights inside"]

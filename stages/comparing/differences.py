@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from device_profiles.errors import EngineError, StageError
+from device_profiles.schema import MICRO_ENGINE
 from device_profiles.workload import Workload, read_workload
 from stages.comparing.launching import Contender, Place
 from stages.comparing.records import OperatorCount, OutputDifference, Predictions, StaticDifference
@@ -21,7 +22,6 @@ from stages.statistics import share_figure
 
 Array = npt.NDArray[Any]
 RANDOM_SAMPLES = 64
-_ARENA_ENGINE = "tflm"
 
 
 def static_difference(reference: bytes, candidate: bytes, log: Path) -> StaticDifference:
@@ -54,9 +54,9 @@ def _counts(first: Workload, second: Workload) -> tuple[OperatorCount, ...]:
 
 def arena_bytes(content: bytes, log: Path) -> int | None:
     """The least arena that TFLM loads a tflite model into; None where it refuses it or is not installed."""
-    if not registry.engine_info(_ARENA_ENGINE).available:
+    if not registry.engine_info(MICRO_ENGINE).available:
         return None
-    with contextlib.suppress(EngineError), EngineWorker(_ARENA_ENGINE, log=log) as worker:
+    with contextlib.suppress(EngineError), EngineWorker(MICRO_ENGINE, log=log) as worker:
         worker.load(content)
         return worker.arena().least_bytes
     return None

@@ -22,6 +22,7 @@ from device_profiles.errors import (
     StageError,
 )
 from device_profiles.records import Record
+from device_profiles.schema import MICRO_ENGINE
 from stages.datasets.prepared import ONLY_INPUT
 from stages.engines import inputs, registry, worker
 from stages.engines.channel import Channel, ChannelClosed, ChannelTimeout
@@ -201,7 +202,7 @@ class EngineWorker:
         Raises:
             EngineRefusal: the engine does not accept the model; the message has its own words.
         """
-        reason = tflm_alone(tflite) if self.engine != "tflm" else ""
+        reason = tflm_alone(tflite) if self.engine != MICRO_ENGINE else ""
         if reason:
             raise self._error(EngineRefusal, f"packed models run in tflm: {reason}",
                               next_step=f"run the variant without -packed in {self.engine}: its outputs are the same")

@@ -17,6 +17,7 @@ from pydantic import AfterValidator
 
 from device_profiles.errors import EngineError, UsageError, near_miss
 from device_profiles.records import Record
+from device_profiles.schema import MICRO_ENGINE
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ ENGINES: dict[str, Engine] = {
         Engine("tflite-runtime", "tflite-runtime", "tflite_runtime.interpreter",
                "the runtime that devices in the field have, last released in 2023", True,
                "Linux with Python 3.11 or older and numpy 1"),
-        Engine("tflm", "tflite-micro", "tflite_micro",
+        Engine(MICRO_ENGINE, "tflite-micro", "tflite_micro",
                "TensorFlow Lite for Microcontrollers with its reference kernels; gives the exact tensor arena", False,
                "Linux x86-64"),
     )
@@ -130,7 +131,7 @@ def missing_reason(entry: Engine, version: tuple[int, int] | None = None, platfo
     has_none = f"{entry.distribution} has wheels for {entry.wheels} only"
     if entry.name == "tflite-runtime" and ((major, minor) >= (3, 12) or system != "linux"):
         return f"{has_none}; this is Python {major}.{minor} on {system}"
-    if entry.name == "tflm" and system != "linux":
+    if entry.name == MICRO_ENGINE and system != "linux":
         return f"{has_none}; this is {system}"
     return f"{entry.distribution} is not installed: pip install {entry.distribution}"
 

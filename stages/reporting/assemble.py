@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from device_profiles.records import Figure
+from device_profiles.schema import MICRO_ENGINE
 from stages.records import (
     DistilResult,
     EngineBenchmark,
@@ -42,7 +43,6 @@ from stages.reporting.sources import Heading, Sources, Training
 from stages.reporting.text import figure_name
 from stages.variants import parse_variant
 
-ARENA_ENGINE = "tflm"
 _PURE = re.compile(r"r2(_|$)|(partial_)?auc(_|$)")
 
 
@@ -112,11 +112,11 @@ def _mixed_layer(layer: LayerSensitivity, chosen: LayerFormat) -> MixedLayer:
 
 def _arena(latency: Mapping[str, EngineBenchmark]) -> tuple[int | None, str]:
     """Bytes of the arena, or why they are not known."""
-    found = latency.get(ARENA_ENGINE)
+    found = latency.get(MICRO_ENGINE)
     if found is None:
-        return None, f"{ARENA_ENGINE} was not asked"
+        return None, f"{MICRO_ENGINE} was not asked"
     if found.arena is None:
-        return None, found.message or f"{ARENA_ENGINE}: {found.status}"
+        return None, found.message or f"{MICRO_ENGINE}: {found.status}"
     return int(found.arena.value), ""
 
 

@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 from device_profiles.records import Record
+from device_profiles.schema import MICRO_ENGINE
 from stages.records import LimitVerdict
 from stages.records.npu import CompileResult
 from stages.reporting.calibration import HEAD as STUDY_HEAD
@@ -148,7 +149,7 @@ def _winner_facts(variant: VariantReport, profile: ProfileReport,
         facts.append(("median latency", figure_text(latency), latency.provenance))
     if compiled is not None and compiled.memory is not None:
         facts.append(("SRAM of the NPU", quantity(compiled.memory.sram, "bytes"), "measured"))
-    elif variant.arena_bytes is not None and profile.engine == "tflm":
+    elif variant.arena_bytes is not None and profile.engine == MICRO_ENGINE:
         facts.append(("arena", quantity(variant.arena_bytes, "bytes"), "measured"))
     return tuple(facts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from device_profiles.schema import MICRO_ENGINE
 from stages.records import CheckResult, LimitVerdict
 from stages.reporting.calibration import HEAD as STUDY_HEAD
 from stages.reporting.calibration import calibration_rows, calibration_text
@@ -23,7 +24,6 @@ from stages.reporting.slimmed import slimmed_parts
 from stages.reporting.text import MISSING, figure_name, figure_text, kib, printable, quantity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
-_MICRO_ENGINE = "tflm"
 MARKS = {"pass": "✓ pass", "fail": "✕ fail", "undecided": "≈ undecided", "unknown": "? unknown"}
 
 
@@ -111,7 +111,7 @@ def _arena(variant: VariantReport) -> str:
     """The arena and what of it stays, or why there is none."""
     if variant.arena_bytes is None:
         return escape(variant.arena_message)
-    run = variant.latency.get(_MICRO_ENGINE)
+    run = variant.latency.get(MICRO_ENGINE)
     stays = run.arena_persistent if run else None
     return f"{variant.arena_bytes:,} bytes" + (f", of which {stays.value:,.0f} stay" if stays else "")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from device_profiles.records import Figure
+from device_profiles.schema import MICRO_ENGINE
 from stages.reporting.places import HOST, place_of
 from stages.reporting.record import Remark, VariantReport
 from stages.reporting.sources import Sources
@@ -16,7 +17,6 @@ from stages.reporting.text import listing, plural, quantity, significant
 from stages.variants import FORMATS, parse_variant
 
 REFERENCE = "float32"
-MICRO_ENGINE = "tflm"
 SLOWER_SHARE = 0.05
 """A format is called slower from this share on, and where the intervals lie apart."""
 SAME_SHARE = 0.02
