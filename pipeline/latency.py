@@ -12,7 +12,6 @@ from typing import Any
 import numpy.typing as npt
 
 from device_profiles.errors import EngineUnavailable, TfliteError
-from device_profiles.schema import MICRO_ENGINE
 from pipeline.baseline import read_baseline
 from pipeline.gate import DEFAULT_ENGINE, SAME_BYTES, Gate, Gauge, Kept, Source, Watch, Words, now
 from pipeline.sides import Match, read_samples
@@ -67,9 +66,9 @@ class LatencyGate(Gate[Baseline, PairComparison, ComparisonResult]):
                                watch)
 
     def place(self, baseline: Baseline | None = None) -> tuple[str, int]:
-        """Engine and threads; TFLM has one."""
+        """Engine and threads."""
         engine = self.engine or (baseline.engine if baseline else DEFAULT_ENGINE)
-        return engine, 1 if engine == MICRO_ENGINE else self.threads or (baseline.threads if baseline else 1)
+        return engine, registry.threads_of(engine, self.threads or (baseline.threads if baseline else 1))
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from pydantic import Field
 from device_profiles.errors import StageError, UsageError, near_miss
 from device_profiles.loader import with_limits
 from device_profiles.records import Figure, Record
-from device_profiles.schema import MEASURED_LIMITS, Profile
+from device_profiles.schema import MEASURED_LIMITS, MICRO_ENGINE, Profile
 from device_profiles.workload import read_workload
 from stages.artifacts import TFLITE_FILE, read_result
 from stages.checking.device import why_another_device
 from stages.checking.fit import Fitting, Subject, fit
-from stages.checking.micro import MICRO_ENGINE, footprints
+from stages.checking.micro import footprints
 from stages.checking.npu import shipped_bytes
 from stages.checking.pick import Candidate, Choice, pick, picks, reason
 from stages.context import StageContext

@@ -14,6 +14,7 @@ import numpy as np
 from device_profiles.errors import EngineError
 from device_profiles.records import Figure
 from stages.benchmarking.settings import FEWEST_ROUNDS, Options
+from stages.engines import registry
 from stages.engines.client import EngineWorker
 from stages.engines.targets.adb import AdbTarget
 from stages.engines.targets.benchmark_program import Round, of_means, run_round
@@ -62,7 +63,7 @@ class Trial:
             EngineError: the engine does not take it, or its process ended.
         """
         self._worker, self.version = worker, worker.hello.version
-        self.threads = 1 if self.engine == "tflm" else options.threads
+        self.threads = registry.threads_of(self.engine, options.threads)
         loaded = worker.load(content, threads=self.threads, cpus=cpus)
         self.cpus = loaded.cpus if cpus else ()
         worker.feed(*(samples[name] for name in worker.match({name: x.shape[1:] for name, x in samples.items()})))

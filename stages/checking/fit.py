@@ -14,11 +14,11 @@ from pydantic import Field
 from device_profiles import support
 from device_profiles.predictor import predict_energy, predict_latency
 from device_profiles.records import Figure, Record
-from device_profiles.schema import SAFETY_LIMITS, Profile
+from device_profiles.schema import MICRO_ENGINE, SAFETY_LIMITS, Profile
 from device_profiles.workload import Workload
 from stages.checking import npu
 from stages.checking.judge import accept, in_rounds, judge, refuse, unknown, worst
-from stages.checking.micro import MICRO_ENGINE, MicroFootprint
+from stages.checking.micro import MicroFootprint
 from stages.checking.safety import judge_drop, judge_safety
 from stages.npu.latency import whole_latency
 from stages.records import EngineBenchmark, EngineEvaluation, EngineStatus, LimitVerdict, VariantCheck

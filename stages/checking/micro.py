@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from device_profiles.microcontrollers import ArenaSplit, DeviceArena, device_arena, family_of
 from device_profiles.microcontrollers.flash import Flash, flash
 from device_profiles.records import Figure, Record
-from device_profiles.schema import Profile
+from device_profiles.schema import MICRO_ENGINE, Profile
 from device_profiles.tflite import Model, read_tflite
 from stages.records import EngineBenchmark
-
-MICRO_ENGINE = "tflm"
 
 
 class MicroFootprint(Record):

@@ -85,6 +85,11 @@ def engine(name: str) -> Engine:
     return ENGINES[name]
 
 
+def threads_of(name: str, wanted: int) -> int:
+    """How many threads an engine takes of those that are wanted; TFLM has one."""
+    return 1 if name == MICRO_ENGINE else wanted
+
+
 def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """The names, if all are engines and none is doubled; what a settings field validates with.
 

@@ -23,6 +23,10 @@ def test_registry_and_worker_know_the_same_engines() -> None:
     assert {name: entry.distribution for name, entry in registry.ENGINES.items()} == worker.DISTRIBUTIONS
 
 
+def test_tflm_has_one_thread_and_the_others_have_those_that_are_wanted() -> None:
+    assert [registry.threads_of(name, 4) for name in ("litert", "tflite-runtime", "tflm")] == [4, 4, 1]
+
+
 def test_engine_info_imports_no_engine() -> None:
     code = ("import sys; from stages.engines import registry; [registry.engine_info(n) for n in registry.ENGINES];"
             "print([m for m in sys.modules if m.split('.')[0] in "
