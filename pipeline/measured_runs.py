@@ -8,13 +8,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from device_profiles.errors import TfliteError, UsageError
+from device_profiles.errors import UsageError
 from device_profiles.prediction.cores import find_core
 from device_profiles.prediction.measurements import Measurement, check_doubles, read_measurements
 from device_profiles.records import Figure
 from device_profiles.schema import Profile
-from device_profiles.workload import read_workload
 from pipeline.store import file_digest
+from pipeline.tflite_file import read_file
 from stages.records import BenchmarkResult
 
 FIGURES = Path("figures") / "benchmark" / "benchmark.json"
@@ -110,12 +110,9 @@ def _once(rows: Sequence[Measurement], left_out: list[str]) -> Iterator[Measurem
 
 def _measurement(file: Path, median: Figure, threads: int, runtime: str) -> Measurement:
     """One variant; the variance of its log latency is that of the interval, taken as normal."""
-    try:
-        workload = read_workload(file.read_bytes())
-    except TfliteError as error:
-        raise TfliteError(f"{file}: {error.found}", error.allowed, error.next_step) from error
+    model = read_file(file)
     half = 0.0 if median.interval is None else (median.interval[1] - median.interval[0]) / _HALVES
-    return Measurement(model=file.name, sha256=file_digest(file), workload=workload, threads=threads,
+    return Measurement(model=file.name, sha256=model.sha256, workload=model.workload, threads=threads,
                        latency_ms=median.value, variance=(half / _NORMAL_95 / median.value) ** 2, runtime=runtime)
 
 

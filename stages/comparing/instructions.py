@@ -12,6 +12,7 @@ from typing import Literal
 
 from device_profiles.records import Figure, Record
 from stages.comparing.records import KeptFile, Pair, Pairs
+from stages.comparing.sequential import Placed, placed
 from stages.engines.targets.counting import InstructionCounts
 from stages.engines.targets.emulated import EmulatedTarget
 from stages.engines.targets.target import WORKER
@@ -20,6 +21,7 @@ THRESHOLD = 0.01
 """A difference of instructions that does not matter, as a share, unless told otherwise."""
 Claim = Literal["more", "fewer", "same", "undecided"]
 How = Literal["counted", "kept"]
+_CLAIMS: dict[Placed, Claim] = {"above": "more", "below": "fewer", "within": "same", "across": "undecided"}
 
 
 class Core(Record):
@@ -148,14 +150,7 @@ def compared(reference: CountedModel | InstructionCounts, candidate: Instruction
         how: see `InstructionComparison`.
     """
     ratio = _ratio(reference.instructions, candidate.instructions)
-    low, high = ratio.interval or (ratio.value, ratio.value)
-    claim: Claim = "undecided"
-    if low > 1 + threshold:
-        claim = "more"
-    elif high < 1 / (1 + threshold):
-        claim = "fewer"
-    elif 1 / (1 + threshold) <= low and high <= 1 + threshold:
-        claim = "same"
+    claim = _CLAIMS[placed(ratio.interval or (ratio.value, ratio.value), (1 / (1 + threshold), 1 + threshold))]
     return InstructionComparison(
         claim=claim, how=how, threshold=threshold, ratio=ratio, why=_why(ratio, threshold, claim),
         instructions=(reference.instructions, candidate.instructions),

@@ -36,6 +36,8 @@ from typing import Literal
 import numpy as np
 
 Claim = Literal["faster", "slower", "same", "undecided"]
+Placed = Literal["above", "below", "within", "across"]
+_CLAIMS: dict[Placed, Claim] = {"above": "slower", "below": "faster", "within": "same", "across": "undecided"}
 LEVEL = 0.99
 _G = 10.0
 """Variance of the prior on the effect in standard deviations of a launch; t* is least for few launches near 10."""
@@ -145,14 +147,22 @@ def robust_deviation(logs: Sequence[float]) -> float:
 def claimed(estimate: float, half: float, margin: float) -> Decision:
     """The claim of an interval, estimate +- half in logarithms; the rule stands at `decide`."""
     bound = math.log1p(margin)
-    claim: Claim = "undecided"
-    if estimate - half > bound:
-        claim = "slower"
-    elif estimate + half < -bound:
-        claim = "faster"
-    elif abs(estimate) + half <= bound:
-        claim = "same"
-    return Decision(claim, estimate, half)
+    return Decision(_CLAIMS[placed((estimate - half, estimate + half), (-bound, bound))], estimate, half)
+
+
+def placed(interval: tuple[float, float], band: tuple[float, float]) -> Placed:
+    """Where an interval lies that bears a claim only as a whole.
+
+    Args:
+        interval: of what was found, low and high.
+        band: what is called the same, low and high; its ends belong to it.
+    """
+    (low, high), (least, most) = interval, band
+    if low > most:
+        return "above"
+    if high < least:
+        return "below"
+    return "within" if least <= low and high <= most else "across"
 
 
 def launches_to_decide(estimate: float, deviation: float, margin: float, now: int, level: float = LEVEL) -> int | None:

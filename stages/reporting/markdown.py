@@ -41,6 +41,17 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield ""
 
 
+def paragraphs(*texts: str) -> Iterator[str]:
+    """Headings or text, Markdown already, each with an empty line after it."""
+    for text in texts:
+        yield from (text, "")
+
+
+def words_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A table whose cells are plain words."""
+    yield from table(head, (list(map(escape, row)) for row in rows))
+
+
 def markdown_report(report: Report, pictures: Mapping[str, str]) -> str:
     """The whole report as Markdown.
 
@@ -68,18 +79,15 @@ def check_summary(check: CheckResult) -> str:
 
 
 def _head(report: Report) -> Iterator[str]:
-    yield f"# {escape(report.run)}"
-    yield ""
     score = f"{escape(report.score)} {figure_text(report.baseline.headline)}"
-    yield (f"{len(report.variants)} variants of a model with {score} in float on "
-           f"{report.baseline.samples:,} test samples of {escape(report.data.source)}. Intervals are 95 %; each "
-           "end of a drop's is a one-sided bound.")
-    yield ""
+    yield from paragraphs(
+        f"# {escape(report.run)}",
+        f"{len(report.variants)} variants of a model with {score} in float on {report.baseline.samples:,} test samples "
+        f"of {escape(report.data.source)}. Intervals are 95 %; each end of a drop's is a one-sided bound.")
 
 
 def _winners(report: Report) -> Iterator[str]:
-    yield "## Winners"
-    yield ""
+    yield from paragraphs("## Winners")
     rows = []
     for profile in report.profiles.values():
         latency = profile.latency.get(profile.winner or "")
@@ -95,14 +103,12 @@ def _winners(report: Report) -> Iterator[str]:
 def _pictures(report: Report, pictures: Mapping[str, str]) -> Iterator[str]:
     words = {"tflite_bytes": "against bytes", "latency": "against latency"}
     for cost, name in pictures.items():
-        yield f"![{escape(capitalized(report.score))} {words[cost]}, with the Pareto front]({name})"
-        yield ""
+        yield from paragraphs(f"![{escape(capitalized(report.score))} {words[cost]}, with the Pareto front]({name})")
 
 
 def _remarks(report: Report) -> Iterator[str]:
     if report.remarks:
-        yield "## What the figures say"
-        yield ""
+        yield from paragraphs("## What the figures say")
         yield from (f"- {escape(remark.text)}" for remark in report.remarks)
         yield ""
 
@@ -117,8 +123,7 @@ def _arena(variant: VariantReport) -> str:
 
 
 def _sizes(report: Report) -> Iterator[str]:
-    yield "## Files"
-    yield ""
+    yield from paragraphs("## Files")
     rows = []
     for variant in report.variants:
         arena = _arena(variant)
@@ -128,20 +133,16 @@ def _sizes(report: Report) -> Iterator[str]:
     head = ["variant", "tflite model", "KiB = 1024 bytes", "arena in TFLM (measured)", "what it is", "SHA-256"]
     yield from table(head, rows)
     if packed := packed_rows(report):
-        yield "### Packed files"
-        yield ""
-        yield from table(PACKED_HEAD, (list(map(escape, row)) for row in packed))
+        yield from paragraphs("### Packed files")
+        yield from words_table(PACKED_HEAD, packed)
 
 
 def _mixed(report: Report) -> Iterator[str]:
     """The format of each layer of each mixed variant, and the rounds."""
     for part in mixed_parts(report):
-        yield f"### Formats in {escape(part.variant)}"
-        yield ""
-        yield escape(part.text)
-        yield ""
+        yield from paragraphs(f"### Formats in {escape(part.variant)}", escape(part.text))
         yield from table(part.head, ([escape(row.layer), *_bold(row.cells, row.chosen)] for row in part.layers))
-        yield from table(ROUND_HEAD, (list(map(escape, row)) for row in part.rounds))
+        yield from words_table(ROUND_HEAD, part.rounds)
 
 
 def _bold(cells: Sequence[str], place: int) -> list[str]:
@@ -154,8 +155,7 @@ def _engines(report: Report) -> Iterator[str]:
     head = ["variant", report.score, "drop against float", *(["predictions changed"] if report.decides else []),
             *map(figure_name, report.further_figures), "median latency", "p90"]
     for engine in engines:
-        yield f"## {escape(engine)}, {escape(obtained(report.evaluated_on, report.benchmarked_on))}"
-        yield ""
+        yield from paragraphs(f"## {escape(engine)}, {escape(obtained(report.evaluated_on, report.benchmarked_on))}")
         yield from table([escape(name) for name in head],
                          [_float_row(report, len(head)), *(_engine_row(report, variant, engine)
                                                            for variant in report.variants)])
@@ -194,11 +194,8 @@ def _safety(report: Report) -> Iterator[str]:
     found = safety_table(report)
     if not found.rows:
         return
-    yield "## Safety"
-    yield ""
-    yield INTRODUCTION
-    yield ""
-    yield from table([escape(name) for name in found.head], ([escape(cell) for cell in row] for row in found.rows))
+    yield from paragraphs("## Safety", INTRODUCTION)
+    yield from words_table([escape(name) for name in found.head], found.rows)
     parts = [one for one in safety_parts(report) if one.kind != "class"]
     if parts:
         head = ["variant", "engine", "slice or corruption", "samples", "drop or share changed", "not judged"]
@@ -215,16 +212,14 @@ def _outputs(report: Report) -> Iterator[str]:
         f"{escape(figure_name(key))} {figure_text(figure)}" for key, figure in one.figures.items())]
         for name, engine, metrics in found for output, one in metrics.outputs.items()]
     if rows:
-        yield "## Outputs"
-        yield ""
+        yield from paragraphs("## Outputs")
         yield from table(["variant", "engine", "output", "task", "figures"], rows)
 
 
 def _trainings(report: Report) -> Iterator[str]:
     """Every training in a line."""
     if report.trainings:
-        yield "## Trainings"
-        yield ""
+        yield from paragraphs("## Trainings")
         yield from table(["training", "epoch kept", "what came of it", "layers left alone"], (
             [escape(label), f"{one.best_epoch} of {len(one.loss)}", escape(one.summary),
              escape(", ".join(one.left_alone))] for label, one in report.trainings.items()))
@@ -233,28 +228,21 @@ def _trainings(report: Report) -> Iterator[str]:
 def _slimmed(report: Report) -> Iterator[str]:
     """Channels before and after, of each training that removed some."""
     for part in slimmed_parts(report):
-        yield f"### Channels of {escape(part.training)}"
-        yield ""
-        yield escape(part.text)
-        yield ""
-        yield from table(SLIMMED_HEAD, (list(map(escape, row)) for row in part.rows))
+        yield from paragraphs(f"### Channels of {escape(part.training)}", escape(part.text))
+        yield from words_table(SLIMMED_HEAD, part.rows)
 
 
 def _npus(report: Report) -> Iterator[str]:
     """What Vela made of the variants, for each profile with an NPU."""
     for part in npu_parts(report):
-        yield f"## NPU of {escape(part.profile)}"
-        yield ""
-        yield escape(f"{part.text} {CAVEAT}")
-        yield ""
-        yield from table(NPU_HEAD, (list(map(escape, row)) for row in part.rows))
+        yield from paragraphs(f"## NPU of {escape(part.profile)}", escape(f"{part.text} {CAVEAT}"))
+        yield from words_table(NPU_HEAD, part.rows)
         if part.left:
-            yield from table(LEFT_HEAD, (list(map(escape, row)) for row in part.left))
+            yield from words_table(LEFT_HEAD, part.left)
 
 
 def _verdicts(report: Report) -> Iterator[str]:
-    yield "## Verdicts"
-    yield ""
+    yield from paragraphs("## Verdicts")
     yield from table(["variant", *map(escape, report.profiles)], (
         [escape(variant.name), *(MARKS[variant.verdict[name]] if name in variant.verdict else "not checked"
                                  for name in report.profiles)] for variant in report.variants))
@@ -265,8 +253,7 @@ def _open_limits(report: Report) -> Iterator[str]:
     rows = [_limit_row(profile, variant.name, limit) for variant in report.variants
             for profile, limits in variant.verdicts.items() for limit in limits.values() if limit.verdict != "pass"]
     if rows:
-        yield "### Limits that are not passed"
-        yield ""
+        yield from paragraphs("### Limits that are not passed")
         yield from table(["profile", "variant", "limit", "found", "allowed", "provenance", "verdict", "why"], rows)
 
 
@@ -278,21 +265,18 @@ def _limit_row(profile: str, variant: str, limit: LimitVerdict) -> list[str]:
 def _model(report: Report) -> Iterator[str]:
     """Where the model came from."""
     if report.model is not None:
-        yield "## Model"
-        yield ""
-        yield from table(["", ""], ([escape(name), escape(text)] for name, text in model_rows(report.model)))
+        yield from paragraphs("## Model")
+        yield from words_table(["", ""], model_rows(report.model))
 
 
 def _data(report: Report) -> Iterator[str]:
     data = report.data
-    yield "## Data"
-    yield ""
     shapes = ", ".join(f"{name} {' x '.join(map(str, spec.shape))}" for name, spec in data.inputs.items())
     classes = f"{len(data.class_names)} classes" if data.class_names else "values to predict"
-    yield (f"{escape(data.source)}: {escape(shapes)}, {classes}; {data.nan_samples} with NaN, "
-           f"{data.constant_samples} constant samples, {data.constant_features} inputs that never change, "
-           f"{data.skipped_samples} samples skipped because they cannot be read.")
-    yield ""
+    yield from paragraphs(
+        "## Data", f"{escape(data.source)}: {escape(shapes)}, {classes}; {data.nan_samples} with NaN, "
+        f"{data.constant_samples} constant samples, {data.constant_features} inputs that never change, "
+        f"{data.skipped_samples} samples skipped because they cannot be read.")
     yield from table(["split", "samples", "exact duplicates inside"], (
         [escape(name), f"{split.samples:,}", str(data.duplicates_within.get(name, MISSING))]
         for name, split in data.splits.items()))
@@ -300,24 +284,20 @@ def _data(report: Report) -> Iterator[str]:
         yield f"- exact duplicates across {escape(pair)}: {count}"
     yield ""
     if report.examination is not None:
-        yield "### A closer look"
-        yield ""
-        rows = examination_rows(report.examination)
-        yield from table(["", ""], ([escape(name), escape(text)] for name, text in rows))
+        yield from paragraphs("### A closer look")
+        yield from words_table(["", ""], examination_rows(report.examination))
 
 
 def _suspects(report: Report) -> Iterator[str]:
     """Near-duplicate pairs and suspected labels, by name."""
     found = report.examination
     if found is not None and found.near_duplicates.pairs:
-        yield "### Near-duplicates, worst first"
-        yield ""
+        yield from paragraphs("### Near-duplicates, worst first")
         yield from table(["one", "other", "similarity"], (
             [escape(sample_place(pair.first)), escape(sample_place(pair.second)), f"{pair.similarity:.4f}"]
             for pair in found.near_duplicates.pairs))
     if found is not None and found.label_errors.listed:
-        yield "### Suspected label errors, strongest first"
-        yield ""
+        yield from paragraphs("### Suspected label errors, strongest first")
         yield from table(["sample", "given", "suggested", "margin"], (
             [escape(sample_place(one.sample, label=False)), escape(one.sample.label), escape(one.suggested),
              f"{one.margin:.2f}"] for one in found.label_errors.listed))
@@ -326,20 +306,15 @@ def _suspects(report: Report) -> Iterator[str]:
 def _study(report: Report) -> Iterator[str]:
     """The calibration study, where there is one."""
     if report.calibration is not None:
-        yield "## Calibration study"
-        yield ""
-        yield escape(calibration_text(report.calibration))
-        yield ""
-        yield from table(STUDY_HEAD, (list(map(escape, row)) for row in calibration_rows(report.calibration)))
+        yield from paragraphs("## Calibration study", escape(calibration_text(report.calibration)))
+        yield from words_table(STUDY_HEAD, calibration_rows(report.calibration))
 
 
 def _foot(report: Report) -> Iterator[str]:
     host = report.host
-    yield "## Host and versions"
-    yield ""
     memory = quantity(host.memory_bytes, "bytes")
-    yield (f"{escape(host.cpu)}, {host.architecture}, {host.cores} cores, {memory} of memory, {escape(host.system)}, "
-           f"Python {host.python}.")
-    yield ""
+    yield from paragraphs(
+        "## Host and versions", f"{escape(host.cpu)}, {host.architecture}, {host.cores} cores, {memory} of memory, "
+        f"{escape(host.system)}, Python {host.python}.")
     yield from table(["distribution", "version"], [["litesmith", report.litesmith], *(
         [escape(name), escape(version)] for name, version in report.versions.items())])

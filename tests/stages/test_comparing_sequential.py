@@ -13,6 +13,7 @@ from stages.comparing.sequential import (
     decide,
     detectable,
     launches_to_decide,
+    placed,
     robust_deviation,
     spread,
     standard_error,
@@ -59,6 +60,15 @@ def test_the_interval_is_wider_than_that_of_a_single_look_and_narrows() -> None:
 def test_claims_are_those_of_the_interval_against_the_margin(estimate: float, half: float, claim: str) -> None:
     """log(1.02) = 0.019803; 0.05 - 0.029 = 0.021 lies above it, 0.05 - 0.031 = 0.019 below."""
     assert claimed(estimate, half, 0.02).claim == claim
+
+
+@pytest.mark.parametrize(("interval", "place"), [
+    ((1.1, 1.2), "across"), ((1.11, 1.2), "above"), ((0.9, 1.1), "within"), ((0.8, 0.9), "across"),
+    ((0.8, 0.89), "below"), ((0.8, 1.2), "across"), ((math.nan, math.nan), "across"), ((-math.inf, math.inf), "across"),
+])
+def test_the_ends_of_the_band_belong_to_it_and_what_spans_one_is_nowhere(interval: tuple[float, float],
+                                                                         place: str) -> None:
+    assert placed(interval, (0.9, 1.1)) == place
 
 
 def test_a_proven_difference_within_the_margin_is_the_same_and_without_a_margin_slower() -> None:
