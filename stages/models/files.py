@@ -115,9 +115,15 @@ def load_model(folder: Path) -> Any:
         with working_folder_importable():
             return keras.models.load_model(path, compile=False, safe_mode=not trust.code, custom_objects=own or None)
     except (ValueError, TypeError, KeyError, OSError, ImportError, AttributeError) as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ModelError(f"{path} cannot be loaded: {reason}", "a .keras file that tf_keras wrote, without own code",
-                         "litesmith train") from error
+        raise ModelError(f"{path} cannot be loaded: {_reason(error)}",
+                         "a .keras file that tf_keras wrote, without own code or with what model.custom_objects names",
+                         "write own code as layers of Keras, or as a class that model.custom_objects names") from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error; where that only says which layer was called, the line after it too."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].startswith("Exception encountered when calling") else lines[0]
 
 
 def _check_archive(path: Path) -> None:

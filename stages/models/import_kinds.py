@@ -150,11 +150,25 @@ def _saved(work: Work, model: Any, library: str) -> Imported:
         raise ModelError(f"{work.origin.text} is a subclassed model ({type(model).__name__}), or has no input shape",
                          "a functional or Sequential model with an Input layer",
                          "rebuild it with keras.Model(inputs, outputs)")
+    _refuse_lambdas(work, model)
     save_model(model, work.out)
     return Imported(kind=work.origin.kind, artifact=MODEL_FILE, parameters=int(model.count_params()),
                     layers=len(list(_layers(model))), library=library,
                     inputs=_named_shapes(model.input_names, model.inputs),
                     outputs=_named_shapes(model.output_names, model.outputs))
+
+
+def _refuse_lambdas(work: Work, model: Any) -> None:
+    """Python code in a Lambda layer travels with the model, and is read again by every stage: only where it is trusted.
+
+    Raises:
+        ModelError: there is such a layer.
+    """
+    names = [layer.name for layer in _layers(model) if type(layer).__name__ == "Lambda"]
+    if names and not work.settings.trust:
+        raise ModelError(f"{work.origin.text} has a Lambda layer, whose Python code every stage would run: "
+                         f"{', '.join(names)}", "layers of Keras, or code that is trusted",
+                         "write it as layers, or add --trust-model (model.trust: true)")
 
 
 def _named_shapes(names: Iterable[str], tensors: Iterable[Any]) -> dict[str, tuple[int | None, ...]]:

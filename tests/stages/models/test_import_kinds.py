@@ -153,6 +153,16 @@ def test_a_subclassed_model_is_refused_by_name(work: Callable[..., Work], tmp_pa
         take_in(work("own_subclass:build"))
 
 
+def test_a_lambda_layer_of_a_function_s_model_is_refused_by_name_until_it_is_trusted(work: Callable[..., Work],
+                                                                                     tmp_path: Path) -> None:
+    (tmp_path / "own_lambda.py").write_text(
+        "import tf_keras as k\ndef build(shape, classes):\n    x = k.Input((2,))\n"
+        "    return k.Model(x, k.layers.Dense(2)(k.layers.Lambda(lambda t: 2 * t, name='doubled')(x)))\n")
+    with pytest.raises(ModelError, match=r"own_lambda:build has a Lambda layer, .*: doubled"):
+        take_in(work("own_lambda:build"))
+    assert take_in(work("own_lambda:build", trust=True)).layers == 3
+
+
 def test_a_saved_model_becomes_a_float_tflite_model_that_agrees(work: Callable[..., Work], tmp_path: Path) -> None:
     from device_profiles.tflite import read_tflite
 
