@@ -51,6 +51,8 @@ OWN: dict[str, dict[str, Any]] = {
     "slim": {"slim": {"epochs": 24, "samples_per_epoch": 25_000}},
     "slim35": {"slim": {"epochs": 40, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
                         "latency_format": "int8", "branches": True, "branch_trials": 6}},
+    "slim50": {"slim": {"epochs": 60, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
+                        "latency_format": "int8", "branches": True, "branch_trials": 8}},
     "distilled-int8qat": {"quantize": {"learning_rate": 1e-4}},
     "distilled-slim35-int8qat": {"quantize": {"learning_rate": 1e-4}},
 }
