@@ -11,7 +11,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from device_profiles.errors import near_miss
+from device_profiles.errors import with_near_miss
 from device_profiles.strictyaml_tree import Spot, Tree, read_tree
 
 _BY_KEY = ("hardware", "limits")
@@ -43,10 +43,8 @@ def _with_like(tree: Tree, shipped: Sequence[str]) -> dict[str, Any]:
     if other is None:
         return own
     if other not in shipped:
-        hint = near_miss(str(other), shipped)
-        raise tree.error(tree.values.get(("like",), Spot()),
-                         f"no shipped profile is called '{other}'" + (f"; {hint}" if hint else ""), ", ".join(shipped),
-                         "litesmith profiles list")
+        found = with_near_miss(f"no shipped profile is called '{other}'", str(other), shipped)
+        raise tree.error(tree.values.get(("like",), Spot()), found, ", ".join(shipped), "litesmith profiles list")
     base = _shipped(str(other), tuple(shipped))
     if _engine_name(own) not in ("", _engine_name(base)):  # what another engine takes says nothing of this one
         base = {key: value for key, value in base.items() if key not in _OF_ENGINE}

@@ -189,3 +189,8 @@ def near_miss(word: str, known: Iterable[str]) -> str:
     """"did you mean 'x'?" for the closest known word, or an empty string."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
+
+
+def with_near_miss(found: str, word: str, known: Iterable[str]) -> str:
+    """What was found, and the near miss where there is one: "unknown engine 'litter'; did you mean 'litert'?"."""
+    return "; ".join(filter(None, (found, near_miss(word, known))))

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from device_profiles import strictyaml
 from device_profiles.completing import complete
-from device_profiles.errors import ConfigError, UsageError, near_miss
+from device_profiles.errors import ConfigError, UsageError, near_miss, with_near_miss
 from device_profiles.schema import Limits, Profile
 from device_profiles.strictyaml_tree import Tree
 
@@ -98,8 +98,7 @@ def with_limits(profile: Profile, limits: Mapping[str, float | None]) -> Profile
     known = tuple(Limits.model_fields)
     for name in limits:
         if name not in known:
-            hint = near_miss(name, known)
-            raise UsageError(f"profile '{profile.name}': unknown limit '{name}'" + (f"; {hint}" if hint else ""),
+            raise UsageError(with_near_miss(f"profile '{profile.name}': unknown limit '{name}'", name, known),
                              ", ".join(known))
     try:
         merged = Limits.model_validate({**profile.limits.model_dump(), **limits})

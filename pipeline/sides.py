@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.errors import UsageError, near_miss
+from device_profiles.errors import UsageError, with_near_miss
 
 Array = npt.NDArray[Any]
 Files = dict[str, Path]
@@ -35,8 +35,7 @@ def find_models(path: Path, wanted: Iterable[str] = ()) -> Files:
                          "litesmith run makes them")
     for name in wanted:
         if name not in found:
-            hint = near_miss(name, found)
-            raise UsageError(f"{path} has no variant '{name}'" + (f"; {hint}" if hint else ""), ", ".join(found))
+            raise UsageError(with_near_miss(f"{path} has no variant '{name}'", name, found), ", ".join(found))
     return {name: each for name, each in found.items() if not wanted or name in set(wanted)}
 
 

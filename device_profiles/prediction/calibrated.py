@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from device_profiles.errors import UsageError, near_miss
+from device_profiles.errors import UsageError, with_near_miss
 from device_profiles.prediction.cores import CoreClass, FitFormat, find_core, priors
 from device_profiles.prediction.effects import Setup, board, effects_of
 from device_profiles.prediction.fit_file import FormatFit, PredictorFit, load_fit, log_prices, variance
@@ -88,8 +88,8 @@ def setup_of(profile: Profile, model: Calibrated) -> Setup:
     if model.device:
         own = [setup for setup in load_fit().setups.values() if setup.device == model.device]
         if not own:
-            hint = near_miss(model.device, sorted({setup.device for setup in load_fit().setups.values()}))
-            raise UsageError(f"nothing was published of a device '{model.device}'" + (f"; {hint}" if hint else ""))
+            raise UsageError(with_near_miss(f"nothing was published of a device '{model.device}'", model.device,
+                                            sorted({setup.device for setup in load_fit().setups.values()})))
         same = [setup for setup in own if (setup.runtime, setup.threads) == (runtime, profile.threads)]
         if same:
             return same[0]

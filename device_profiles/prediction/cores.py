@@ -16,7 +16,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Literal
 
-from device_profiles.errors import UsageError, near_miss
+from device_profiles.errors import UsageError, with_near_miss
 from device_profiles.prediction.terms import TERMS, Term
 from device_profiles.records import Record
 
@@ -84,8 +84,7 @@ def find_core(name: str) -> Core:
     held = [each for each in known if re.search(rf"(?<![a-z0-9]){re.escape(each)}f?(?![a-z0-9])", key)]
     if held:
         return known[max(held, key=len)]
-    hint = near_miss(key, tuple(known))
-    raise UsageError(f"nothing is known of a core '{name}'" + (f"; {hint}" if hint else ""), ", ".join(known))
+    raise UsageError(with_near_miss(f"nothing is known of a core '{name}'", key, tuple(known)), ", ".join(known))
 
 
 def priors(core: Core, number_format: FitFormat, clock_hz: float, threads: int,

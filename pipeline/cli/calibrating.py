@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import output_options, print_json
+from pipeline.cli.options import output_options, print_result
 
 if TYPE_CHECKING:
     from device_profiles.prediction.calibrating import CalibratedProfile
@@ -50,14 +50,11 @@ def calibrate(profile: str, measurements: Path, output: Path | None, force: bool
     source = f"{measured.source}, {datetime.now(UTC).date().isoformat()}"
     found = fit(_named(loaded, path), measured.rows, source, units_are_right)
     _write(profile, found, path)
-    if as_json:
-        print_json({"path": str(path), "own": found.own.model_dump(mode="json"),
-                    "prices": [each.model_dump(mode="json") for each in found.prices],
-                    "unseen": found.unseen, "unused": [each.model_dump(mode="json") for each in found.unused],
-                    "left_out": measured.left_out, "warnings": measured.warnings})
-        return
-    for line in lines(found, measured, path):
-        click.echo(line)
+    data = {"path": str(path), "own": found.own.model_dump(mode="json"),
+            "prices": [each.model_dump(mode="json") for each in found.prices],
+            "unseen": found.unseen, "unused": [each.model_dump(mode="json") for each in found.unused],
+            "left_out": measured.left_out, "warnings": measured.warnings}
+    print_result(data, lines(found, measured, path), as_json)
 
 
 def _named(profile: Profile, path: Path) -> Profile:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import output_options, print_json
+from pipeline.cli.options import output_options, print_result
 from pipeline.text import columns
 
 if TYPE_CHECKING:
@@ -27,21 +27,16 @@ def calibration(device: str | None, as_json: bool) -> None:
 
     Next to it stands the rule "milliseconds per MAC" on the same rows. docs/prediction.md explains the table.
     """
-    from device_profiles.errors import UsageError, near_miss
+    from device_profiles.errors import UsageError, with_near_miss
     from device_profiles.prediction.fit_file import load_fit
 
     lines = load_fit().errors
     boards = sorted({line.device for line in lines} - {"all"})
     if device is not None and device not in boards:
-        hint = near_miss(device, boards)
-        raise UsageError(f"no board is called '{device}'" + (f"; {hint}" if hint else ""), ", ".join(boards),
+        raise UsageError(with_near_miss(f"no board is called '{device}'", device, boards), ", ".join(boards),
                          "litesmith profiles calibration")
     chosen = [line for line in lines if device in (None, line.device)]
-    if as_json:
-        print_json([line.model_dump(mode="json") for line in chosen])
-        return
-    for text in _text(chosen):
-        click.echo(text)
+    print_result([line.model_dump(mode="json") for line in chosen], _text(chosen), as_json)
 
 
 def _text(lines: list[DeviceError]) -> list[str]:

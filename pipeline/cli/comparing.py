@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import output_options, print_json
+from pipeline.cli.options import output_options, print_result
 
 if TYPE_CHECKING:
     from pipeline.gate import Gate, Watch
@@ -60,11 +60,11 @@ def compare(reference: Path, candidate: Path | None, place: str | None, baseline
     with _watching(gate, quiet or as_json) as watch:
         if target is not None:
             written = gate.make_baseline(reference, target, keep, watch)
-            _show(written.model_dump(mode="json"), baseline_lines(written, target), as_json)
+            print_result(written.model_dump(mode="json"), baseline_lines(written, target), as_json)
             return 0
         result = _compared(gate, reference, candidate, baseline, watch)
     code, data = _judged(gate, result, fails=fail_if_slower or baseline is not None)
-    _show(data, result_lines(result), as_json)
+    print_result(data, result_lines(result), as_json)
     return code
 
 
@@ -135,15 +135,6 @@ def _judged(gate: AnyGate, result: Any, *, fails: bool) -> tuple[int, dict[str, 
     return code, {**result.model_dump(mode="json"), **judgement.data(), "exit_code": code}
 
 
-def _show(data: dict[str, Any], lines: list[str], as_json: bool) -> None:
-    """One JSON document, or lines for people."""
-    if as_json:
-        print_json(data)
-        return
-    for line in lines:
-        click.echo(line)
-
-
 def hold(folder: Path, baselines: tuple[Path, ...], *, quiet: bool, as_json: bool) -> tuple[int, dict[str, Any]]:
     """A run's tflite models against baselines, for `litesmith check --baseline`: exit code, and what JSON says.
 
@@ -164,7 +155,7 @@ def hold(folder: Path, baselines: tuple[Path, ...], *, quiet: bool, as_json: boo
         with _watching(gate, quiet or as_json) as watch:
             result = gate.compare_with_baseline(folder, baseline, watch)
         if not (quiet or as_json):
-            _show({}, ["", *result_lines(result)], as_json=False)
+            print_result({}, ["", *result_lines(result)], as_json=False)
         found, data[kind] = _judged(gate, result, fails=True)
         code = code or found
     return code, data

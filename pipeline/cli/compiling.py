@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pipeline.cli.options import print_json
+from pipeline.cli.options import print_result
 
 
 def with_file(of_a_run: click.Command) -> click.Command:
@@ -49,9 +50,4 @@ def _compile_file(path: Path, profiles: tuple[str, ...], output: Path | None, *,
     if output is not None and len(profiles) > 1:
         raise click.UsageError("--output is one file, and there are several profiles")
     found = [compile_file(path, name, output) for name in profiles]
-    if as_json:
-        print_json([one.model_dump(mode="json") for one in found])
-        return
-    for one in found:
-        for line in describe(one):
-            click.echo(line)
+    print_result([one.model_dump(mode="json") for one in found], chain.from_iterable(map(describe, found)), as_json)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from device_profiles.errors import UsageError
-from pipeline.cli.options import output_options, print_json
+from pipeline.cli.options import output_options, print_result
 
 
 @click.command()
@@ -33,10 +33,5 @@ def inspect(path: Path, engines: bool, profile_name: str | None, header: Path | 
                          f"litesmith inspect {path} --op-resolver model.h --c-array model.cc")
     found = inspect_file(path, engines, load_profile(profile_name) if profile_name else None)
     written = write_firmware(found, header, array, int8=int8_kernels) if header else []
-    if as_json:
-        print_json(found.model_dump(mode="json"))
-        return
-    for line in describe(found):
-        click.echo(line)
-    for made in written:
-        click.echo(f"written     {made}")
+    lines = [*describe(found), *(f"written     {made}" for made in written)]
+    print_result(found.model_dump(mode="json"), lines, as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.cli.options import output_options, print_json
+from pipeline.cli.options import output_options, print_result
 
 if TYPE_CHECKING:
     from device_profiles.new_profile import Draft, Question
@@ -196,9 +196,6 @@ def _show(profile: Profile, path: Path, defaulted: list[str], as_json: bool) -> 
     from pipeline.profile_files import sanity, summary
 
     checks = sanity(profile)
-    if as_json:
-        print_json({"path": str(path), "profile": profile.model_dump(mode="json", by_alias=True),
-                    "by_default": defaulted, "predicts": [each.model_dump(mode="json") for each in checks]})
-        return
-    for line in summary(profile, path, defaulted, checks):
-        click.echo(line)
+    data = {"path": str(path), "profile": profile.model_dump(mode="json", by_alias=True), "by_default": defaulted,
+            "predicts": [each.model_dump(mode="json") for each in checks]}
+    print_result(data, summary(profile, path, defaulted, checks), as_json)

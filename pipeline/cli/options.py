@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -67,3 +67,12 @@ def open_session(config_path: Path | None, changes: tuple[str, ...], wanted: tup
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_result(value: Any, lines: Iterable[str], as_json: bool) -> None:
+    """One JSON document, or lines for people."""
+    if as_json:
+        print_json(value)
+        return
+    for line in lines:
+        click.echo(line)

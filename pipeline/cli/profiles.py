@@ -11,7 +11,7 @@ from pipeline.cli.calibrating import calibrate
 from pipeline.cli.calibration import calibration
 from pipeline.cli.device_table import compare_devices
 from pipeline.cli.new_profile import new
-from pipeline.cli.options import output_options, print_json
+from pipeline.cli.options import output_options, print_result
 from pipeline.text import columns
 
 if TYPE_CHECKING:
@@ -38,19 +38,15 @@ def list_profiles(as_json: bool) -> None:
     from device_profiles.loader import load_profile, names
     from device_profiles.stated_error import stated_error
 
-    found = [load_profile(name) for name in names()]
-    errors = [stated_error(profile) for profile in found]
-    if as_json:
-        print_json([{"name": p.name, "class": p.device_class, "device": p.device, "engine": p.engine.name,
-                     "latency": p.latency.kind, "median_error": error.median_error, "error_of": error.basis}
-                    for p, error in zip(found, errors, strict=True)])
-        return
+    found = [(profile, stated_error(profile)) for profile in map(load_profile, names())]
     rows: list[list[Any]] = [
         [p.name, p.device_class, p.engine.name, p.latency.kind,
          "" if error.median_error is None else f"{100 * error.median_error:.1f} %", error.basis, p.device]
-        for p, error in zip(found, errors, strict=True)]
-    for line in columns(["name", "class", "engine", "latency", "median error", "error of", "device"], rows):
-        click.echo(line)
+        for p, error in found]
+    print_result([{"name": p.name, "class": p.device_class, "device": p.device, "engine": p.engine.name,
+                   "latency": p.latency.kind, "median_error": error.median_error, "error_of": error.basis}
+                  for p, error in found],
+                 columns(["name", "class", "engine", "latency", "median error", "error of", "device"], rows), as_json)
 
 
 @profiles.command()
@@ -63,12 +59,10 @@ def show(name: str, as_json: bool) -> None:
 
     profile = load_profile(name)
     error = stated_error(profile)
-    if as_json:
-        print_json(profile.model_dump(mode="json", by_alias=True) | {"stated_error": error.model_dump(mode="json")})
-        return
-    for line in _lines(profile.model_dump(mode="json", by_alias=True, exclude_none=True)):
-        click.echo(line)
-    click.echo(f"error of the latency: {error.text}")
+    lines = [*_lines(profile.model_dump(mode="json", by_alias=True, exclude_none=True)),
+             f"error of the latency: {error.text}"]
+    print_result(profile.model_dump(mode="json", by_alias=True) | {"stated_error": error.model_dump(mode="json")},
+                 lines, as_json)
 
 
 @profiles.command()
@@ -79,11 +73,9 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> None:
     from device_profiles.loader import validate as read
 
     found: list[Profile] = [read(path) for path in paths]
-    if as_json:
-        print_json([{"path": str(path), "name": profile.name} for path, profile in zip(paths, found, strict=True)])
-        return
-    for path, profile in zip(paths, found, strict=True):
-        click.echo(f"{path}: a valid profile: {profile.name}, {profile.device}")
+    valid = list(zip(paths, found, strict=True))
+    print_result([{"path": str(path), "name": profile.name} for path, profile in valid],
+                 [f"{path}: a valid profile: {profile.name}, {profile.device}" for path, profile in valid], as_json)
 
 
 def _lines(value: Any, indent: str = "") -> list[str]:

@@ -30,10 +30,9 @@ class OrderedGroup(click.Group):
         """The command, or an error with the near miss."""
         found = super().get_command(ctx, cmd_name)
         if found is None and not cmd_name.startswith("-"):
-            from device_profiles.errors import UsageError, near_miss
+            from device_profiles.errors import UsageError, with_near_miss
 
-            hint = near_miss(cmd_name, self.commands)
-            raise UsageError(f"no command is called '{cmd_name}'" + (f"; {hint}" if hint else ""),
+            raise UsageError(with_near_miss(f"no command is called '{cmd_name}'", cmd_name, self.commands),
                              ", ".join(self.commands), "litesmith --help")
         return found
 

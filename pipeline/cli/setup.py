@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.cli.options import output_options, print_json
+from pipeline.cli.options import output_options, print_json, print_result
 
 if TYPE_CHECKING:
     from pipeline.doctor import Check
@@ -26,10 +26,8 @@ def init(path: Path, force: bool, as_json: bool) -> None:
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", next_step=f"another name, or litesmith init --force {path}")
     write_text(path, default_text())
-    if as_json:
-        print_json({"written": str(path)})
-    else:
-        click.echo(f"wrote {path}; next: litesmith run" + ("" if path.name == "litesmith.yaml" else f" -c {path}"))
+    told = f"wrote {path}; next: litesmith run" + ("" if path.name == "litesmith.yaml" else f" -c {path}")
+    print_result({"written": str(path)}, [told], as_json)
 
 
 @click.command()
@@ -105,12 +103,10 @@ def _install(target: str, force: bool, as_json: bool) -> int:
                          "litesmith doctor --install arm-emulator")
     folder = Path(parts.options["folder"]) if "folder" in parts.options else default_folder()
     about = install_arm_emulator(folder, lambda step: click.echo(f"  {step}", err=True), force=force)
-    if as_json:
-        print_json({"folder": str(folder), **about.model_dump()})
-    else:
-        packages = ", ".join(f"{name} {version}" for name, version in about.packages.items())
-        click.echo(f"arm-emulator in {folder}: QEMU {about.qemu}, Python {about.python}, {packages}"
-                   + ("" if about.counts else "; without gcc there is no counting of instructions"))
+    packages = ", ".join(f"{name} {version}" for name, version in about.packages.items())
+    told = f"arm-emulator in {folder}: QEMU {about.qemu}, Python {about.python}, {packages}"
+    told += "" if about.counts else "; without gcc there is no counting of instructions"
+    print_result({"folder": str(folder), **about.model_dump()}, [told], as_json)
     return 0
 
 
@@ -124,8 +120,5 @@ def _clear(target: str | None, as_json: bool) -> int:
                          "litesmith doctor --target ssh:user@host --clear")
     with open_target(target) as place:
         place.clear()
-    if as_json:
-        print_json({"cleared": target})
-    else:
-        click.echo(f"{target}: the files that were sent there are gone")
+    print_result({"cleared": target}, [f"{target}: the files that were sent there are gone"], as_json)
     return 0

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from device_profiles.errors import EngineError, UsageError, near_miss
+from device_profiles.errors import EngineError, UsageError, with_near_miss
 from device_profiles.records import Record
 from device_profiles.schema import MICRO_ENGINE
 
@@ -79,10 +79,13 @@ def engine(name: str) -> Engine:
         UsageError: there is none.
     """
     if name not in ENGINES:
-        hint = near_miss(name, ENGINES)
-        raise UsageError(f"unknown engine '{name}'" + (f"; {hint}" if hint else ""), ", ".join(ENGINES),
-                         "litesmith doctor")
+        raise UsageError(_unknown(name), ", ".join(ENGINES), "litesmith doctor")
     return ENGINES[name]
+
+
+def _unknown(name: str) -> str:
+    """What is said of a name that no engine has."""
+    return with_near_miss(f"unknown engine '{name}'", name, ENGINES)
 
 
 def threads_of(name: str, wanted: int) -> int:
@@ -98,8 +101,7 @@ def checked_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     for name in names:
         if name not in ENGINES:
-            hint = near_miss(name, ENGINES)
-            raise ValueError(f"unknown engine '{name}'{'; ' + hint if hint else ''}; allowed: {', '.join(ENGINES)}")
+            raise ValueError(f"{_unknown(name)}; allowed: {', '.join(ENGINES)}")
     if len(set(names)) < len(names):
         raise ValueError(f"an engine is named twice: {', '.join(names)}")
     return names

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from device_profiles import errors
-from device_profiles.errors import ConfigError, EngineCrash, LitesmithError, near_miss
+from device_profiles.errors import ConfigError, EngineCrash, LitesmithError, near_miss, with_near_miss
 
 
 def test_a_message_says_found_allowed_and_next_on_lines_of_their_own():
@@ -48,3 +48,9 @@ def test_every_error_class_stands_in_the_tree():
 @pytest.mark.parametrize(("word", "expected"), [("epoch", "did you mean 'epochs'?"), ("zzz", "")])
 def test_near_miss_finds_the_closest_word_or_nothing(word, expected):
     assert near_miss(word, ["epochs", "seed"]) == expected
+
+
+def test_the_near_miss_follows_what_was_found_and_nothing_follows_where_there_is_none():
+    assert with_near_miss("unknown key 'epoch'", "epoch", ["epochs", "seed"]) == (
+        "unknown key 'epoch'; did you mean 'epochs'?")
+    assert with_near_miss("unknown key 'xyz'", "xyz", ["epochs", "seed"]) == "unknown key 'xyz'"

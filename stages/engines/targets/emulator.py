@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from device_profiles.errors import TargetError, near_miss
+from device_profiles.errors import TargetError, with_near_miss
 from device_profiles.records import Record
 from stages.engines.targets.views import CORES, view_of
 
@@ -103,8 +103,7 @@ class Emulator:
             TargetError: there is no such core.
         """
         if cpu not in CORES:
-            hint = near_miss(cpu, CORES)
-            raise TargetError(f"emulated:{cpu}", f"there is no core '{cpu}'" + (f"; {hint}" if hint else ""),
+            raise TargetError(f"emulated:{cpu}", with_near_miss(f"there is no core '{cpu}'", cpu, CORES),
                               ", ".join(CORES), "see docs/targets.md")
         plugin = ["-plugin", f"{self.folder}/count.so,out={counting}"] if counting else []
         return self.qemu("-L", str(view_of(self.folder, cpu)), "-cpu", cpu, *plugin,

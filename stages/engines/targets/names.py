@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from device_profiles.errors import UsageError, near_miss
+from device_profiles.errors import UsageError, with_near_miss
 
 HOST = "host"
 DEFAULT_CPU = "cortex-a72"
@@ -48,8 +48,7 @@ def parse(text: str) -> TargetName:
     head, *tail = text.split(",")
     kind, mark, where = head.partition(":")
     if kind not in KINDS:
-        hint = near_miss(kind, KINDS)
-        raise _wrong(text, f"there is no target '{kind}'" + (f"; {hint}" if hint else ""))
+        raise _wrong(text, with_near_miss(f"there is no target '{kind}'", kind, KINDS))
     if mark and not where:
         raise _wrong(text, f"nothing stands after '{kind}:'")
     place, port = _login(text, where) if kind == "ssh" else (_place(text, kind, where), 0)
