@@ -66,7 +66,7 @@ class Trial:
         self.threads = registry.threads_of(self.engine, options.threads)
         loaded = worker.load(content, threads=self.threads, cpus=cpus)
         self.cpus = loaded.cpus if cpus else ()
-        worker.feed(*(samples[name] for name in worker.match({name: x.shape[1:] for name, x in samples.items()})))
+        worker.feed(*worker.in_order(samples))
         first_ns = float(worker.measure(1)[0])
         self._once["load"] = _once(loaded.load_ms, "ms", "from bytes to a model that can be invoked")
         self._once["first_inference"] = _once(first_ns / 1e6, "ms", "the first after loading")

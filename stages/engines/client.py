@@ -230,6 +230,17 @@ class EngineWorker:
         return inputs.match(f"{self.model or 'the model'} in {self.engine}", found.input_names,
                             [each.shape[1:] for each in found.inputs], data, [each.free for each in found.inputs])
 
+    def in_order(self, samples: Mapping[str, Array]) -> tuple[Array, ...]:
+        """Samples of the data's inputs in the order of the loaded model's.
+
+        Args:
+            samples: (samples, ...) by input name.
+
+        Raises:
+            StageError: they do not fit.
+        """
+        return tuple(samples[name] for name in self.match({name: each.shape[1:] for name, each in samples.items()}))
+
     def predict(self, *samples: Array, batch: int = 32) -> list[Array]:
         """Run samples and return every output.
 

@@ -136,7 +136,7 @@ def measure(unpacked: bytes, packed: bytes, inputs: Inputs, run: Run, rounds: in
         for content, name in ((unpacked, "the unpacked model"), (packed, "the packed model")):
             worker = stack.enter_context(EngineWorker(ENGINE, log=run.log, model=name, timeout_s=run.timeout_s))
             worker.load(content, cpus=host.cores()[-1:])
-            worker.feed(*(samples[name] for name in worker.match({key: x.shape[1:] for key, x in samples.items()})))
+            worker.feed(*worker.in_order(samples))
             workers.append(worker)
         arenas = [worker.arena().least_bytes for worker in workers]
         medians = _take(workers, rounds, round_s)

@@ -26,9 +26,17 @@ from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
 from stages.reporting.slimmed import HEAD as SLIMMED_HEAD
 from stages.reporting.slimmed import slimmed_parts, slimmed_plots
 from stages.reporting.style import variant_styles
-from stages.reporting.text import figure_name, figure_text, kib, plain_number, plural, quantity, samples_text
+from stages.reporting.text import (
+    VERDICT_MARKS,
+    figure_name,
+    figure_text,
+    kib,
+    plain_number,
+    plural,
+    quantity,
+    samples_text,
+)
 
-VERDICT_MARKS = {"pass": "✓", "fail": "✕", "undecided": "≈", "unknown": "?"}
 PROVENANCE_MARKS = {"measured": "●", "predicted": "◇", "emulated": "◐", "published": "□"}
 PROVENANCE_MEANINGS = {
     "measured": "observed on the machine that is named",

@@ -21,10 +21,10 @@ from stages.reporting.record import EngineMetrics, Report, VariantReport
 from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
 from stages.reporting.slimmed import HEAD as SLIMMED_HEAD
 from stages.reporting.slimmed import slimmed_parts
-from stages.reporting.text import MISSING, figure_name, figure_text, kib, printable, quantity
+from stages.reporting.text import MISSING, VERDICT_MARKS, figure_name, figure_text, kib, printable, quantity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
-MARKS = {"pass": "✓ pass", "fail": "✕ fail", "undecided": "≈ undecided", "unknown": "? unknown"}
+MARKS = {verdict: f"{mark} {verdict}" for verdict, mark in VERDICT_MARKS.items()}
 
 
 def escape(text: str) -> str:

@@ -11,6 +11,7 @@ from device_profiles.records import Figure
 UNIT_WORDS = {"fraction": "%", "1/s": "inferences/s", "uJ": "µJ", "target": "", "value": ""}
 """How units are written; errors in the target's own unit and a user's own metric stand without one."""
 MISSING = "not obtained"
+VERDICT_MARKS = {"pass": "✓", "fail": "✕", "undecided": "≈", "unknown": "?"}
 _NAMES = {"f1": "macro F1", "micro_f1": "micro F1", "r2": "R2", "rmse": "RMSE", "mae": "MAE", "auc": "ROC AUC",
           "partial_auc": "partial AUC", "auc_mean": "mean AUC"}
 

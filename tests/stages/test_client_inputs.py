@@ -41,6 +41,8 @@ def test_stored_fields_reach_the_inputs_of_their_names_normalized(
         loaded = worker.load(pair_tflites[name])
         assert set(loaded.input_names) == {"image", "age"}
         expected = worker.predict(*(given[field] for field in loaded.input_names))
+        ordered = worker.in_order({"age": given["age"], "image": given["image"]})
+        assert [each.shape for each in ordered] == [given[field].shape for field in loaded.input_names]
         worker.open(tmp_path / "x.npy", steps)
         found = worker.predict_rows(3, 21, batch=8)
     assert dict(zip(loaded.output_names, [each.shape for each in found], strict=True)) == {

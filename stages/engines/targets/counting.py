@@ -73,7 +73,7 @@ def count_inference(target: EmulatedTarget, engine: str, tflite: bytes, samples:
         command = target.counted_command(engine, file)
         with EngineWorker(engine, log=log, model=model, timeout_s=timeout_s, command=command, target=target) as worker:
             loaded = worker.load(tflite)
-            worker.feed(*(samples(loaded) if callable(samples) else _matched(worker, samples)))
+            worker.feed(*(samples(loaded) if callable(samples) else worker.in_order(samples)))
             worker.measure(1)
             inferences = inferences or _enough(_requested(worker, file, _PILOT))
             found = [_round(worker, file, inferences) for _ in range(ROUNDS)]
@@ -88,11 +88,6 @@ def _enough(pilot: Counts) -> int:
     """Inferences of a request, from what some took."""
     each = max(1, pilot.instructions // _PILOT)
     return min(_MOST, max(_FEWEST, math.ceil(_REQUEST / each)))
-
-
-def _matched(worker: EngineWorker, samples: Mapping[str, Array]) -> tuple[Array, ...]:
-    """The samples in the order of the model's inputs."""
-    return tuple(samples[name] for name in worker.match({name: each.shape[1:] for name, each in samples.items()}))
 
 
 def _round(worker: EngineWorker, file: Path, inferences: int) -> tuple[float, float]:

@@ -46,8 +46,7 @@ def first_difference(places: tuple[Target, Target], engine: str, tflite: bytes, 
     for place in places:
         with EngineWorker(engine, log=log, model=model, timeout_s=timeout_s, target=place) as worker:
             worker.load(content)
-            names = worker.match({name: each.shape[1:] for name, each in samples.items()})
-            said.append(worker.predict(*(samples[name] for name in names), batch=1))
+            said.append(worker.predict(*worker.in_order(samples), batch=1))
             versions.append(worker.hello.version)
     for position, (operator, tensor) in enumerate(followed):
         one, other = (each[position] for each in said)
