@@ -26,9 +26,9 @@ Watch = Callable[[str, str, float, float, str], None]
 """Told of each step: the pair, the phase, seconds spent, seconds allowed, the interval so far in words."""
 SAME_BYTES = "the same bytes: nothing to measure"
 DEFAULT_ENGINE = "litert"
-D = TypeVar("D", bound=Baseline | InstructionBaseline)
-P = TypeVar("P", bound=Pair)
-R = TypeVar("R", bound=Pairs[Any])
+D = TypeVar("D", bound=Baseline | InstructionBaseline)  # of a kind: its baselines,
+P = TypeVar("P", bound=Pair)  # what it says of a pair,
+R = TypeVar("R", bound=Pairs[Any])  # and of all pairs
 
 
 def unwatched(name: str, phase: str, spent_s: float, budget_s: float, text: str) -> None:
