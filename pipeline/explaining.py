@@ -24,7 +24,7 @@ from stages.variants import parse_variant
 
 if TYPE_CHECKING:
     from stages.bench import Bench as ScoringBench
-    from stages.explaining.noise import Source
+    from stages.explaining.runs import Source
     from stages.explaining.slowness import Facts
 
 ENGINE = "litert"
@@ -177,7 +177,7 @@ class _Explainer:
         """A convert artifact's tflite model, whose layers have names."""
         from stages.converting.source import read_named
         from stages.engines.inputs import normalization_of
-        from stages.explaining.noise import Source
+        from stages.explaining.runs import Source
 
         folder = made.folder(label)
         return Source(read_named(folder), normalization_of(folder, self._data(made)), name)
@@ -187,7 +187,7 @@ class _Explainer:
         from stages.converting.source import read_float
         from stages.datasets.prepared import read_preprocessing
         from stages.explain import in_float
-        from stages.explaining.noise import Source
+        from stages.explaining.runs import Source
 
         before = self._before(entry).name
         folder = made.folder(made.plan.variants[before])
@@ -198,7 +198,7 @@ class _Explainer:
     def _bench(self, made: _Made) -> tuple[ScoringBench, Any]:
         """Validation samples to score on, and the same for the noise."""
         from stages.engines import host
-        from stages.explaining.noise import Bench
+        from stages.explaining.runs import Bench
         from stages.mixing.trials import make_bench
 
         config, log = self.session.config, self.session.folder.log
@@ -291,7 +291,7 @@ def explain_files(path: Path, plain: Path, samples: Path, count: int = SAMPLES) 
     import numpy as np
 
     from stages.explain import Case, completed, explain
-    from stages.explaining.noise import Bench, Source
+    from stages.explaining.runs import Bench, Source
 
     contents = [_read(path, "a .tflite file"), _read(plain, "the float32 .tflite file that it was made from")]
     _read(samples, "an .npy file of samples")

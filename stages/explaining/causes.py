@@ -96,8 +96,8 @@ def unexplained(evidence: Evidence, found: Iterable[Cause]) -> Iterator[Cause]:
             kind="noisy_operator", layer=tally.label, share=share, changes=finer(evidence, tally),
             short=f"it is {decibel(tally.local):.0f} dB above its own noise, and no single fault was found",
             found=f"{tally.label}: of its noise {100 * tally.clipped:.0f} % comes from values beyond the range, "
-                  f"{100 * tally.rounded:.0f} % from rounding the output, {100 * tally.rest:.0f} % from weights and bias; "
-                  "none of it follows a known pattern")
+                  f"{100 * tally.rounded:.0f} % from rounding the output, {100 * tally.rest:.0f} % from weights and "
+                  "bias; none of it follows a known pattern")
 
 
 def question(rule: Rule) -> str:

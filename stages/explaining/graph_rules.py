@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from stages.converting.weights import PLACES
-from stages.explaining.causes import Evidence, all_fixed, channel_list, finer
+from stages.explaining.causes import LEAST_SHARE, Evidence, all_fixed, channel_list, finer
 from stages.explaining.structure import Unfolded
 from stages.explaining.tally import Tally, constant_channels
 from stages.records.explaining import Cause, Change
@@ -17,10 +19,51 @@ def unfolded_norms(evidence: Evidence) -> Iterator[Cause]:
     """Batch normalization left unfolded, and an activation inside a convolution before it."""
     for norm in evidence.unfolded:
         tallies = [tally for tally in map(evidence.tally, norm.operators) if tally is not None]
-        share = sum(evidence.noise.share(each) for each in tallies)
+        own, forced = sum(evidence.noise.share(each) for each in tallies), _forced(evidence, norm)
         kind = "activation_before_norm" if norm.kind == "activation_before_norm" else "unfolded_norm"
-        yield Cause(kind=kind, layer=norm.before, share=share, found=_norm_text(norm, share), short=_norm_short(norm),
-                    changes=(_norm_change(norm), *_in_float(evidence, tallies)))
+        yield Cause(kind=kind, layer=norm.before, share=min(1.0, own + sum(forced.values())),
+                    found=_norm_text(norm, own) + _forced_text(forced), short=_norm_short(norm),
+                    changes=(*_multiplied(norm, forced), _norm_change(norm), *_in_float(evidence, tallies)))
+
+
+def _forced(evidence: Evidence, norm: Unfolded) -> dict[str, float]:
+    """Share of the noise, by label, that its uneven factors force on the kernels that read what it normalized.
+
+    A factor g of a channel could as well stand in the weights that read it. With the largest weight p of an output and
+    an input channel, and energy e of an input channel, rounding weights makes noise of `max(p)^2 sum(e)` as they are,
+    and of `max(p g)^2 sum(e / g^2)` with the factors in them, each summed over output channels.
+    """
+    last = evidence.tally(norm.operators[-1])
+    factors = np.abs(norm.factors)
+    if last is None or len(last.energy) != len(factors) or not (factors > 0).all():
+        return {}
+    found = {}
+    for reader, peaks in norm.readers.items():
+        tally = evidence.tally(reader)
+        if tally is None or peaks.shape[1] != len(factors):
+            continue
+        folded = float(((peaks * factors).max(axis=1)**2).sum() * (last.energy / factors**2).sum())
+        now = float((peaks.max(axis=1)**2).sum() * last.energy.sum())
+        won = evidence.noise.share(tally) * tally.rest * (1 - folded / now) if now else 0.0
+        if won >= LEAST_SHARE:
+            found[tally.label] = won
+    return found
+
+
+def _forced_text(forced: dict[str, float]) -> str:
+    if not forced:
+        return ""
+    return (f"; and {' and '.join(forced)} must take the factors back by weights that are as uneven, which makes "
+            f"{100 * sum(forced.values()):.0f} % more")
+
+
+def _multiplied(norm: Unfolded, forced: dict[str, float]) -> tuple[Change, ...]:
+    """What needs no training, where kernels alone read it."""
+    if not forced or not norm.readers_are_all or (norm.factors <= 0).any():
+        return ()
+    shift = "; its shift goes into their biases, which is exact but for padded borders" if norm.shift else ""
+    return (Change(text="multiply its factors into the kernels that read it: the model computes the same, without "
+                        f"MUL{shift}"),)
 
 
 def _in_float(evidence: Evidence, tallies: Sequence[Tally]) -> tuple[Change, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -16,6 +16,7 @@ _USED = 0.5  # of the range: half of it unused is one bit lost
 _FEW = 64  # samples: fewer leave extremes of the activations to chance (docs/calibration.md)
 _USUAL = 200  # what quantize.calibration_samples is where nobody says
 _OUTSIDE = 0.01
+_HOLDS = 1.02  # times its width: a range whose float values need no more than that holds them
 _OTHER_SCALE = 8.0  # times: samples of one kind differ by less, 0..1 and 0..255 by more
 _OUTLIER = 8.0  # times the median channel's peak: three bits lost for that channel
 _PER_RANGE = 0.25  # at most so many channels can be outliers; more are the rule
@@ -48,17 +49,20 @@ def scaled_samples(evidence: Evidence) -> Iterator[Cause]:
 
 def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
     """Values beyond the range of an activation, and a calibration set that would explain it."""
-    cut = [(tally, share * won) for tally, share in evidence.loud()
-           if tally.clipped >= _CLIPPED and not _far_channels(tally) and (won := _won_by_all(tally)) > 0]
+    won = [(tally, evidence.noise.share(tally) * part) for tally in evidence.noise.tallies
+           if tally.clipped >= _CLIPPED and not _far_channels(tally) and (part := _won_by_all(tally)) > 0]
+    loud = {id(tally) for tally, _ in evidence.loud()}
+    cut = [(tally, share) for tally, share in won if id(tally) in loud]
     if not cut:
         yield from _lopsided(evidence)
         return
     worst, _ = max(cut, key=lambda each: each[1])
-    total, report = sum(share for _, share in cut), evidence.calibration
+    report = evidence.calibration
     kind, why, changes = _blame(report)
     if kind:
-        yield Cause(kind=kind, layer=worst.label, share=min(1.0, total), changes=changes, short=why,
-                    found=f"{why}; in {len(cut)} operators values lie beyond the range, most in {_beyond(worst)}")
+        yield Cause(kind=kind, layer=worst.label, share=min(1.0, sum(share for _, share in won)), changes=changes,
+                    short=why, found=f"{why}; in {len(won)} operators values lie beyond the range, most in "
+                                     f"{_beyond(worst)}")
         return
     for tally, share in cut:
         yield Cause(kind="saturated_range", layer=tally.label, share=share, found=_beyond(tally),
@@ -69,8 +73,11 @@ def saturated_ranges(evidence: Evidence) -> Iterator[Cause]:
 def _won_by_all(tally: Tally) -> float:
     """Part of the local noise that a range of all values would take off: less is cut off, but steps are wider.
 
-    A range that was cut because that rounds better wins nothing by being wider, and is no fault.
+    A range that was cut because that rounds better wins nothing by being wider, and is no fault. One that holds all
+    that the float model gives is none either: what lies beyond it came with the noise of operators before.
     """
+    if (tally.range_used or 0.0) <= _HOLDS:
+        return 0.0
     return tally.won_by_range(min(tally.low, float(tally.lows.min())), max(tally.high, float(tally.highs.max())))
 
 
@@ -135,22 +142,59 @@ def _more_samples(report: CalibrationReport | None) -> tuple[Change, ...]:
 
 def unused_ranges(evidence: Evidence) -> Iterator[Cause]:
     """A range of which the values use less than half."""
-    for tally, share in evidence.loud():
-        used = tally.range_used
-        if used is None or used >= _USED or tally.rounded < _CLIPPED or tally.operator in (*FIXED, *_KEEPS, *_POOLS):
-            continue
-        report = evidence.calibration
-        dropped = report is None or report.strategy != "outliers-dropped"
-        wide = (f"; {report.outlier_count} of the {report.samples} calibration samples reach far out"
-                if report and report.outlier_count else "")
-        yield Cause(
-            kind="unused_range", layer=tally.label, share=share * tally.rounded * (1 - used**2),
-            short=f"its values use {100 * used:.0f} % of the range",
-            found=f"{tally.label}: the range is {tally.low:.3g} to {tally.high:.3g}, the values use {100 * used:.0f} % "
-                  f"of it: {-np.log2(max(used, 1e-6)):.1f} bits are lost{wide}",
-            changes=(*((Change(text="leave samples that reach far out out of the calibration set",
-                               settings={"quantize": {"calibration": "outliers-dropped"}}),) if dropped else ()),
-                     *finer(evidence, tally)))
+    wide, loud = dict(_wide(evidence)), {tally.label for tally, _ in evidence.loud()}
+    own = [each for each in evidence.noise.tallies
+           if each.label in wide and each.label in loud and each.operator not in (*_KEEPS, *_POOLS)]
+    if not own:
+        return
+    worst = max(own, key=lambda each: wide[each.label])
+    used = worst.range_used or 0.0
+    yield Cause(
+        kind="unused_range", layer=worst.label, share=min(1.0, sum(wide.values())),
+        short=f"its values use {100 * used:.0f} % of the range",
+        found=f"{worst.label}: the range is {worst.low:.3g} to {worst.high:.3g}, the values use {100 * used:.0f} % "
+              f"of it: {_bits(used)} are lost{_others(len(wide), evidence.calibration)}",
+        changes=(*_without_outliers(evidence.calibration), *finer(evidence, worst)))
+
+
+def _wide(evidence: Evidence) -> Iterator[tuple[str, float]]:
+    """Labels of activations that use less than half of their range, with the noise that a fitting one takes off."""
+    by_output = {each.tensor.index: each for each in evidence.noise.tallies}
+    for tally in evidence.noise.tallies:
+        used = _used(tally, by_output)
+        if used is not None and used < _USED and tally.rounded >= _CLIPPED and tally.operator not in FIXED:
+            yield tally.label, evidence.noise.share(tally) * tally.rounded * (1 - used**2)
+
+
+def _others(count: int, report: CalibrationReport | None) -> str:
+    """What else is said of ranges that are too wide."""
+    more = f"; {count} operators are like that" if count > 1 else ""
+    if report is None or not report.outlier_count:
+        return more
+    return f"{more}; {report.outlier_count} of the {report.samples} calibration samples reach far out"
+
+
+def _without_outliers(report: CalibrationReport | None) -> tuple[Change, ...]:
+    """Another choice of calibration samples, where it is not the one in use."""
+    if report is not None and report.strategy == "outliers-dropped":
+        return ()
+    return (Change(text="leave samples that reach far out out of the calibration set",
+                   settings={"quantize": {"calibration": "outliers-dropped"}}),)
+
+
+def _used(tally: Tally, by_output: Mapping[int, Tally]) -> float | None:
+    """How much of its range an activation needs; of what must keep its input's range, how much the input needs."""
+    if tally.operator not in (*_KEEPS, *_POOLS) or tally.pair is None:
+        return tally.range_used
+    before = by_output.get(tally.pair.made.inputs[0])
+    if before is None or before.scale != tally.scale:
+        return tally.range_used
+    return _used(before, by_output)
+
+
+def _bits(used: float) -> str:
+    """As in "2.0 bits"."""
+    return f"{-np.log2(max(used, 1e-6)):.1f} bits"
 
 
 def outlier_activations(evidence: Evidence) -> Iterator[Cause]:
@@ -190,14 +234,14 @@ def pooled_ranges(evidence: Evidence) -> Iterator[Cause]:
         used = tally.range_used
         if tally.operator not in _POOLS or used is None or tally.pair is None:
             continue
-        before = by_output.get(tally.pair.made.inputs[0])
-        if used >= _USED * min(1.0, (before.range_used if before else None) or 1.0):
+        given = min(1.0, _used(tally, by_output) or 1.0)  # what is unused at the input already is another fault
+        if used >= _USED * given:
             continue
         yield Cause(
-            kind="pooled_range", layer=tally.label, share=share * tally.rounded * (1 - used**2),
+            kind="pooled_range", layer=tally.label, share=share * tally.rounded * (given**2 - used**2),
             short="its mean uses little of its input's range",
             found=f"{tally.label}: means use {100 * used:.0f} % of the range that input and output share: "
-                  f"{-np.log2(max(used, 1e-6)):.1f} bits are lost",
+                  f"{_bits(used / given)} are lost",
             changes=(*finer(evidence, tally), *_own_range(tally)))
 
 
@@ -205,8 +249,8 @@ def _own_range(tally: Tally) -> tuple[Change, ...]:
     """An operator for the same mean, whose output has a range of its own."""
     if tally.operator != "AVERAGE_POOL_2D" or tally.tensor.shape[1:3] != (1, 1):
         return ()
-    return (Change(text="take the mean by GlobalAveragePooling2D, which becomes MEAN: its output has a range of its own; "
-                        "nothing need be trained again"),)
+    return (Change(text="take the mean by GlobalAveragePooling2D, which becomes MEAN: its output has a range of its "
+                        "own, and nothing need be trained again"),)
 
 
 def unequal_branches(evidence: Evidence) -> Iterator[Cause]:

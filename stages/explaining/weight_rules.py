@@ -28,7 +28,8 @@ def outlier_weights(evidence: Evidence) -> Iterator[Cause]:
         if not channels:
             continue
         yield Cause(
-            kind="outlier_weights", layer=tally.label, share=share * part * _made_in(tally, channels), short=_outlier_short(facts, channels),
+            kind="outlier_weights", layer=tally.label, share=share * part * _made_in(tally, channels),
+            short=_outlier_short(facts, channels),
             found=f"{tally.label}: {_outlier_text(facts, channels)}; weights alone {_db(facts.snr_db)}, the worst "
                   f"channel {_db(float(facts.channel_snr_db.min()))}",
             changes=(*_other_algorithms(evidence), *finer(evidence, tally), *_balanced(facts)))

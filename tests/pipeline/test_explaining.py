@@ -13,7 +13,7 @@ from device_profiles.errors import UsageError
 from pipeline.config import from_mapping
 from stages.engines import registry
 from stages.explaining import slowness
-from stages.explaining.noise import Bench, Source
+from stages.explaining.runs import Bench, Source
 from tests.device_profiles.handmade import Handmade, conv_model
 
 

@@ -12,7 +12,7 @@ import pytest
 from device_profiles.errors import StageError
 from device_profiles.records import Figure
 from stages.explain import Case, completed, explain, in_float
-from stages.explaining.noise import Source
+from stages.explaining.runs import Source
 from stages.records import CalibrationReport, Cause, ExplainResult, InputRange, Step
 from tests.stages.explaining import faulty
 
@@ -39,7 +39,8 @@ def test_a_healthy_network_gives_no_cause_and_says_what_was_looked_at(explained:
     assert found.causes == ()
     assert "nothing is wrong in any one place" in found.summary
     assert len(found.looked_at) == 15
-    assert sum(layer.share for layer in found.layers) == pytest.approx(1)
+    assert 0.5 < sum(layer.share for layer in found.layers) <= 1
+    assert max(layer.share for layer in found.layers) < 0.5
     assert all(layer.snr_db is None or layer.snr_db > 34 for layer in found.layers)
 
 

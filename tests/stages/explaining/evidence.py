@@ -8,8 +8,9 @@ import numpy as np
 
 from device_profiles.tflite import Graph, Operator, Tensor
 from stages.explaining.causes import Evidence
-from stages.explaining.noise import Noise, Tally
+from stages.explaining.noise import Noise
 from stages.explaining.pairs import Pair, Pairing
+from stages.explaining.tally import Tally
 from stages.explaining.weights import WeightFacts
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from device_profiles.tflite import read_tflite
 from stages.converting.quantizing import PostTraining
 from stages.explain import Case, explain
-from stages.explaining.noise import Bench, Source
 from stages.explaining.pairs import Pairing, pair_up
+from stages.explaining.runs import Bench, Source
 from stages.recipes import rules_for
 from stages.records import CalibrationReport, ExplainResult
 

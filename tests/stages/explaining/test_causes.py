@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from stages.explaining.causes import SCALED, Evidence, channel_list, find, finer, question
+from stages.explaining.causes import SCALED, Evidence, channel_list, find, finer, fixed, question
 from stages.records import Cause
 from tests.stages.explaining.evidence import evidence, tally
 
@@ -45,6 +45,23 @@ def test_an_operator_that_makes_most_of_the_noise_is_named_even_where_no_rule_kn
     assert one.changes[0].format == "mixed"
     known = cause(0.2)
     assert find([lambda _: [known]], evidence(loud, other)) == [known]
+
+
+def test_what_explains_next_to_nothing_is_no_cause_unless_it_is_a_fault_of_the_model() -> None:
+    dead = cause(0.0).model_copy(update={"kind": "dead_channels"})
+    found = find([lambda _: [cause(0.019), cause(0.3), dead]], evidence(tally(distance=np.full(4, 0.01))))
+    assert [each.kind for each in found] == ["0.3", "dead_channels"]
+
+
+@pytest.mark.parametrize(("number_format", "others", "text"), [
+    ("int8", "int8", "the others as they are"), ("int4", "int4", "the others as they are"),
+    ("int8qat", "int8", "the others in int8")])
+def test_the_others_keep_the_format_and_the_algorithm_that_they_have(number_format: str, others: str,
+                                                                     text: str) -> None:
+    change = fixed(evidence(tally(), number_format=number_format, algorithm="mse"), "3:ADD a", "3:ADD", "float32")
+    assert change.settings["quantize"] == {"algorithm": "mse", "mixed": {
+        "formats": [others, "float32"], "fixed": {"3:ADD": "float32"}, "drop_points": 100.0, "rounds": 1}}
+    assert change.text.endswith(text)
 
 
 def test_samples_in_another_scale_are_the_only_cause_that_is_named() -> None:

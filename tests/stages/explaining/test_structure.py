@@ -49,3 +49,32 @@ def test_preprocessing_at_the_input_is_no_normalization() -> None:
     made.operator("MUL", [data, made.constant(np.full(3, 2, np.float32))], [scaled], "MulOptions")
     made.operator("ADD", [scaled, made.constant(np.ones(3, np.float32))], [out], "AddOptions")
     assert unfolded(read_tflite(made.bytes([data], [out])).graphs[0]) == []
+
+
+def read_by(*readers: str) -> Unfolded:
+    """A MUL with factors 1, 2 and 4 after a LOGISTIC; what reads it, through a RELU."""
+    made = Handmade()
+    data, given, scaled, out = (made.activation((1, 4, 4, 3), name=name) for name in ("in", "given", "scaled", "out"))
+    made.operator("LOGISTIC", [data], [given])
+    made.operator("MUL", [given, made.constant(np.array([1, 2, 4], np.float32))], [scaled], "MulOptions")
+    made.operator("RELU", [scaled], [out])
+    for name in readers:
+        last = made.activation((1, 4, 4, 2 if name == "CONV_2D" else 3))
+        kernel = np.array([[[[4, -2, 1]]], [[[8, 4, -2]]]], np.float32)  # (2 outputs, 1, 1, 3 inputs)
+        weights = [made.constant(kernel), made.constant(np.zeros(2, np.float32))] if name == "CONV_2D" else []
+        made.operator(name, [out, *weights], [last])
+    (found,) = unfolded(read_tflite(made.bytes([data], [out])).graphs[0])
+    return found
+
+
+def test_kernels_that_read_what_was_normalized_are_found_through_an_activation() -> None:
+    one = read_by("CONV_2D")
+    assert one.factors.tolist() == [1, 2, 4]
+    assert {index: peaks.tolist() for index, peaks in one.readers.items()} == {3: [[4, 2, 1], [8, 4, 2]]}
+    assert one.readers_are_all
+    assert not one.shift
+
+
+def test_what_reads_it_and_has_no_kernel_is_no_place_for_its_factors() -> None:
+    both = read_by("CONV_2D", "TANH")
+    assert (list(both.readers), both.readers_are_all) == ([3], False)

@@ -9,8 +9,8 @@ import numpy as np
 from device_profiles.tflite import read_tflite
 from stages.engines.client import EngineWorker
 from stages.explaining.pairs import pair_up
-from stages.explaining.surgery import opened, taken_apart
-from tests.device_profiles.handmade import conv_model
+from stages.explaining.surgery import from_tensors, opened, taken_apart
+from tests.device_profiles.handmade import Handmade, conv_model
 
 SAMPLES = np.random.default_rng(1).random((5, 4, 4, 2), dtype=np.float32)
 
@@ -41,3 +41,27 @@ def test_an_operator_on_its_own_works_on_what_it_is_fed_and_not_on_the_one_befor
     found = run(shadow.content, tmp_path / "log", SAMPLES, fed)
     assert np.allclose(found[1], 1 / 3)  # softmax of zeros, whatever the convolution gives
     assert (found[0] > 0).all()
+
+
+def skipping() -> bytes:
+    """in, its RELU, the RELU of that; the first output is in + the second RELU, the second one the first RELU."""
+    made = Handmade()
+    names = ("in", "first", "second", "sum")
+    data, first, second, total = (made.activation((1, 2), name=name) for name in names)
+    made.operator("RELU", [data], [first])
+    made.operator("RELU", [first], [second])
+    made.operator("ADD", [data, second], [total], "AddOptions")
+    return made.bytes([data], [total, first])
+
+
+def test_the_rest_of_a_model_reads_what_is_still_needed_of_its_inputs_and_gives_what_depends_on_the_tensor(
+        tmp_path: Path) -> None:
+    data, first, second, total = range(4)
+    whole, middle, late, end = from_tensors(skipping(), [data, first, second, total], [total, first])
+    assert (whole.feeds, whole.outputs) == ((data,), (total, first))
+    assert (middle.feeds, middle.outputs) == ((data, first), (total,))  # `first` itself is given, not made
+    assert (late.feeds, late.outputs) == ((data, second), (total,))
+    assert (end.content, end.outputs) == (b"", ())
+    given = np.array([[1.0, 2.0]], np.float32)
+    (found,) = run(middle.content, tmp_path / "log", given, np.array([[-5.0, 7.0]], np.float32))
+    assert found.tolist() == [[1.0, 9.0]]

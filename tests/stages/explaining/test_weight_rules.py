@@ -27,6 +27,12 @@ def test_single_large_weights_within_a_channel_are_named() -> None:
     assert [change.settings["quantize"]["algorithm"] for change in one.changes[:2]] == ["gptq", "mse"]
 
 
+def test_single_large_weights_answer_for_the_noise_of_their_own_channels() -> None:
+    one = tally(distance=np.array([0.5, 2.0, 0.5, 1.0]))
+    (found,) = weight_rules.outlier_weights(evidence(one, weights={0: facts(crests=np.array([3.0, 12.0, 3.0, 3.0]))}))
+    assert found.share == pytest.approx(0.5 * one.rest)
+
+
 def test_large_weights_of_one_input_channel_are_named_by_it_and_can_be_balanced_with_the_layer_before() -> None:
     weights = facts(crests=np.full(4, 60.0), outlying_inputs=(3,))
     (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}))
@@ -40,7 +46,7 @@ def test_an_algorithm_that_is_in_use_is_not_offered_and_none_beside_the_best() -
     def offered(algorithm: str) -> list[str]:
         (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}, algorithm=algorithm))
         return [str(change.settings["quantize"]["algorithm"]) for change in one.changes
-                if "algorithm" in change.settings.get("quantize", {})]
+                if not change.format and "algorithm" in change.settings.get("quantize", {})]
 
     assert (offered("minmax"), offered("mse"), offered("gptq")) == (["gptq", "mse"], ["gptq"], [])
 
