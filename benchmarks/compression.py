@@ -2,6 +2,7 @@
 
     python benchmarks/compression.py SUBJECT --data FOLDER [--model FILE] [--variants NAME ...] [--minutes M] [--work W]
     python benchmarks/compression.py SUBJECT --data FOLDER [--model FILE] --latency
+    python benchmarks/compression.py SUBJECT --data FOLDER [--model FILE] --paired FIRST SECOND
     python benchmarks/compression.py --table | --plot FILE.png
 
 Subjects, all with the same settings below, none tuned for one of them:
@@ -14,8 +15,9 @@ Each variant is a run of litesmith up to `evaluate`: the whole test split in lit
 decoded weights are proven equal, bit for bit, to the unpacked model's: so its predictions are taken from that). A JSON
 line a variant goes to `benchmarks/results/compression.jsonl`; what is there is not done again, and a training that was
 broken off goes on. `--minutes` starts no further variant after so long. `--latency` measures all variants there are in
-litert in turns, one thread, and writes one line for the subject. Drops are paired, in points of accuracy with a 95 %
-interval; bytes are those of the tflite file.
+litert in turns, one thread, and writes one line for the subject. Drops are paired with the float model, in points of
+accuracy; each end of an interval is a one-sided 95 % bound. `--paired` holds two variants against each other the same
+way, with McNemar's test, and writes a line. Bytes are those of the tflite file.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "train": {"epochs": 20, "patience": 0, "samples_per_epoch": 20_000},
     "slim": TUNING | {"epochs": 8, "rounds": 3, "round_epochs": 1, "samples_per_epoch": 20_000},
     "prune": TUNING | {"epochs": 8, "samples_per_epoch": 20_000},
-    "quantize": TUNING | {"epochs": 6, "learning_rate": 5e-4, "samples_per_epoch": 20_000},
+    "quantize": TUNING | {"epochs": 6, "learning_rate": 1e-4, "samples_per_epoch": 20_000},
     "distil": {"temperature": 4.0, "alpha": 0.7},
 }
 OWN: dict[str, dict[str, Any]] = {
@@ -53,11 +55,9 @@ OWN: dict[str, dict[str, Any]] = {
                         "latency_format": "int8", "branches": True, "branch_trials": 6}},
     "slim50": {"slim": {"epochs": 60, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
                         "latency_format": "int8", "branches": True, "branch_trials": 8}},
-    "distilled-int8qat": {"quantize": {"learning_rate": 1e-4}},
-    "distilled-slim35-int8qat": {"quantize": {"learning_rate": 1e-4}},
 }
 """Settings of variants with such tokens over those above, whichever the subject."""
-MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.6, 0.7, 0.8)}
+MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.549, 0.6, 0.7, 0.8)}
 """Further points of `mixed`: by label, the bytes that it may have as a share of int8's."""
 VARIANTS = (
     "float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4-packed", "mixed", *MIXED, "int8qat",
@@ -188,6 +188,31 @@ def latency(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
         "cpu": found["host"]["cpu"], "versions": versions()}
 
 
+def right(words: argparse.Namespace, variant: str) -> Any:
+    """(samples,) bool: which test samples a variant that is made already answers rightly in litert."""
+    import numpy as np
+
+    import pipeline
+    from stages.datasets.prepared import read_split
+
+    name = "mixed" if variant in MIXED else variant
+    result = pipeline.run(config(words, [variant]), runs=words.work / "runs", store=words.work / "store",
+                          stage="evaluate")
+    made = {label: outcome.artifact.folder for label, outcome in result.outcomes.items() if outcome.artifact}
+    outputs = np.load(made[f"evaluate:{name}"] / "outputs_litert.npy")
+    return outputs.argmax(axis=1) == read_split(made["prepare"], "test").y
+
+
+def paired(words: argparse.Namespace, first: str, second: str) -> dict[str, Any]:
+    """By how many points the second answers fewer test samples rightly than the first."""
+    from stages.paired import counts, drop_figure, mcnemar
+
+    table = counts(right(words, first), right(words, second))
+    drop = drop_figure(table)
+    return {"subject": words.subject, "paired": [first, second], "drop_points": drop.value,
+            "drop_interval": drop.interval, "mcnemar_p": mcnemar(table.lost, table.gained), "samples": table.samples}
+
+
 def versions() -> dict[str, str]:
     """Of what shapes the figures."""
     names = ("litesmith", "tensorflow", "tensorflow-model-optimization", "litert-quantizer", "ai-edge-litert",
@@ -211,6 +236,18 @@ def rows(subject: str) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, A
     lines = [line for line in read() if line["subject"] == subject]
     timed = [line["latency"] for line in lines if "latency" in line]
     return {line["variant"]: line for line in lines if "variant" in line}, timed[-1] if timed else {}
+
+
+def pairs(subject: str) -> Iterator[str]:
+    """A table of the pairs, the last line of each."""
+    found = {tuple(line["paired"]): line for line in read() if line["subject"] == subject and "paired" in line}
+    if found:
+        yield from ("", "| against | bytes | | bytes | drop, points | McNemar's p |", "|---|---|---|---|---|---|")
+    made = rows(subject)[0]
+    for (first, second), one in found.items():
+        low, high = one["drop_interval"]
+        yield (f"| `{first}` | {made[first]['bytes']:,} | `{second}` | {made[second]['bytes']:,} | "
+               f"{one['drop_points']:+.2f} ({low:+.2f} to {high:+.2f}) | {one['mcnemar_p']:.2g} |")
 
 
 def table(subject: str) -> Iterator[str]:
@@ -277,6 +314,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--work", type=Path, default=Path("compression"), help="runs and store are kept there")
     parser.add_argument("--latency", action="store_true")
+    parser.add_argument("--paired", nargs=2, metavar=("FIRST", "SECOND"))
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--plot", type=Path)
     words = parser.parse_args()
@@ -284,7 +322,7 @@ def main() -> None:
         draw(words.plot)
     elif words.table:
         for subject in dict.fromkeys(line["subject"] for line in read()):
-            print(f"\n{subject}\n", *table(subject), sep="\n")
+            print(f"\n{subject}\n", *table(subject), *pairs(subject), sep="\n")
     elif words.subject is None or words.data is None or (words.subject == "resnet8" and words.model is None):
         parser.error("give a subject and --data; resnet8 needs --model as well")
     else:
@@ -299,6 +337,11 @@ def work(words: argparse.Namespace) -> None:
     if words.latency:
         timed = [name for name in words.variants if name in done and not name.endswith("-packed")]
         write(latency(words, [name for name in timed if name != TUTORIAL and name not in MIXED]))
+        return
+    if words.paired:
+        line = paired(words, *words.paired)
+        write(line)
+        print(line)
         return
     start = time.perf_counter()
     for variant in words.variants:
