@@ -135,6 +135,7 @@ class _Explainer:
             result = explain(variant, reference, noise_bench, case)
             result = completed(result, causes=training_causes(case.trainings, case.steps),
                                facts=self._facts(made, entry, variant, run_float, noise_bench))
+            result = result.model_copy(update={"output_snr_db": _snr(outputs["reference"], outputs["variant"])})
             if self.asked.trying:
                 tried = tuple(self._try(entry, result.causes, scorer, outputs))
                 result = result.model_copy(update={"trials": tried})
@@ -272,7 +273,9 @@ class _Explainer:
             return trial.model_copy(update={"message": error.found})
         drops = {"drop": self._drop(scorer.bench, outputs["run"], found),
                  "gain": self._drop(scorer.bench, found, outputs["variant"])}
-        return trial.model_copy(update={**drops, "status": "measured", "tflite_bytes": _size(made, entry.name)})
+        return trial.model_copy(update={
+            **drops, "status": "measured", "tflite_bytes": _size(made, entry.name),
+            "output_snr_db": None if change.costly else _snr(outputs["reference"], found)})
 
 
 def explain_files(path: Path, plain: Path, samples: Path, count: int = SAMPLES) -> ExplainResult:
@@ -348,6 +351,14 @@ def _outputs(scorer: Any, source: Source) -> Any:
         return scorer.outputs(source.content, source.name)
     finally:
         scorer.bench = kept
+
+
+def _snr(reference: Any, outputs: Any) -> float | None:
+    """Signal to noise of outputs in dB; None where nothing differs."""
+    from stages.explaining.tally import decibel
+    from stages.mixing.trials import noise_share
+
+    return decibel(noise_share(reference, outputs))
 
 
 def _unpacked(plan: Plan, name: str) -> str:

@@ -68,7 +68,8 @@ def _context(result: ExplainResult) -> str:
     by_order = f"; {matched} operators paired by order, as their names differ" if matched else ""
     steps = ", ".join(f"{step.name} {_points(step.drop)}" for step in result.steps)
     scored = f"; {result.score_name} on {result.score_samples:,} validation samples: {steps}" if steps else ""
-    return f"against {result.reference} on {result.samples} samples in {result.engine}{scored}{by_order}"
+    noise = "" if result.output_snr_db is None else f"; its outputs are {result.output_snr_db:.1f} dB above their noise"
+    return f"against {result.reference} on {result.samples} samples in {result.engine}{scored}{noise}{by_order}"
 
 
 def _points(figure: Figure) -> str:
@@ -153,10 +154,11 @@ def _trials(result: ExplainResult) -> Iterator[Any]:
 
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("change tried", overflow="fold")
-    for name in ("points", "won over it", "bytes"):
+    for name in ("points", "won over it", "outputs", "bytes"):
         table.add_column(name, justify="right", no_wrap=True)
     if result.drop:
-        table.add_row("as it is", _signed(-result.drop.value), "", f"{result.tflite_bytes:,}")
+        table.add_row("as it is", _signed(-result.drop.value), "", _db(result.output_snr_db),
+                      f"{result.tflite_bytes:,}")
     for trial in result.trials:
         table.add_row(*_trial_cells(trial))
     yield table
@@ -176,10 +178,14 @@ def _best(trials: tuple[Trial, ...]) -> Trial | None:
 
 def _trial_cells(trial: Trial) -> list[str]:
     if trial.drop is None or trial.gain is None:
-        return [f"{trial.change}: {trial.message}", "failed", "", ""]
+        return [f"{trial.change}: {trial.message}", "failed", "", "", ""]
     low, high = trial.gain.interval or (trial.gain.value, trial.gain.value)
     won = f"{_signed(trial.gain.value)} ({_signed(low)} to {_signed(high)})"
-    return [trial.change, _signed(-trial.drop.value), won, f"{trial.tflite_bytes or 0:,}"]
+    return [trial.change, _signed(-trial.drop.value), won, _db(trial.output_snr_db), f"{trial.tflite_bytes or 0:,}"]
+
+
+def _db(value: float | None) -> str:
+    return "-" if value is None or value > _EQUAL_DB else f"{value:.1f} dB"
 
 
 def _lower(text: str) -> str:

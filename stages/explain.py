@@ -107,7 +107,8 @@ def explain(variant: Source, reference: Source, bench: Bench, case: Case,
         layers=tuple(_layer(tally, noise, evidence.facts(tally)) for tally in noise.tallies),
         looked_at=(*map(question, RULES), *([TRAINING_QUESTION] if case.trainings else [])),
         unmatched=pairing.unmatched(), steps=case.steps, drop=case.drop, score_name=case.score_name,
-        score_samples=case.drop.samples if case.drop else 0, changed=_changed(noise, pairing))
+        score_samples=case.drop.samples if case.drop else 0, changed=_changed(noise, pairing),
+        output_snr_db=decibel(noise.reach.total), shares_at_outputs=noise.reach.is_known)
     return result.model_copy(update={"summary": verdict(result)})
 
 

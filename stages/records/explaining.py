@@ -24,7 +24,9 @@ class LayerNoise(Record):
         matching: whether the two were paired by the name of their output, or by order and shape.
         snr_db: as seen: `x` is the float model's output, `y` the variant's, dequantized.
         local_db: as made here: `x` is what the float operator gives on the inputs that the variant's operator had.
-        share: of the noise made in all operators, 0 to 1; the noise is `sum((y - x)^2) / sum(x^2)`, local.
+        share: of the noise at the model's outputs what this operator makes, 0 to 1: what comes out there when its own
+            noise alone is added to the float model. Where that cannot be measured (`shares_at_outputs` of the result),
+            of the noise made in all operators, `sum((y - x)^2) / sum(x^2)`, local.
         clipped: part of the local noise that comes from values beyond the range, 0 to 1.
         rounded: part that rounding the output makes by itself, 0 to 1.
         weight_snr_db: of the weights alone; None where there are none, or they are equal.
@@ -79,7 +81,8 @@ class Cause(Record):
         kind: "outlier_weights", "saturated_range", ...: `docs/explain.md` lists them.
         layer: label of the operator, or the name of a Keras layer; "" where it is the whole model.
         part: whether it belongs to quantizing or to the trainings before it.
-        share: how much of that part it explains, 0 to 1: of the noise made, or of the points lost.
+        share: how much of that part its mending would take off, 0 to 1: of the noise at the outputs, or of the points
+            lost.
         found: what was found, with its numbers.
         short: the same in a few words, for the verdict.
         changes: what would mend it, the likeliest first.
@@ -142,6 +145,7 @@ class Trial(Record):
         status: "measured", or "failed" with the reason in `message`.
         drop: from the same float model and on the same samples as the variant's drop.
         gain: points that the change wins over the variant, paired.
+        output_snr_db: as in `ExplainResult`, on the same samples; None where the change trains a model.
         tflite_bytes: of the model that it gives.
     """
 
@@ -154,6 +158,7 @@ class Trial(Record):
     drop: Figure | None = None
     gain: Figure | None = None
     tflite_bytes: int | None = None
+    output_snr_db: float | None = None
 
 
 class ExplainResult(StageResult):
@@ -168,6 +173,9 @@ class ExplainResult(StageResult):
         score_name: what dropped; "" without labels.
         drop: of the variant against the run's float model; None without labels.
         changed: share of the samples that both decide differently; None where nothing is decided.
+        output_snr_db: signal to noise of the outputs against the float model's; None where nothing differs, or they
+            cannot be compared.
+        shares_at_outputs: whether shares are of the noise at the outputs.
         steps: that the drop is the sum of.
         tflite_bytes: of the variant.
         layers: in the model's order.
@@ -187,6 +195,8 @@ class ExplainResult(StageResult):
     score_name: str = ""
     drop: Figure | None = None
     changed: float | None = None
+    output_snr_db: float | None = None
+    shares_at_outputs: bool = False
     steps: tuple[Step, ...] = ()
     tflite_bytes: int
     layers: tuple[LayerNoise, ...]

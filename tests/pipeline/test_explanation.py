@@ -113,6 +113,18 @@ def test_the_trial_that_surely_wins_most_is_written_out_for_the_run_file() -> No
     assert "+3.0 (-0.1 to +4.0)" in text
 
 
+def test_the_outputs_own_ratio_is_said_and_stands_beside_that_of_each_change() -> None:
+    steps = (Step(name="int8", part="quantization", drop=points(1, 0, 2)),)
+    better = trial("better", 1.0, 0.5).model_copy(update={"output_snr_db": 32.14})
+    trained = trial("trained", 1.0, 0.5)
+    text = shown(100, steps=steps, drop=points(1, 0, 2), score_name="accuracy", output_snr_db=24.25,
+                 trials=(better, trained))
+    assert "its outputs are 24.2 dB above their noise" in " ".join(text.split())
+    rows = {line.split()[0]: line.split() for line in text.splitlines() if line[:2] in ("as", "be", "tr")}
+    assert (rows["as"][-3:-1], rows["better"][-3:-1]) == (["24.2", "dB"], ["32.1", "dB"])
+    assert rows["trained"][-2] == "-"
+
+
 def test_trials_that_may_be_chance_win_nothing_and_one_that_failed_says_why() -> None:
     failed = trial("x", 1, 0).model_copy(update={"status": "failed", "drop": None, "gain": None, "message": "no room"})
     text = " ".join(shown(trials=(trial("more", 3.0, -0.1), failed)).split())

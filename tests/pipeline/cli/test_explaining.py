@@ -15,7 +15,8 @@ def test_a_variant_is_explained_layer_by_layer(typed, small_folder):
     found = json.loads(done.out)
     assert (done.code, found["variant"], found["reference"], found["samples"]) == (0, "int8", "float32", 40)
     assert [layer["matching"] for layer in found["layers"] if layer["original"]].count("order") == 0
-    assert sum(layer["share"] for layer in found["layers"]) == pytest.approx(1)
+    assert found["shares_at_outputs"]
+    assert 0.5 < sum(layer["share"] for layer in found["layers"]) <= 1 + 1e-9
     assert [step["name"] for step in found["steps"]] == ["int8"]
 
 
