@@ -57,7 +57,7 @@ OWN: dict[str, dict[str, Any]] = {
                         "latency_format": "int8", "branches": True, "branch_trials": 8}},
 }
 """Settings of variants with such tokens over those above, whichever the subject."""
-MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.549, 0.6, 0.7, 0.8)}
+MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.6, 0.7, 0.8)}
 """Further points of `mixed`: by label, the bytes that it may have as a share of int8's."""
 VARIANTS = (
     "float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4-packed", "mixed", *MIXED, "int8qat",
