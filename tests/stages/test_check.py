@@ -165,8 +165,8 @@ def test_a_device_that_could_be_measured_and_was_not_is_a_warning_with_the_comma
         artifacts: dict[str, object], context: StageContext) -> None:
     pi = measured_profile().model_copy(update={"target": "ssh:pi@zero"})
     assert _run(artifacts, context, profiles=(pi,)).warnings == (
-        "profile here names the target ssh:pi@zero, where nothing was measured (only on this host); litesmith benchmark "
-        "measures there unless benchmark.devices is false",)
+        "profile here names the target ssh:pi@zero, where nothing was measured (only on this host); litesmith "
+        "benchmark measures there unless benchmark.devices is false",)
     assert _run(artifacts, context, profiles=(measured_profile(),)).warnings == ()
 
 
