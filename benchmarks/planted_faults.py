@@ -32,6 +32,7 @@ class Fault:
         data: which training split.
         entry: the variant's entry in the run file.
         slow: whether it is one of "why is it not faster".
+        by_hand: whether what mends it is done in the model, exactly, and gives back the model without the fault.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Fault:
     data: str = "plain"
     entry: dict[str, Any] = field(default_factory=lambda: {"name": "int8"})
     slow: bool = False
+    by_hand: bool = False
 
 
 def scaled(model: Any, norm: str, reader: str, channels: list[int], factor: float) -> None:
@@ -187,9 +189,9 @@ FAULTS = (
     Fault("one activation channel 60 times the others", ("outlier_activations",),
           ("activation_5", "batch_normalization_5"), outlier_channel),
     Fault("8 of 32 channels dead", ("dead_channels",), ("activation_3", "batch_normalization_3"), dead),
-    Fault("batch normalization left unfolded", ("unfolded_norm",), ("add_1",), unfolded),
+    Fault("batch normalization left unfolded", ("unfolded_norm",), ("add_1",), unfolded, by_hand=True),
     Fault("activation before batch normalization", ("activation_before_norm",), ("conv2d_3", "activation_3"),
-          activation_first),
+          activation_first, by_hand=True),
     Fault("4-bit weights, rounded to the nearest", ("coarse_weights",), entry=_entry("int4", algorithm="minmax",
                                                                                      bias_correction=False)),
     Fault("float16: smaller, not faster", ("float_arithmetic",), entry={"name": "float16"}, slow=True),

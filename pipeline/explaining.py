@@ -325,7 +325,7 @@ def gather(variant: Source, plain: Source, bench: Any, shipped: bytes, engines: 
         variant: before packing.
         plain: the float32 tflite model.
         bench: samples and engine.
-        shipped: the tflite model as it is shipped.
+        shipped: the tflite model as it is shipped; where it is the float32 one, no latencies are measured.
         engines: that are asked what their delegates take; a packed model runs in TFLM alone, which has none.
     """
     from stages.engines import host, registry
@@ -335,7 +335,8 @@ def gather(variant: Source, plain: Source, bench: Any, shipped: bytes, engines: 
     decodes = sum(len(op.outputs) for op in workload.operators if op.custom_code == DECODE)
     asked = [name for name in engines if not decodes and registry.engine_info(name).available]
     found = {name: delegation(variant.content, name, variant.name, bench.log) for name in asked}
-    times = None if decodes else latencies((variant, plain), bench)
+    same = variant.content == plain.content
+    times = None if decodes or same else latencies((variant, plain), bench)
     return Facts(workload=workload, float_workload=read_workload(plain.content),
                  unpacked=read_workload(variant.content),
                  delegations={name: each for name, each in found.items() if each is not None},

@@ -16,12 +16,13 @@ _NUMBERS = 52  # columns that the numbers and the bar take
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
-def render(result: ExplainResult, width: int) -> Iterator[Any]:
+def render(result: ExplainResult, width: int, *, trying: bool = False) -> Iterator[Any]:
     """What rich prints, in order.
 
     Args:
         result: the explanation.
         width: of the terminal.
+        trying: whether changes were to be tried.
     """
     from rich.text import Text
 
@@ -35,9 +36,9 @@ def render(result: ExplainResult, width: int) -> Iterator[Any]:
     yield from _causes(result)
     if not result.causes:
         yield Text("looked at: " + "; ".join(_lower(each) for each in result.looked_at), style="dim")
-    if result.trials:
+    if result.trials or trying:
         yield ""
-        yield from _trials(result)
+        yield from _trials(result) if result.trials else [Text(f"--try: {_untried(result)}")]
     yield ""
     faster = any(made < plain for made, plain in result.latencies_ms.values())
     yield Text("Why it is not faster still" if faster else "Why it is not faster", style="bold")
@@ -168,6 +169,18 @@ def _trials(result: ExplainResult) -> Iterator[Any]:
         return
     yield Text(f"the most is won by: {best.change}. In the run file, under variants:")
     yield from (Text(f"  {line}", style="green") for line in best.lines)
+
+
+def _untried(result: ExplainResult) -> str:
+    """Why no change was made although that was asked for."""
+    made = [change for cause in result.causes for change in cause.changes if change.can_be_made]
+    if not result.causes:
+        return "nothing was found that one change would mend, so there is nothing to try"
+    if not made:
+        return "no setting makes these changes: they are made in the model, or in its data"
+    if all(change.costly for change in made):
+        return "the changes that settings can make train a model; --try --train makes them"
+    return "the changes that settings can make come down to what the variant has already"
 
 
 def _best(trials: tuple[Trial, ...]) -> Trial | None:

@@ -32,7 +32,7 @@ def explain(name: str, samples: str | None, plain: Path | None, as_json: bool, *
     if as_json:
         print_json(result.model_dump(mode="json"))
     else:
-        _show(result)
+        _show(result, trying=named["trying"])
 
 
 def _check_trying(is_file: bool, trying: bool, costly: bool) -> None:
@@ -85,12 +85,12 @@ def _count(samples: str | None, usual: int) -> int:
     return int(samples)
 
 
-def _show(result: ExplainResult) -> None:
+def _show(result: ExplainResult, *, trying: bool) -> None:
     """For people, no wider than the terminal."""
     from rich.console import Console
 
     from pipeline.explanation import render
 
     console = Console(file=sys.stdout, highlight=False)
-    for part in render(result, console.width):
+    for part in render(result, console.width, trying=trying):
         console.print(part)

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pipeline.explaining as explaining
@@ -42,12 +43,19 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def gathered(shipped: bytes) -> slowness.Facts:
     plain = Source(conv_model(), {}, "float32")
-    return explaining.gather(plain, plain, Bench(Path("x.npy"), 1, Path("log.txt")), shipped, ["litert"])
+    variant = Source(conv_model(np.zeros((3, 3, 3, 2), np.float32)), {}, "int8")
+    return explaining.gather(variant, plain, Bench(Path("x.npy"), 1, Path("log.txt")), shipped, ["litert"])
 
 
 def test_the_engines_that_are_asked_for_say_what_they_take_over(asked: list[str]) -> None:
     facts = gathered(conv_model())
     assert (asked, list(facts.delegations), facts.latencies_ms) == (["litert"], ["litert"], {"litert": (0.5, 1.0)})
+
+
+def test_the_float32_model_is_not_timed_against_itself(asked: list[str]) -> None:
+    plain = Source(conv_model(), {}, "float32")
+    bench = Bench(Path("x.npy"), 1, Path("log.txt"))
+    assert explaining.gather(plain, plain, bench, conv_model(), ["litert"]).latencies_ms == {}
 
 
 def test_of_a_packed_model_no_engine_but_the_microcontroller_s_has_anything_to_say(asked: list[str]) -> None:

@@ -32,13 +32,13 @@ CAUSE = Cause(kind="outlier_weights", layer="0:CONV_2D a", share=0.6, found="cha
               changes=(Change(text="another algorithm", settings={"quantize": {"algorithm": "mse"}}),))
 
 
-def shown(width: int = 80, **given: Any) -> str:
+def shown(width: int = 80, trying: bool = False, **given: Any) -> str:
     usual = {"summary": "int8 loses 0.5 points; 60 % of the noise is made in 0:CONV_2D a: 3 of 16", "variant": "int8",
              "reference": "float32", "engine": "litert 2", "samples": 256, "tflite_bytes": 96_000,
              "looked_at": ("Holes",), "layers": (layer(0, 0.6), layer(1, 0.4)), "causes": (CAUSE,)}
     result = ExplainResult(**(usual | given))
     console = Console(file=io.StringIO(), width=width)
-    for part in render(result, width):
+    for part in render(result, width, trying=trying):
         console.print(part)
     return console.file.getvalue()
 
@@ -130,6 +130,19 @@ def test_trials_that_may_be_chance_win_nothing_and_one_that_failed_says_why() ->
     text = " ".join(shown(trials=(trial("more", 3.0, -0.1), failed)).split())
     assert "none of them wins anything that the samples can show" in text
     assert "x: no room" in text
+
+
+TRAINS = Change(text="train", format="int8qat", costly=True)
+
+
+@pytest.mark.parametrize(("causes", "said"), [
+    ((), "nothing was found that one change would mend, so there is nothing to try"),
+    ((CAUSE.model_copy(update={"changes": (Change(text="build it anew"),)}),), "no setting makes these changes"),
+    ((CAUSE.model_copy(update={"changes": (TRAINS,)}),), "--try --train makes them"),
+    ((CAUSE,), "come down to what the variant has already")], ids=["none", "model", "training", "same"])
+def test_where_nothing_was_tried_it_says_why(causes: tuple[Cause, ...], said: str) -> None:
+    assert said in " ".join(shown(trying=True, causes=causes).split())
+    assert "--try" not in shown(causes=causes)
 
 
 def test_only_the_twelve_loudest_layers_are_shown() -> None:

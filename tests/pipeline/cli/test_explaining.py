@@ -51,6 +51,14 @@ def test_a_change_is_made_and_measured_against_the_variant(typed, small_folder):
     assert measured[0]["tflite_bytes"] > 0
 
 
+def test_a_variant_with_nothing_to_try_says_so(typed, small_folder):
+    done = go(typed, small_folder, "explain", "float32", "--try", "--samples", "8")
+    assert (done.code, done.err.count("Traceback")) == (0, 0)
+    assert "--try: nothing was found that one change would mend, so there is nothing to try" in " ".join(
+        done.out.split())
+    assert "times as" not in done.out  # it is no faster or slower than itself
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (("int9",), "unknown number format 'int9'; did you mean"), (("float16",), "the run has no variant 'float16'"),
     (("x.tflite",), "has no float model to be held against"), (("int8", "--samples", "0"), "--samples 0"),
