@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,20 @@ from stages.records import CalibrationReport, Cause, ExplainResult, InputRange, 
 from tests.stages.explaining import faulty
 
 
+@functools.cache
+def plain(build: Callable[[Any], Any]) -> bytes:
+    """One of the networks as a float32 tflite model."""
+    import tf_keras as keras
+
+    return faulty.converted(build(keras))
+
+
 @pytest.fixture(scope="module")
 def explained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., ExplainResult]:
     """`explained(build)`: the explanation of one of the networks in int8."""
     def made(build: Callable[[Any], Any], calibration: np.ndarray | None = None,
              report: CalibrationReport | None = None) -> ExplainResult:
-        import tf_keras as keras
-
-        return faulty.subject(tmp_path_factory.mktemp("faulty"), build(keras), calibration).explain(report)
+        return faulty.subject(tmp_path_factory.mktemp("faulty"), plain(build), calibration).explain(report)
     return made
 
 
@@ -95,42 +102,32 @@ def test_one_sample_that_reaches_far_out_leaves_ranges_unused(explained: Any) ->
 
 
 def test_the_float_model_against_itself_makes_no_noise(tmp_path: Path) -> None:
-    import tf_keras as keras
-
-    one = faulty.subject(tmp_path, faulty.healthy(keras))
+    one = faulty.subject(tmp_path, plain(faulty.healthy))
     found = explain(one.plain, one.plain, one.bench(), Case("float32"))
     assert found.causes == ()
     assert "no noise" in found.summary
 
 
 def test_weights_of_the_variant_in_float_leave_the_activations_noise_alone(tmp_path: Path) -> None:
-    import tf_keras as keras
-
-    one = faulty.subject(tmp_path, faulty.healthy(keras))
+    one = faulty.subject(tmp_path, plain(faulty.healthy))
     found = explain(one.made, in_float(one.made, one.plain), one.bench(), Case("int8"))
     conv = next(layer for layer in found.layers if layer.label == "1:CONV_2D second")
-    plain = next(layer for layer in one.explain().layers if layer.label == "1:CONV_2D second")
+    usual = next(layer for layer in one.explain().layers if layer.label == "1:CONV_2D second")
     assert conv.weight_snr_db is None or conv.weight_snr_db > 100
-    assert conv.rounded > 0.9 > plain.rounded
+    assert conv.rounded > 0.9 > usual.rounded
 
 
 def test_another_network_and_samples_that_do_not_fit_are_clean_errors(tmp_path: Path) -> None:
     import tf_keras as keras
 
-    one = faulty.subject(tmp_path / "one", faulty.healthy(keras))
+    one = faulty.subject(tmp_path / "one", plain(faulty.healthy))
     other = keras.Sequential([keras.layers.Input((5,)), keras.layers.Softmax()])
-    stranger = Source(_tflite(other), {}, "other")
+    stranger = Source(faulty.converted(other), {}, "other")
     with pytest.raises(StageError, match="no operator of int8 has a counterpart in other"):
         explain(one.made, stranger, one.bench(), Case("int8"))
     np.save(one.samples, np.zeros((4, 3, 3, 1), np.float32))
     with pytest.raises(StageError, match="do not fit int8"):
         explain(one.made, one.plain, one.bench(4), Case("int8"))
-
-
-def _tflite(model: Any) -> bytes:
-    import tensorflow as tf
-
-    return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
 
 
 def test_causes_rank_by_their_part_of_the_points_and_their_share_of_it() -> None:

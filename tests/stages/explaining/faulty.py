@@ -137,18 +137,22 @@ def unequal_branches(keras: Any) -> Any:
     return model
 
 
-def subject(folder: Path, model: Any, calibration: np.ndarray | None = None, number_format: str = "int8") -> Subject:
+def converted(model: Any) -> bytes:
+    """A `tf_keras.Model` as a float32 tflite model."""
+    import tensorflow as tf
+
+    return bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
+
+
+def subject(folder: Path, plain: bytes, calibration: np.ndarray | None = None, number_format: str = "int8") -> Subject:
     """The model in both forms.
 
     Args:
         folder: for the samples.
-        model: a `tf_keras.Model`.
+        plain: the float32 tflite model.
         calibration: samples that set the ranges; None: those that are looked at.
         number_format: of `made`.
     """
-    import tensorflow as tf
-
-    plain = bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
     values = samples()
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "samples.npy", values)
