@@ -8,7 +8,7 @@ import numpy as np
 
 from stages.explaining.causes import Evidence, channel_list, finer, fixed
 from stages.explaining.tally import Tally
-from stages.explaining.weights import CREST, WeightFacts
+from stages.explaining.weights import CREST, Array, WeightFacts
 from stages.records.explaining import Cause, Change
 
 _PART = 0.4  # of the local noise that neither clipping nor rounding of the output makes
@@ -144,13 +144,27 @@ def coarse_biases(evidence: Evidence) -> Iterator[Cause]:
         part = min(1.0, float((facts.bias_error**2).sum()) * per_channel / tally.local_error) if tally.local else 0.0
         if part < _BIAS or (not facts.bias_clipped and tally.shifted >= _SHIFTED):
             continue
-        worst = int(np.abs(facts.bias_error).argmax())
-        how = (f"the bias of channel {channel_list(facts.bias_clipped)} does not fit 32 bits" if facts.bias_clipped else
-               f"a step of the bias is input scale times weight scale, and channel {worst} is off by "
-               f"{abs(facts.bias_error[worst]):.3g}")
         yield Cause(kind="coarse_bias", layer=tally.label, share=share * part, short="its biases do not fit",
-                    found=f"{tally.label}: {how}: {100 * part:.0f} % of its noise",
+                    found=f"{tally.label}: {_bias_text(facts, facts.bias_error)}: {100 * part:.0f} % of its noise",
                     changes=finer(evidence, tally))
+
+
+def _bias_text(facts: WeightFacts, error: Array) -> str:
+    """What is wrong with biases.
+
+    Args:
+        facts: of the weights.
+        error: (channels,) of the biases, in real values.
+    """
+    empty = [channel for channel in facts.bias_clipped if facts.peaks[channel] == 0]
+    if empty:
+        return (f"the weights of channel {channel_list(empty)} are all zero, which makes their scale so small that the "
+                "bias, in steps of it, does not fit 32 bits")
+    if facts.bias_clipped:
+        return f"the bias of channel {channel_list(facts.bias_clipped)} does not fit 32 bits"
+    worst = int(np.abs(error).argmax())
+    return (f"a step of the bias is input scale times weight scale, and channel {worst} is off by "
+            f"{abs(error[worst]):.3g}")
 
 
 def _other_algorithms(evidence: Evidence) -> tuple[Change, ...]:

@@ -84,3 +84,9 @@ def test_a_bias_that_does_not_fit_its_integers_is_named() -> None:
     assert "the bias of channel 1 does not fit 32 bits: 90 % of its noise" in one.found
     small = facts(bias_error=np.full(4, 0.01))
     assert list(weight_rules.coarse_biases(evidence(tally(), weights={0: small}))) == []
+
+
+def test_a_bias_without_weights_is_told_from_one_that_is_too_large() -> None:
+    weights = facts(bias_error=np.array([0.0, 0.6, 0.0, 0.0]), bias_clipped=(1,), peaks=np.array([1.0, 0.0, 1.0, 1.0]))
+    (one,) = weight_rules.coarse_biases(evidence(tally(), weights={0: weights}))
+    assert "the weights of channel 1 are all zero" in one.found
