@@ -2,12 +2,13 @@
 
     python benchmarks/instruction_networks.py NETWORKS                     # published networks, float32 and int8
     python benchmarks/instruction_study.py --count NETWORKS --into FILE    # resumable; needs the Arm emulator
-    python benchmarks/instruction_study.py --into FILE                     # compares, from the counts alone
+    python benchmarks/instruction_study.py --into FILE [--calibrated]      # compares, from the counts alone
 
 Counted are TFLite's own kernels (tflite-runtime 2.14 without a delegate, on a Cortex-A72), which most published rows
 ran on, and XNNPACK's (ai-edge-litert 2.0.2, on a Cortex-A76). Then every family of networks is left out of every
 board's rows in turn, and its latencies are predicted from the others by scales of few parameters: of one, the median of
-latency by amount; of several, prices of at least nought with the least sum of squared relative errors.
+latency by amount; of several, prices of at least nought with the least sum of squared relative errors. `--calibrated`
+adds the calibrated predictor on the same points, its fit without that family on that board (some minutes).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import json
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -151,8 +152,10 @@ def read_counted(path: Path) -> list[dict[str, Any]]:
 
 # -- comparing --------------------------------------------------------------------------------------------------------
 
-Point = tuple[Work, float, str]
-"""Work of a network, its published latency in ms, its family."""
+Point = tuple[Work, float, str, str]
+"""Work of a network, its published latency in ms, its family, its name."""
+Group = tuple[str, ...]
+"""Board, runtime, threads, format, kernels, emulated core."""
 SCALES: dict[str, Callable[[Work], Sequence[float]]] = {
     "MACs": lambda work: [work.macs],
     "instructions": lambda work: [work.instructions],
@@ -178,18 +181,18 @@ def works(counted: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str, str
     return found
 
 
-def boards(known: Mapping[tuple[str, str, str, str], Work]) -> dict[tuple[str, ...], list[Point]]:
+def boards(known: Mapping[tuple[str, str, str, str], Work]) -> dict[Group, list[Point]]:
     """Points by board, runtime, threads and format: the median of a network's rows."""
-    rows: dict[tuple[str, ...], dict[str, list[PublishedRow]]] = defaultdict(lambda: defaultdict(list))
+    rows: dict[Group, dict[str, list[PublishedRow]]] = defaultdict(lambda: defaultdict(list))
     for row in published_rows():
         key = (row.network, row.number_format, row.kernels, counted_on(row))
         if key in known and row.threads is not None:
             group = (row.device, row.runtime, str(row.threads), row.number_format, row.kernels, key[3])
             rows[group][row.network].append(row)
     points = {group: [(known[(network, group[3], group[4], group[5])],
-                       float(np.median([row.latency_ms for row in found])), found[0].family)
+                       float(np.median([row.latency_ms for row in found])), found[0].family, network)
                       for network, found in by_network.items()] for group, by_network in rows.items()}
-    return {group: found for group, found in points.items() if len({family for *_, family in found}) > 1}
+    return {group: found for group, found in points.items() if len({each[2] for each in found}) > 1}
 
 
 def counted_on(row: PublishedRow) -> str:
@@ -210,21 +213,46 @@ def errors_left_out(points: Sequence[Point], terms: Callable[[Work], Sequence[fl
     from scipy.optimize import nnls
 
     ratios = []
-    for family in sorted({each[2] for each in points}):
-        kept, left = ([each for each in points if (each[2] == family) is out] for out in (False, True))
-        if len(kept) < _FEWEST:
-            continue
-        table = np.array([[term / latency for term in terms(work)] for work, latency, _ in kept])  # (points, terms)
+    for kept, left in splits(points):
+        table = np.array([[term / latency for term in terms(work)] for work, latency, *_ in kept])  # (points, terms)
         size = table.max(axis=0)
         if table.shape[1] == 1:
             prices = np.array([np.median(1 / table[:, 0])])
         else:
             prices = nnls(table / size, np.ones(len(kept)))[0] / size
-        ratios += [float(np.dot(prices, terms(work))) / latency for work, latency, _ in left]
+        ratios += [float(np.dot(prices, terms(work))) / latency for work, latency, *_ in left]
     return ratios
 
 
-def show(into: Path) -> None:
+def splits(points: Sequence[Point]) -> Iterator[tuple[list[Point], list[Point]]]:
+    """(the other families, one family), where enough others are left."""
+    for family in sorted({each[2] for each in points}):
+        kept, left = ([each for each in points if (each[2] == family) is out] for out in (False, True))
+        if len(kept) >= _FEWEST:
+            yield kept, left
+
+
+def calibrated_errors(groups: Mapping[Group, Sequence[Point]], number_format: str) -> list[float]:
+    """Predicted over published of the same points, by the calibrated predictor without that family on that board."""
+    from fit_predictor import OPTIONS
+
+    from device_profiles.prediction.dataset import as_rows, samples
+    from device_profiles.prediction.effects import board
+    from device_profiles.prediction.fitting import fit
+    from device_profiles.prediction.held_out import left_out
+
+    chosen = [one for one in samples() if (one.core_class, one.number_format) == ("cpu", number_format)]
+    full = fit(as_rows(chosen), OPTIONS["cpu"])
+    found: dict[tuple[str, ...], float] = {}
+    for name in sorted({board(group[0]) for group in groups}):
+        for one in left_out(chosen, OPTIONS["cpu"], "family", full, only=name):
+            row = one.sample.row
+            found[row.device, row.runtime, str(row.threads), row.network] = float(np.exp(one.log_error))
+    wanted = [(*group[:3], each[3]) for group, points in groups.items() for _, left in splits(points) for each in left]
+    return [found[key] for key in wanted if key in found]
+
+
+def show(into: Path, calibrated: bool) -> None:
     """A line for each scale: median and 90th percentile of the error, by format and kernels."""
     counted = read_counted(into)
     groups = boards(works(counted))
@@ -234,11 +262,16 @@ def show(into: Path) -> None:
         print(f"\n{kernels}, {form}: {sum(map(len, chosen.values()))} points on {len(chosen)} boards and runtimes\n"
               "| scale | points | median error | 90 % within |\n|---|---|---|---|")
         for name, terms in SCALES.items():
-            ratios = np.array([ratio for points in chosen.values() for ratio in errors_left_out(points, terms)])
-            if len(ratios):
-                off = np.abs(ratios - 1)
-                print(f"| {name} | {len(ratios)} | {100 * np.median(off):.1f} % | "
-                      f"{100 * np.quantile(off, 0.9):.1f} % |")
+            show_line(name, [ratio for points in chosen.values() for ratio in errors_left_out(points, terms)])
+        if calibrated:
+            show_line("the calibrated predictor", calibrated_errors(chosen, form))
+
+
+def show_line(name: str, ratios: Sequence[float]) -> None:
+    """Predicted over published as a row of the table; nothing where there are none."""
+    if len(ratios):
+        off = np.abs(np.array(ratios) - 1)
+        print(f"| {name} | {len(ratios)} | {100 * np.median(off):.1f} % | {100 * np.quantile(off, 0.9):.1f} % |")
 
 
 def main() -> None:
@@ -246,11 +279,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=Path, metavar="NETWORKS")
     parser.add_argument("--into", type=Path, default=Path(__file__).parent / "results" / "instruction_study.jsonl")
+    parser.add_argument("--calibrated", action="store_true")
     given = parser.parse_args()
     if given.count:
         count_all(given.count, given.into)
     else:
-        show(given.into)
+        show(given.into, given.calibrated)
 
 
 if __name__ == "__main__":
