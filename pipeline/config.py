@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from device_profiles import strictyaml
-from device_profiles.errors import ConfigError, ModelError, UsageError, VariantError, near_miss
+from device_profiles.errors import ConfigError, ModelError, UsageError, VariantError, with_near_miss
 from device_profiles.loader import load_profile, names
 from device_profiles.records import Record
 from device_profiles.schema import Profile
@@ -187,8 +187,7 @@ class RunConfig(Record):
             raise strictyaml.refusal("a profile is there twice", "each profile once")
         for name in value:
             if "/" not in name and not name.endswith((".yaml", ".yml")) and name not in names():
-                hint = near_miss(name, names())
-                raise strictyaml.refusal(f"no profile is called '{name}'" + (f"; {hint}" if hint else ""),
+                raise strictyaml.refusal(with_near_miss(f"no profile is called '{name}'", name, names()),
                                          f"{', '.join(names())}, or the path of a .yaml file",
                                          "litesmith profiles list")
         return value
@@ -293,8 +292,7 @@ def _below(key: str, place: Any, part: str) -> dict[str, Any]:
     """The mapping at a place of the config, which must have a key."""
     known = list(place) if isinstance(place, dict) else []
     if part not in known:
-        hint = near_miss(part, known)
-        raise UsageError(f"--set {key}: unknown key '{part}'" + (f"; {hint}" if hint else ""),
+        raise UsageError(with_near_miss(f"--set {key}: unknown key '{part}'", part, known),
                          ", ".join(known) or "no keys below this one")
     found: dict[str, Any] = place
     return found

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from device_profiles.errors import StageError, UsageError, near_miss
+from device_profiles.errors import StageError, UsageError, with_near_miss
 from device_profiles.loader import with_limits
 from device_profiles.records import Figure, Record
 from device_profiles.schema import MEASURED_LIMITS, MICRO_ENGINE, Profile
@@ -108,9 +108,8 @@ def _profiles(options: Options) -> dict[str, Profile]:
     for key, names in (("require", required), ("limits", tuple(options.limits))):
         for name in names:
             if name not in known:
-                hint = near_miss(name, known)
-                raise UsageError(f"check.{key} names the profile '{name}', which is not checked"
-                                 + (f"; {hint}" if hint else ""), ", ".join(known) or "no profile is checked",
+                found = f"check.{key} names the profile '{name}', which is not checked"
+                raise UsageError(with_near_miss(found, name, known), ", ".join(known) or "no profile is checked",
                                  "litesmith profiles list")
     return {name: with_limits(profile, options.limits.get(name, {})) for name, profile in known.items()}
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from device_profiles.errors import UsageError, near_miss
+from device_profiles.errors import UsageError, with_near_miss
 
 FORM = "package.module:function, importable from the working folder"
 _REFERENCE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<attribute>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
@@ -129,16 +129,15 @@ def _no_module(module_name: str, missing: str, search: list[str]) -> UsageError:
     folders = search[:1] if "." not in missing else search
     beside = {path.stem for folder in folders if Path(folder).is_dir() for path in Path(folder).iterdir()
               if path.suffix == ".py" or (path.is_dir() and path.name.isidentifier())}
-    hint = near_miss(missing.rpartition(".")[2], sorted(beside))
     where = "" if missing == module_name else f" (there is no '{missing}')"
-    return UsageError(f"there is no module '{module_name}'{where}" + (f"; {hint}" if hint else ""), FORM,
+    what = f"there is no module '{module_name}'{where}"
+    return UsageError(with_near_miss(what, missing.rpartition(".")[2], sorted(beside)), FORM,
                       "run litesmith in the folder that holds it, or install it")
 
 
 def _no_attribute(reference: str, owner: Any, part: str) -> UsageError:
     """The error for a name that the module does not have."""
     public = [name for name in dir(owner) if not name.startswith("_")]
-    hint = near_miss(part, public)
     name = getattr(owner, "__name__", type(owner).__name__)
-    return UsageError(f"{reference}: '{name}' has no '{part}'" + (f"; {hint}" if hint else ""),
+    return UsageError(with_near_miss(f"{reference}: '{name}' has no '{part}'", part, public),
                       ", ".join(public[:12]) + (", ..." if len(public) > 12 else "") or FORM)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from device_profiles.errors import ModelError, near_miss
+from device_profiles.errors import ModelError, with_near_miss
 from stages import clustering
 from stages.clustering import scaled, tied
 from stages.context import StageContext
@@ -276,8 +276,7 @@ def _check_named(model: Any, setting: str, names: Mapping[str, int] | tuple[str,
     known = [layer.name for layer in model.layers]
     for name in names:
         if name not in known:
-            hint = near_miss(name, known)
-            found = f"{setting} names '{name}', which the model does not have" + (f"; {hint}" if hint else "")
+            found = with_near_miss(f"{setting} names '{name}', which the model does not have", name, known)
             raise ModelError(found, ", ".join(known), f"set prune.{setting} in the run file")
 
 

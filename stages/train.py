@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from device_profiles.errors import ModelError, StageError, near_miss
+from device_profiles.errors import ModelError, StageError, with_near_miss
 from stages.context import StageContext
 from stages.models.applications import is_backbone
 from stages.models.files import copy_companions, load_model, save_model
@@ -114,8 +114,7 @@ def _check_patterns(patterns: tuple[str, ...], names: list[str]) -> None:
     """Refuse patterns that match nothing, and none at all for a model that has no head of its own."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            hint = near_miss(pattern, names)
-            raise ModelError(f"train.freeze names '{pattern}', which no layer matches" + (f"; {hint}" if hint else ""),
+            raise ModelError(with_near_miss(f"train.freeze names '{pattern}', which no layer matches", pattern, names),
                              ", ".join(names), "set train.freeze in the run file")
     if not patterns and all(is_backbone(name) for name in names):
         raise ModelError("train.frozen_epochs asks for a frozen backbone, but the model has no head of its own: no "

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from device_profiles.errors import DataError, near_miss
+from device_profiles.errors import DataError, with_near_miss
 from device_profiles.strictyaml import refusal
 from stages.datasets.arrays import CHUNK_BYTES
 from stages.datasets.folders import (
@@ -66,8 +66,7 @@ class Settings(FolderSettings):
         spelled = tuple(f".{extension.lower().removeprefix('.')}" for extension in value)
         for extension in spelled:
             if extension not in FORMATS:
-                hint = near_miss(extension, FORMATS)
-                raise refusal(f"cannot decode '{extension}'" + (f"; {hint}" if hint else ""), ", ".join(FORMATS))
+                raise refusal(with_near_miss(f"cannot decode '{extension}'", extension, FORMATS), ", ".join(FORMATS))
         return spelled
 
     def rules(self) -> Rules:

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from device_profiles.errors import DataError, near_miss
+from device_profiles.errors import DataError, with_near_miss
 from device_profiles.records import Record
 from device_profiles.strictyaml import refusal
 from stages.datasets.arrays import ArraysReader, Part
@@ -83,8 +83,7 @@ class Settings(Record):
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in DATA_SETS:
-            hint = near_miss(value, DATA_SETS)
-            found = f"no Keras data set is called '{value}'" + (f"; {hint}" if hint else "")
+            found = with_near_miss(f"no Keras data set is called '{value}'", value, DATA_SETS)
             raise refusal(found, ", ".join(DATA_SETS))
         return value
 

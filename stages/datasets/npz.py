@@ -31,7 +31,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from pydantic import Field
 
-from device_profiles.errors import DataError, near_miss
+from device_profiles.errors import DataError, with_near_miss
 from device_profiles.records import Record
 from stages.datasets.array_labels import as_text
 from stages.datasets.arrays import ArraysReader, Part
@@ -170,8 +170,7 @@ def _check_names(path: Path, members: Mapping[str, str]) -> None:
     """Refuse arrays that would be passed over."""
     for name in members:
         if name != "class_names" and not _ARRAY.fullmatch(name):
-            hint = near_miss(name, _PLAIN)
-            raise DataError(f"{path} has an array '{name}'" + (f"; {hint}" if hint else ""),
+            raise DataError(with_near_miss(f"{path} has an array '{name}'", name, _PLAIN),
                             f"{', '.join(_PLAIN)}; x.<name> and y.<name> for several inputs and outputs")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
-from device_profiles.errors import DataError, near_miss
+from device_profiles.errors import DataError, with_near_miss
 from device_profiles.records import Record
 from stages.datasets.digests import split_digest
 from stages.datasets.folders import SPLIT_FOLDERS
@@ -158,8 +158,7 @@ def _check_columns(settings: Settings, names: Sequence[str], columns: Sequence[s
     """Refuse the first column that is not there."""
     missing = [name for name in names if name not in columns]
     if missing:
-        hint = near_miss(missing[0], columns)
-        raise DataError(f"{settings.files()[0][1]} has no column '{missing[0]}'" + (f"; {hint}" if hint else ""),
+        raise DataError(with_near_miss(f"{settings.files()[0][1]} has no column '{missing[0]}'", missing[0], columns),
                         ", ".join(columns[:20]) + (", ..." if len(columns) > 20 else ""),
                         "" if settings.label or settings.targets else "set data.source.label")
 

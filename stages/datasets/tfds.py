@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from device_profiles.errors import DataError, near_miss
+from device_profiles.errors import DataError, with_near_miss
 from device_profiles.records import Record
 from stages.datasets.digests import file_digests, text_digest
 from stages.datasets.foreign_code import ForeignCode
@@ -118,8 +118,7 @@ def _absent(settings: Settings) -> DataError:
     """The error for a data set that is not there."""
     folder = settings.folder()
     beside = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-    hint = near_miss(settings.name, beside)
-    return DataError(f"tfds:{settings.name} is not in {folder}" + (f"; {hint}" if hint else ""),
+    return DataError(with_near_miss(f"tfds:{settings.name} is not in {folder}", settings.name, beside),
                      "a data set that is prepared there, or leave to download it",
                      f"set data.source: {{kind: tfds, name: {settings.name}, download: true}}, or data_dir")
 

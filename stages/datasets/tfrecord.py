@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from device_profiles.errors import DataError, near_miss
+from device_profiles.errors import DataError, with_near_miss
 from device_profiles.records import Record
 from stages.datasets.array_labels import as_text
 from stages.datasets.digests import split_digest
@@ -72,8 +72,7 @@ class Settings(Record):
     def _known(self) -> Settings:
         for name in (*self.label_names(), *([self.group] if self.group else [])):
             if name not in self.features:
-                hint = near_miss(name, self.features)
-                raise ValueError(f"there is no feature '{name}'" + (f"; {hint}" if hint else ""))
+                raise ValueError(with_near_miss(f"there is no feature '{name}'", name, self.features))
         if not self.input_names():
             raise ValueError("every feature is a label or a group: there is no input")
         texts = [name for name in self.input_names() if self.features[name].dtype == "text"]

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from device_profiles.errors import near_miss
+from device_profiles.errors import with_near_miss
 
 _NAMED = ("tfds", "keras")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -39,15 +39,13 @@ def spelled_out(value: Any, kinds: Sequence[str], refusal: Callable[[str, str], 
         refusal: makes the error for a word that is short for nothing, from found and allowed.
     """
     if isinstance(value, dict) and isinstance(value.get("kind"), str) and value["kind"] not in kinds:
-        hint = near_miss(value["kind"], kinds)
-        raise refusal(f"no source is called '{value['kind']}'" + (f"; {hint}" if hint else ""), ", ".join(kinds))
+        raise refusal(with_near_miss(f"no source is called '{value['kind']}'", value["kind"], kinds), ", ".join(kinds))
     if not isinstance(value, str):
         return value
     found = _mapping(value, kinds)
     if found is None:
-        hint = near_miss(value, [*kinds, *(f"{name}:" for name in _NAMED)])
-        raise refusal(f"no source is called '{value}', and there is no such folder" + (f"; {hint}" if hint else ""),
-                      ALLOWED)
+        what = f"no source is called '{value}', and there is no such folder"
+        raise refusal(with_near_miss(what, value, [*kinds, *(f"{name}:" for name in _NAMED)]), ALLOWED)
     return found
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from device_profiles.errors import StageError, UsageError, near_miss
+from device_profiles.errors import StageError, UsageError, with_near_miss
 from device_profiles.schema import Profile
 from device_profiles.tflite import Graph, Operator, read_tflite
 from stages.converting.weights import Layer, read_layers, sharing
@@ -92,8 +92,8 @@ class Layout:
                 return number
         labels = [self.nodes[number].label.partition(";")[0] for number in self.layers()]
         outputs = [layer.name for node in self.nodes for layer in node.layers]
-        hint = near_miss(name, [*(label.split(" ")[0] for label in labels), *labels, *outputs])
-        raise StageError(f"quantize.mixed.fixed: the model has no layer '{name}'" + (f"; {hint}" if hint else ""),
+        nearby = [*(label.split(" ")[0] for label in labels), *labels, *outputs]
+        raise StageError(with_near_miss(f"quantize.mixed.fixed: the model has no layer '{name}'", name, nearby),
                          ", ".join(labels), "litesmith inspect lists a tflite model's operators")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from device_profiles.errors import ModelError, near_miss
+from device_profiles.errors import ModelError, with_near_miss
 from stages.models import applications, autoencoder, ds_cnn, mlp, mobilenet_v1_025, resnet8, small_cnn
 from stages.models.blocks import Output
 
@@ -39,8 +39,7 @@ def model_name(name: str) -> str:
         return name
     if name.startswith(applications.PREFIX):
         return applications.PREFIX + applications.application_name(name)
-    hint = near_miss(name, [*MODEL_NAMES, *applications.NAMES])
-    raise ModelError(f"no model is called '{name}'" + (f"; {hint}" if hint else ""),
+    raise ModelError(with_near_miss(f"no model is called '{name}'", name, [*MODEL_NAMES, *applications.NAMES]),
                      ", ".join([*sorted(BUILDERS), f"{applications.PREFIX}NAME"]), "set model in the run file")
 
 

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Literal
 
-from device_profiles.errors import ModelError, near_miss
+from device_profiles.errors import ModelError, with_near_miss
 from device_profiles.records import Record
 from device_profiles.tflite import IDENTIFIER
 from stages.imports import find_source
@@ -104,8 +104,7 @@ def _application(text: str, names: Collection[str]) -> Origin:
     known = [name for name in names if name.startswith(APPLICATIONS)]
     name = text.removeprefix(APPLICATIONS)
     if not name.isidentifier() or (known and text not in known):
-        hint = near_miss(text, known)
-        raise ModelError(f"no application is called '{name}'" + (f"; {hint}" if hint else ""),
+        raise ModelError(with_near_miss(f"no application is called '{name}'", text, known),
                          ", ".join(sorted(known)) or "applications/<Name>", "set model in the run file")
     return Origin(text=text, kind="application")
 
@@ -114,12 +113,10 @@ def _nothing(text: str, path: Path, names: Iterable[str]) -> ModelError:
     """The error for a text that is no known name and no file that is there."""
     if path.suffix in _SUFFIXES or "/" in text:
         beside = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
-        hint = near_miss(path.name, beside)
-        return ModelError(f"there is no model file {text}" + (f"; {hint}" if hint else ""), KINDS,
+        return ModelError(with_near_miss(f"there is no model file {text}", path.name, beside), KINDS,
                           "check the path: it is relative to the working folder")
-    hint = near_miss(text, names)
     short = sorted(name for name in names if not name.startswith(APPLICATIONS))
-    return ModelError(f"no model is called '{text}'" + (f"; {hint}" if hint else ""), ", ".join([*short, KINDS]),
+    return ModelError(with_near_miss(f"no model is called '{text}'", text, names), ", ".join([*short, KINDS]),
                       "set model in the run file")
 
 

@@ -8,7 +8,7 @@ from configparser import Error as IniError
 from functools import lru_cache
 from importlib import metadata
 
-from device_profiles.errors import UsageError, near_miss
+from device_profiles.errors import UsageError, with_near_miss
 from device_profiles.schema import Npu
 
 DISTRIBUTION = "ethos-u-vela"
@@ -45,9 +45,8 @@ def check_names(npu: Npu, profile: str) -> None:
     for field, kind in _KINDS.items():
         name, names = getattr(npu, field).value, _names(known, kind)
         if name not in names:
-            hint = near_miss(name, names)
             found = f"profile '{profile}': npu.{field}: Vela knows no '{name}'"
-            raise UsageError(found + (f"; {hint}" if hint else ""), ", ".join(names),
+            raise UsageError(with_near_miss(found, name, names), ", ".join(names),
                              "correct the name, or describe the device in an ini file (npu.ini)")
 
 

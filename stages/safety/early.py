@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any, get_args
 
-from device_profiles.errors import UsageError, near_miss
+from device_profiles.errors import UsageError, with_near_miss
 from stages.datasets import AnySettings
 from stages.safety.corruptions import KINDS, LAYOUT_TEXT, Kind, Layout
 from stages.safety.slices import GROUP
@@ -40,9 +40,8 @@ def check_slices(wanted: Sequence[str], source: AnySettings) -> None:
         return
     for name in wanted:
         if name not in known:
-            hint = near_miss(name, known)
             found = f"there is no slice column '{name}'" if known else f"the source '{source.kind}' gives no slices"
-            raise UsageError(found + (f"; {hint}" if hint else ""), ", ".join(known) or "no columns",
+            raise UsageError(with_near_miss(found, name, known), ", ".join(known) or "no columns",
                              _how(source, name))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from device_profiles.errors import DataError, StoreError, UsageError, near_miss
+from device_profiles.errors import DataError, StoreError, UsageError, with_near_miss
 from stages.paired import counts
 from stages.records import Member, Worst
 from stages.safety.members import Candidate, family_level, paired_candidate, worst_of
@@ -80,9 +80,8 @@ def chosen_columns(known: Columns, wanted: Sequence[str], asked: bool) -> Column
     """
     for name in wanted:
         if name not in known:
-            hint = near_miss(name, known)
-            raise UsageError(f"evaluate.slices names the column '{name}', which the test samples do not have"
-                             + (f"; {hint}" if hint else ""), ", ".join(known) or "the data has no slice columns",
+            what = f"evaluate.slices names the column '{name}', which the test samples do not have"
+            raise UsageError(with_near_miss(what, name, known), ", ".join(known) or "the data has no slice columns",
                              "name columns under data.source.slices")
     names = list(wanted) or [name for name in known if name != GROUP] or (list(known) if asked else [])
     for name in names:

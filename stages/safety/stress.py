@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, ValidationError, field_validator
 
-from device_profiles.errors import DataError, StoreError, near_miss
+from device_profiles.errors import DataError, StoreError, with_near_miss
 from device_profiles.records import Record
 from stages.datasets.audio.front_end import FrontEnd
 from stages.datasets.audio.vectors import PARAMETERS_FILE
@@ -45,9 +45,8 @@ class Settings(Record):
     def _known(cls, value: Any) -> Any:
         for name in value if isinstance(value, list | tuple) else ():
             if name not in _ALL:
-                hint = near_miss(str(name), _ALL)
-                raise ValueError(f"no corruption is called '{name}'; allowed: {', '.join(_ALL)}"
-                                 + (f"; {hint}" if hint else ""))
+                what = f"no corruption is called '{name}'; allowed: {', '.join(_ALL)}"
+                raise ValueError(with_near_miss(what, str(name), _ALL))
         return tuple(value) if isinstance(value, list) else value
 
     def wanted(self, asked: bool) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from device_profiles.errors import ModelError, StageError, near_miss
+from device_profiles.errors import ModelError, StageError, with_near_miss
 from stages.slimming import kernels, passing
 from stages.slimming.labels import Channels, Fixed, Flow
 from stages.slimming.ledger import Call, Ledger
@@ -114,8 +114,7 @@ def check_names(protect: Iterable[str], names: list[str]) -> None:
     """
     for pattern in protect:
         if not any(fnmatchcase(name, pattern) for name in names):
-            hint = near_miss(pattern, names)
-            raise ModelError(f"slim.protect names '{pattern}', which no layer matches" + (f"; {hint}" if hint else ""),
+            raise ModelError(with_near_miss(f"slim.protect names '{pattern}', which no layer matches", pattern, names),
                              ", ".join(names), "set slim.protect in the run file")
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from device_profiles.errors import near_miss
+from device_profiles.errors import with_near_miss
 from device_profiles.records import Record
 from device_profiles.strictyaml import with_tuples
 
@@ -55,9 +55,8 @@ class _Judged(Record):
     def _known_loss(self) -> _Judged:
         known = ("auto", *LOSSES[self.kind])
         if self.loss not in known:
-            hint = near_miss(self.loss, known)
-            raise ValueError(f"{self.kind} has no loss '{self.loss}'; allowed: {', '.join(known)}"
-                             + (f"; {hint}" if hint else ""))
+            what = f"{self.kind} has no loss '{self.loss}'; allowed: {', '.join(known)}"
+            raise ValueError(with_near_miss(what, self.loss, known))
         return self
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from device_profiles.errors import DataError, ModelError, StageError, near_miss
+from device_profiles.errors import DataError, ModelError, StageError, with_near_miss
 from device_profiles.records import Figure, Provenance
 from stages.datasets.prepared import Preprocessing
 from stages.records import Metrics, PairedCounts
@@ -70,9 +70,9 @@ class Several(Task):
         check_inputs(model, preprocessing.inputs)
         found, wanted = model_outputs(model), self.output_shapes(preprocessing)
         for name in sorted(set(found) ^ set(wanted)):
-            hint = near_miss(name, found if name in wanted else wanted)
-            raise ModelError(f"'{name}' is an output of {'the run file' if name in wanted else 'the model'} alone"
-                             + (f"; {hint}" if hint else ""), f"the model's outputs: {', '.join(found)}",
+            what = f"'{name}' is an output of {'the run file' if name in wanted else 'the model'} alone"
+            raise ModelError(with_near_miss(what, name, found if name in wanted else wanted),
+                             f"the model's outputs: {', '.join(found)}",
                              "write the task of each output under task.outputs, by the name of its layer")
         for name, task in self.tasks.items():
             if not task.fits(found[name], wanted[name]):
@@ -201,9 +201,8 @@ class Several(Task):
         fields = array.dtype.names or ()
         missing = [name for name in self.tasks if name not in fields]
         if missing:
-            hint = near_miss(missing[0], fields)
-            raise kind(f"there is no '{missing[0]}' in {what}, only {', '.join(fields) or 'a single array'}"
-                       + (f"; {hint}" if hint else ""), ", ".join(self.tasks),
+            found = f"there is no '{missing[0]}' in {what}, only {', '.join(fields) or 'a single array'}"
+            raise kind(with_near_miss(found, missing[0], fields), ", ".join(self.tasks),
                        "name the parts as the outputs under task.outputs")
 
 
