@@ -159,12 +159,13 @@ def _config(words: argparse.Namespace, fault: Fault) -> dict[str, Any]:
 
 def _model(words: argparse.Namespace, fault: Fault, slug: str) -> Path:
     """The float32 tflite model, with the fault in it: a run that starts from one needs no TensorFlow."""
-    path = Path(words.work / f"{slug if fault.edit else 'plain'}.tflite")
+    path = Path(words.work / f"{slug if fault.edit else 'came' if fault.as_it_came else 'sound'}.tflite")
     if not path.exists():
         import tensorflow as tf
         import tf_keras
 
         model = tf_keras.models.load_model(words.model, compile=False)
+        model = model if fault.as_it_came else planted_faults.sound(model)
         made = fault.edit(model) if fault.edit else model
         path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(made or model).convert())
     return path
@@ -294,7 +295,9 @@ def _ratios(line: dict[str, Any]) -> str:
 
 
 def _rank(line: dict[str, Any]) -> str:
-    return f"no. {line['rank']}" if line["rank"] else f"not found (first: {line['first'] or 'nothing'})"
+    if not line["rank"]:
+        return f"not found (first: {line['first'] or 'nothing'})"
+    return f"no. {line['rank']}" + (f", after `{line['first'].partition(' ')[0]}`" if line["rank"] > 1 else "")
 
 
 def _won(line: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """Faults to be planted in a ResNet-8, one at a time, each with what `litesmith explain` should say about it.
 
+The network that they are planted in is `sound`: the one that came has a fault of its own, which is one of them.
+
 A fault in the network keeps what the float model computes wherever it can: a channel is scaled up in one layer and down
 in the next, so that only its number format suffers. Faults that a run file can hold go through a run; those that other
 tools make (a calibration set in another scale, one scale for all channels of a kernel, a range that was cut) are made
@@ -32,6 +34,7 @@ class Fault:
         data: which training split.
         entry: the variant's entry in the run file.
         slow: whether it is one of "why is it not faster".
+        as_it_came: whether the fault is the network's own, which `sound` takes out.
         by_hand: whether what mends it is done in the model, exactly, and gives back the model without the fault.
     """
 
@@ -42,6 +45,7 @@ class Fault:
     data: str = "plain"
     entry: dict[str, Any] = field(default_factory=lambda: {"name": "int8"})
     slow: bool = False
+    as_it_came: bool = False
     by_hand: bool = False
 
 
@@ -97,15 +101,14 @@ def uneven(channels: int) -> Any:
     return np.random.default_rng(1).permutation(np.logspace(-1, 1, channels)).astype(np.float32)
 
 
-def rewired(model: Any, after: str, readers: tuple[str, ...]) -> Any:
-    """The model with a batch normalization after a layer, whose factors the kernels that read it take back."""
+def rebuilt(model: Any, made: Callable[[Any, Any], Any]) -> Any:
+    """The model anew, layer by layer, without its weights.
+
+    Args:
+        model: a functional model.
+        made: gives the output of what takes a layer's place, of the layer and what it is given.
+    """
     import tf_keras
-
-    channels = int(model.get_layer(after).output_shape[-1])
-    factors = uneven(channels)
-
-    def copied(layer: Any) -> Any:
-        return layer.__class__.from_config(layer.get_config())
 
     outputs: dict[str, Any] = {}
     for layer in model.layers:
@@ -113,10 +116,45 @@ def rewired(model: Any, after: str, readers: tuple[str, ...]) -> Any:
             outputs[layer.name] = tf_keras.Input(layer.output_shape[0][1:], name=layer.name)
             continue
         given = [outputs[node.layer.name] for node in layer._inbound_nodes[0].parent_nodes]
-        outputs[layer.name] = copied(layer)(given if len(given) > 1 else given[0])
-        if layer.name == after:
-            outputs[after] = tf_keras.layers.BatchNormalization(epsilon=0.0, name="planted")(outputs[after])
-    made = tf_keras.Model(outputs[model.layers[0].name], outputs[model.layers[-1].name])
+        outputs[layer.name] = made(layer, given if len(given) > 1 else given[0])
+    return tf_keras.Model(outputs[model.layers[0].name], outputs[model.layers[-1].name])
+
+
+def copied(layer: Any, given: Any) -> Any:
+    """The output of a layer like another one."""
+    return layer.__class__.from_config(layer.get_config())(given)
+
+
+def sound(model: Any) -> Any:
+    """The network to plant faults in: its mean by GlobalAveragePooling2D.
+
+    As it came it has a fault of its own: AVERAGE_POOL_2D must keep its input's range, of which a mean uses a fifth.
+    """
+    import tf_keras
+
+    def mean(layer: Any, given: Any) -> Any:
+        if layer.name == "average_pooling2d":
+            return tf_keras.layers.GlobalAveragePooling2D(name=layer.name)(given)
+        return given if layer.name == "flatten" else copied(layer, given)
+
+    made = rebuilt(model, mean)
+    for layer in made.layers:
+        layer.set_weights(model.get_layer(layer.name).get_weights())
+    return made
+
+
+def rewired(model: Any, after: str, readers: tuple[str, ...]) -> Any:
+    """The model with a batch normalization after a layer, whose factors the kernels that read it take back."""
+    import tf_keras
+
+    factors = uneven(int(model.get_layer(after).output_shape[-1]))
+
+    def normalized(layer: Any, given: Any) -> Any:
+        output = copied(layer, given)
+        return (tf_keras.layers.BatchNormalization(epsilon=0.0, name="planted")(output) if layer.name == after else
+                output)
+
+    made = rebuilt(model, normalized)
     for layer in model.layers:
         made.get_layer(layer.name).set_weights(layer.get_weights())
     made.get_layer("planted").set_weights([factors, 0 * factors, 0 * factors, 0 * factors + 1])
@@ -189,6 +227,8 @@ FAULTS = (
     Fault("one activation channel 60 times the others", ("outlier_activations",),
           ("activation_5", "batch_normalization_5"), outlier_channel),
     Fault("8 of 32 channels dead", ("dead_channels",), ("activation_3", "batch_normalization_3"), dead),
+    Fault("a mean by AVERAGE_POOL_2D, in its input's range", ("pooled_range",), ("average_pooling2d",),
+          as_it_came=True),
     Fault("batch normalization left unfolded", ("unfolded_norm",), ("add_1",), unfolded, by_hand=True),
     Fault("activation before batch normalization", ("activation_before_norm",), ("conv2d_3", "activation_3"),
           activation_first, by_hand=True),
@@ -229,7 +269,7 @@ def file_fault(case: str, model: str, arrays: str) -> tuple[tuple[str, ...], tup
     images = np.load(arrays)
     train, seen = (images[name].astype(np.float32) for name in ("x_train", "x_validation"))
     train, labels = train[::len(train) // _CALIBRATING], images["y_validation"]
-    network = tf_keras.models.load_model(model, compile=False)
+    network = sound(tf_keras.models.load_model(model, compile=False))
     if case.endswith("0 to 1"):
         network = _taking_one(network)
         seen = seen / SCALED

@@ -36,6 +36,10 @@ class Noise:
             return self.reach.share(tally.tensor.index)
         return tally.local / self.total if self.total else 0.0
 
+    def shift_share(self, tally: Tally) -> float:
+        """Of the same, what is one shift for each channel: a bias could take it up."""
+        return self.reach.shift_share(tally.tensor.index) if self.reach.is_known else self.share(tally) * tally.shifted
+
 
 def measure(variant: Source, reference: Source, pairing: Pairing, bench: Bench,
             progress: Progress = no_progress) -> Noise:

@@ -8,7 +8,8 @@ the float model is run:
     reach = sum((f(x + d) - f(x))^2) / sum(f(x)^2),  f: from that tensor to the outputs
     total = the same for the variant's outputs in place of f(x + d)
 
-Where noise is small the parts add up to the total: on a ResNet-8 in int8 to 1.04 of it.
+Where noise is small the parts add up to the total: on a ResNet-8 in int8 to 1.04 of it. Of weighted operators the mean
+of d by channel is followed on its own, too: a bias could take it up, and no averaging does.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device_profiles.errors import EngineRefusal
+from stages.converting.weights import PLACES
 from stages.engines.client import EngineWorker
 from stages.explaining.pairs import producers
 from stages.explaining.runs import BATCH, Bench, Runs, Source
@@ -32,6 +34,7 @@ Array = NDArray[Any]
 SAMPLES = 128
 _MOST = 32
 """Tensors that are followed at most, those with the most noise of their own."""
+_SHIFTED = 0.1  # of the local noise: less is not followed on its own
 _HELD_BYTES = 256 << 20
 
 
@@ -42,11 +45,13 @@ class Reach:
     Attributes:
         total: of the variant; 0 where it could not be measured, or there is none.
         parts: of single tensors of the variant, by number.
+        shifts: of what shifts whole channels of a tensor, alone.
         samples: that it was measured on.
     """
 
     total: float = 0.0
     parts: Mapping[int, float] = field(default_factory=dict)
+    shifts: Mapping[int, float] = field(default_factory=dict)
     samples: int = 0
 
     @property
@@ -56,7 +61,14 @@ class Reach:
 
     def share(self, tensor: int) -> float:
         """Of the total, or of the sum of the parts where noise so large that it does not add up makes that larger."""
-        return self.parts.get(tensor, 0.0) / max(self.total, sum(self.parts.values()))
+        return self._of_total(self.parts.get(tensor, 0.0))
+
+    def shift_share(self, tensor: int) -> float:
+        """Of the same, what is a shift of whole channels."""
+        return self._of_total(self.shifts.get(tensor, 0.0))
+
+    def _of_total(self, part: float) -> float:
+        return part / max(self.total, sum(self.parts.values()))
 
 
 @dataclass
@@ -66,11 +78,13 @@ class _Held:
     Attributes:
         inputs: of the float model, by tensor number, in batches.
         noisy: the float model's values of a tensor with the variant's noise, by tally's tensor, in batches.
+        shifted: the same with the mean of that noise by channel, where that is worth it.
         wanted, made: outputs of the float model and of the variant, in their order, in batches.
     """
 
     inputs: dict[int, list[Array]] = field(default_factory=dict)
     noisy: dict[int, list[Array]] = field(default_factory=dict)
+    shifted: dict[int, list[Array]] = field(default_factory=dict)
     wanted: dict[int, list[Array]] = field(default_factory=dict)
     made: dict[int, list[Array]] = field(default_factory=dict)
 
@@ -98,13 +112,13 @@ def measure_reach(tallies: Sequence[Tally], runs: Runs, reference: Source, bench
         return Reach()
     count = _count(runs, places.values(), bench)
     held = _read(runs, [each for each in tallies if each.tensor.index in places], places, outputs, count)
-    wanted = _joined(held.wanted)
-    total = _noise(wanted, _joined(held.made))
+    total = _noise(_joined(held.wanted), _joined(held.made))
     try:
-        parts = _follow(held, places, wanted, reference, bench)
+        parts = _follow(held.noisy, held, places, reference, bench)
+        shifts = _follow(held.shifted, held, places, reference, bench)
     except EngineRefusal:
         return Reach()
-    return Reach(total if total > FLOOR else 0.0, parts, count)
+    return Reach(total if total > FLOOR else 0.0, parts, shifts, count)
 
 
 def _compared(runs: Runs) -> dict[int, int]:
@@ -156,17 +170,21 @@ def _read(runs: Runs, tallies: Sequence[Tally], places: Mapping[int, int], outpu
             clean, given, made = (runs.reference[places[index]], runs.noiseless(tally), runs.variant.get(index))
             if given is not None and made is not None and given.shape == made.shape == clean.shape:
                 held.noisy.setdefault(index, []).append(clean + (made - given))
+                if tally.operator in PLACES and tally.shifted >= _SHIFTED:
+                    held.shifted.setdefault(index, []).append(clean + tally.mean_shift.astype(np.float32))
     return held
 
 
-def _follow(held: _Held, places: Mapping[int, int], wanted: dict[int, Array], reference: Source,
+def _follow(values: Mapping[int, list[Array]], held: _Held, places: Mapping[int, int], reference: Source,
             bench: Bench) -> dict[int, float]:
-    """Noise at the outputs by tally's tensor."""
-    inputs, found = _joined(held.inputs), {}
-    rests = from_tensors(reference.content, [places[index] for index in held.noisy], list(wanted))
+    """Noise at the outputs by tally's tensor, with other values than the float model's in its place."""
+    if not values:
+        return {}
+    inputs, wanted, found = _joined(held.inputs), _joined(held.wanted), {}
+    rests = from_tensors(reference.content, [places[index] for index in values], list(wanted))
     with EngineWorker(bench.engine, log=bench.log, timeout_s=bench.timeout_s,
                       model=f"{reference.name}, from one tensor on") as worker:
-        for (index, batches), rest in zip(held.noisy.items(), rests, strict=True):
+        for (index, batches), rest in zip(values.items(), rests, strict=True):
             noisy = np.concatenate(batches)
             found[index] = _noise(wanted, _given(worker, rest, {**inputs, places[index]: noisy}) | (
                 {places[index]: noisy} if places[index] in wanted else {}))

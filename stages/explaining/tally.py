@@ -131,6 +131,12 @@ class Tally:
         return self.clipped + self.rounded * (1 - width**2)
 
     @property
+    def mean_shift(self) -> Array:
+        """(channels,) mean of `y - z`, in real values."""
+        found: Array = self.shift / (self.elements / len(self.shift)) if self.elements else 0 * self.shift
+        return found
+
+    @property
     def shifted(self) -> float:
         """Part of the local noise that is a constant shift of each channel: what a bias could take up."""
         each = self.elements / max(1, len(self.shift))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stages.explaining.causes import Evidence, channel_list, finer, fixed
+from stages.explaining.causes import LEAST_SHARE, Evidence, channel_list, finer, fixed
 from stages.explaining.tally import Tally
 from stages.explaining.weights import CREST, Array, WeightFacts
 from stages.records.explaining import Cause, Change
@@ -122,16 +122,24 @@ def _more_bits(evidence: Evidence, tally: Tally) -> tuple[Change, ...]:
 
 def shifted_outputs(evidence: Evidence) -> Iterator[Cause]:
     """Outputs that are shifted as a whole by rounded weights, which a bias could take up."""
-    for tally, share in evidence.loud():
-        facts = evidence.facts(tally)
-        if facts is None or tally.shifted < _SHIFTED or facts.bias_clipped or (facts.crests > CREST).any():
-            continue
-        yield Cause(
-            kind="shifted_outputs", layer=tally.label, share=share * tally.shifted,
-            short="its outputs are shifted as a whole",
-            found=f"{tally.label}: {100 * tally.shifted:.0f} % of its noise is one shift for each channel",
-            changes=(Change(text="let the biases take up the shift", settings={"quantize": {"bias_correction": True}}),
-                     *finer(evidence, tally)))
+    shifts = {tally.label: evidence.noise.shift_share(tally) for tally in evidence.noise.tallies
+              if (facts := evidence.facts(tally)) is not None and _can_be_shifted(facts)}
+    worst = max((tally for tally in evidence.noise.tallies if tally.shifted >= _SHIFTED and tally.label in shifts),
+                key=lambda each: shifts[each.label], default=None)
+    if worst is None or shifts[worst.label] < LEAST_SHARE:
+        return
+    total = sum(shifts.values())
+    others = f"; shifts in {len(shifts)} kernels make {100 * total:.0f} % together" if len(shifts) > 1 else ""
+    yield Cause(
+        kind="shifted_outputs", layer=worst.label, share=min(1.0, total), short="its outputs are shifted as a whole",
+        found=f"{worst.label}: {100 * worst.shifted:.0f} % of its noise is one shift for each channel{others}",
+        changes=(Change(text="let the biases take up the shift", settings={"quantize": {"bias_correction": True}}),
+                 *finer(evidence, worst)))
+
+
+def _can_be_shifted(facts: WeightFacts) -> bool:
+    """Whether a bias could take up a shift: it fits its integers, and no single weight is the fault."""
+    return not facts.bias_clipped and not (facts.crests > CREST).any()
 
 
 def coarse_biases(evidence: Evidence) -> Iterator[Cause]:

@@ -23,5 +23,8 @@ def test_a_share_is_of_the_noise_at_the_outputs_where_that_was_measured() -> Non
     loud, quiet = tally(), tally(index=1, distance=np.full(4, 0.25), local_error=1.0)
     plain = Noise((loud, quiet), 0.0125)  # 0.01 and 0.0025
     assert (round(plain.share(loud), 9), round(plain.share(quiet), 9)) == (0.8, 0.2)
-    reached = Noise((loud, quiet), 0.0125, Reach(0.4, {1: 0.1, 2: 0.3}, 128))
+    reached = Noise((loud, quiet), 0.0125, Reach(0.4, {1: 0.1, 2: 0.3}, {1: 0.04}))
     assert (reached.share(loud), round(reached.share(quiet), 9)) == (0.25, 0.75)
+    assert (round(reached.shift_share(loud), 9), reached.shift_share(quiet)) == (0.1, 0.0)
+    loud.shift = np.full(4, 3.0)  # 0.9 of its noise
+    assert round(plain.shift_share(loud), 9) == 0.72

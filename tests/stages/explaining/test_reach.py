@@ -34,7 +34,8 @@ def network() -> bytes:
     return made.bytes([data], [out])
 
 
-def measured(tmp_path: Path, noise: dict[str, np.ndarray], rows: int = 1) -> tuple[Reach, dict[str, int]]:
+def measured(tmp_path: Path, noise: dict[str, np.ndarray], rows: int = 1,
+             twice: dict[str, Any] | None = None) -> tuple[Reach, dict[str, int]]:
     """The reach of noise that a variant of the network makes in some of its tensors, and their numbers."""
     pairing = pair_up(*[read_tflite(network()).graphs[0]] * 2)
     names = {tensor.name: tensor.index for tensor in pairing.variant.tensors}
@@ -54,6 +55,8 @@ def measured(tmp_path: Path, noise: dict[str, np.ndarray], rows: int = 1) -> tup
     runs = SimpleNamespace(pairing=pairing, tensors=(everything, everything), rows=rows, read=read,
                            noiseless=lambda tally: runs.clean[tally.tensor.index])
     tallies = [tally_of(pairing, name, noise) for name in ("in", "twice", "out")]
+    for name, value in (twice or {}).items():
+        setattr(tallies[1], name, value)
     bench = Bench(tmp_path / "x.npy", 2, tmp_path / "log")
     return measure_reach(tallies, runs, Source(network(), {}, "float32"), bench), names
 
@@ -82,6 +85,16 @@ def test_noise_at_the_input_goes_through_all_of_the_model(tmp_path: Path) -> Non
     assert found.parts == {names["in"]: pytest.approx(0.64 / 128, rel=1e-4)}  # 4 times the means: 0 and 0.8
 
 
+def test_a_shift_of_a_whole_channel_is_followed_on_its_own(tmp_path: Path) -> None:
+    shift = {"shift": np.array([1.2, -0.4])}  # over two samples: 0.6 and -0.2 on average
+    found, names = measured(tmp_path, {"twice": DELTA}, twice={**shift, "operator": "CONV_2D", "elements": 4,
+                                                              "local_error": 0.5})
+    assert found.shifts == {names["twice"]: pytest.approx(0.32 / 128, rel=1e-4)}  # doubled means: 0.4 and 0.4
+    assert found.shift_share(names["twice"]) == pytest.approx(0.32 / 0.16, rel=1e-4)
+    assert found.shift_share(names["out"]) == 0.0
+    assert measured(tmp_path, {"twice": DELTA}, twice=shift)[0].shifts == {}  # a MUL has no bias
+
+
 def test_without_noise_nothing_is_known_and_no_engine_is_started(tmp_path: Path) -> None:
     found, _ = measured(tmp_path, {})
     assert found == Reach()
@@ -89,7 +102,7 @@ def test_without_noise_nothing_is_known_and_no_engine_is_started(tmp_path: Path)
 
 
 def test_parts_that_do_not_add_up_are_shares_of_their_sum() -> None:
-    found = Reach(0.1, {1: 0.3, 2: 0.1}, 4)
+    found = Reach(0.1, {1: 0.3, 2: 0.1})
     assert (found.share(1), found.share(2)) == (pytest.approx(0.75), pytest.approx(0.25))
     assert replace(found, total=0.8).share(1) == pytest.approx(0.375)
 

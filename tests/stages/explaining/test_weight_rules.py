@@ -78,6 +78,16 @@ def test_an_output_that_is_shifted_as_a_whole_wants_its_bias_corrected() -> None
     assert list(weight_rules.shifted_outputs(evidence(tally(), weights={0: facts()}))) == []
 
 
+def test_shifts_of_all_kernels_are_one_cause_since_one_setting_takes_them_up() -> None:
+    loud, little = tally(shift=np.full(4, 3.0)), tally(index=1, shift=np.full(4, 1.0))  # 0.9 and 0.1 of half the noise
+    odd = tally(index=2, shift=np.full(4, 3.0))
+    weights = {0: facts(), 1: facts(), 2: facts(crests=np.full(4, 50.0))}
+    (one,) = weight_rules.shifted_outputs(evidence(loud, little, odd, weights=weights))
+    assert (one.layer, one.share) == ("0:CONV_2D t", pytest.approx(1 / 3))  # single large weights are another fault
+    assert "shifts in 2 kernels make 33 % together" in one.found
+    assert list(weight_rules.shifted_outputs(evidence(little, loud, weights={1: facts()}))) == []
+
+
 def test_a_bias_that_does_not_fit_its_integers_is_named() -> None:
     weights = facts(bias_error=np.array([0.0, 0.6, 0.0, 0.0]), bias_clipped=(1,))  # 0.36 * 10 of 4.0
     (one,) = weight_rules.coarse_biases(evidence(tally(), weights={0: weights}))
