@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from device_profiles.records import Figure
 
 _BAR, _MOST_LAYERS, _MOST_CHANGES, _MOST_CAUSES = 8, 12, 3, 6
+_HEARD_DB = 1.0  # a fifth less noise
 _EQUAL_DB = 100.0  # weights that differ by less differ by the rounding of floats
 _NUMBERS = 52  # columns that the numbers and the bar take
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -165,7 +166,7 @@ def _trials(result: ExplainResult) -> Iterator[Any]:
     yield table
     best = _best(result.trials)
     if best is None:
-        yield Text("none of them wins anything that the samples can show")
+        yield Text(f"none of them wins anything that the samples can show{_quietest(result)}")
         return
     yield Text(f"the most is won by: {best.change}. In the run file, under variants:")
     yield from (Text(f"  {line}", style="green") for line in best.lines)
@@ -195,6 +196,15 @@ def _trial_cells(trial: Trial) -> list[str]:
     low, high = trial.gain.interval or (trial.gain.value, trial.gain.value)
     won = f"{_signed(trial.gain.value)} ({_signed(low)} to {_signed(high)})"
     return [trial.change, _signed(-trial.drop.value), won, _db(trial.output_snr_db), f"{trial.tflite_bytes or 0:,}"]
+
+
+def _quietest(result: ExplainResult) -> str:
+    """The change that takes most noise off the outputs, where one takes off enough to speak of."""
+    best = max((each for each in result.trials if each.output_snr_db is not None),
+               key=lambda each: each.output_snr_db or 0.0, default=None)
+    if best is None or result.output_snr_db is None or (best.output_snr_db or 0.0) < result.output_snr_db + _HEARD_DB:
+        return ""
+    return f"; the outputs' noise is least with: {best.change} ({_db(best.output_snr_db)})"
 
 
 def _db(value: float | None) -> str:

@@ -145,6 +145,14 @@ def test_where_nothing_was_tried_it_says_why(causes: tuple[Cause, ...], said: st
     assert "--try" not in shown(causes=causes)
 
 
+def test_where_points_are_chance_the_change_with_the_least_noise_is_named() -> None:
+    quiet, loud = (trial(name, 0.1, -1.0).model_copy(update={"output_snr_db": ratio})
+                   for name, ratio in (("quiet", 31.0), ("loud", 24.5)))
+    said = "the outputs' noise is least with: quiet (31.0 dB)"
+    assert said in " ".join(shown(output_snr_db=24.0, trials=(loud, quiet)).split())
+    assert "noise is least" not in shown(output_snr_db=24.0, trials=(loud,))  # half a decibel is nothing
+
+
 def test_only_the_twelve_loudest_layers_are_shown() -> None:
     text = shown(layers=tuple(layer(index, index / 120) for index in range(16)))
     assert "and 4 that make less" in text
