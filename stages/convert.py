@@ -36,7 +36,7 @@ from stages.records import ConvertResult, Normalization
 from stages.variants import CALIBRATED_FORMATS, FORMATS, QAT_FORMATS
 
 NAME = "convert"
-VERSION = 4
+VERSION = 5
 LIBRARIES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "litert-quantizer", "ai-edge-litert", "numpy")
 
 SOURCE: dict[str, Literal["keras", "tflite"]] = {

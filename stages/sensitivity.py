@@ -42,7 +42,7 @@ from stages.records.sensitivity import Divergence, LayerFormat, LayerSensitivity
 from stages.tasks.settings import TaskSettings
 
 NAME = "sensitivity"
-VERSION = 3
+VERSION = 4
 LIBRARIES = ("litert-quantizer", "ai-edge-litert", "numpy")
 
 SENSITIVITY_FILE = "sensitivity.json"

@@ -125,6 +125,8 @@ class PostTraining:
         editor = Editor(bytes(done.quantized_model))  # which puts weights that lie behind the FlatBuffer into it
         for ordinal, each in (fitted or {}).items():
             editor.set_integers(ordinal, each.weights, each.bias)
+        editor.fit_biases({layer.ordinal: bias for layer in read_layers(self._content) if (
+            bias := fitted[layer.ordinal].bias if fitted and layer.ordinal in fitted else layer.bias) is not None})
         return editor.content()
 
     def _batches(self, samples: Array) -> Iterator[dict[str, Array]]:

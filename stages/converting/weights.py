@@ -194,6 +194,49 @@ class Editor:
         if bias is not None and target is not None:
             self._set_bias(target, self._scale(self._tensor(ordinal, "data")), weights.scales, bias)
 
+    def fit_biases(self, biases: Mapping[int, Floats]) -> None:
+        """Larger scales for channels whose bias would not fit its integers; where all fit, nothing is changed.
+
+        A channel whose weights are all zero has next to no scale, and `bias / (input scale * weight scale)` then lies
+        beyond 32 bits: cut off there, the bias is lost. Weights that small are nothing beside the bias.
+
+        Args:
+            biases: (channels,) real values, by ordinal of the operator.
+        """
+        sharing: dict[int, list[int]] = {}
+        for ordinal in biases:
+            operator, place = self._weighted[ordinal]
+            sharing.setdefault(operator.inputs[place.weights], []).append(ordinal)
+        for ordinals in sharing.values():
+            tensor, axis = self._tensor(ordinals[0], "weights"), self._weighted[ordinals[0]][1].axis
+            if tensor.quantization is None or tensor.quantization.scale is None:
+                continue
+            scales = np.asarray(tensor.quantization.scale, np.float64)
+            least = np.max([self._least_scales(each, biases[each]) for each in ordinals], axis=0)
+            fitted = np.maximum(scales, least if len(scales) > 1 else least.max(initial=0.0))
+            if (fitted == scales).all():
+                continue
+            known = self._integers(tensor)
+            values = np.rint(known.values * along(scales / fitted, known.values.ndim, axis)).astype(np.int8)
+            for ordinal in ordinals:
+                self.set_integers(ordinal, Integers(values, fitted.astype(np.float32), known.bits), biases[ordinal])
+
+    def _least_scales(self, ordinal: int, bias: Floats) -> Array:
+        """(channels,) the least scales of weights with which a bias takes no more than half of its integers."""
+        target, step = self._tensor(ordinal, "bias"), self._scale(self._tensor(ordinal, "data"))
+        kind = "" if target is None else DTYPES[target.type][0]
+        if kind not in _BIAS_INTEGERS or not step:
+            return np.zeros(len(bias))
+        found: Array = np.abs(bias.astype(np.float64)) / (step * _BIAS_INTEGERS[kind][1] / 2)
+        return found
+
+    def _integers(self, tensor: Any) -> Integers:
+        """The integers that a tensor of weights holds."""
+        shape, raw = tuple(int(each) for each in tensor.shape), self._model.buffers[tensor.buffer].data.tobytes()
+        is_low = tensor.type == _TYPES["int4"]
+        values = unpacked(raw, int(np.prod(shape))) if is_low else np.frombuffer(raw, np.int8)
+        return Integers(values.reshape(shape), np.asarray(tensor.quantization.scale, np.float32), 4 if is_low else 8)
+
     def add_bias(self, ordinal: int) -> None:
         """A bias of zeros for an operator with float weights that has none."""
         from ai_edge_litert import schema_py_generated as schema

@@ -11,7 +11,7 @@ from device_profiles.tflite import read_tflite
 from stages.converting.moments import Tap
 from stages.converting.quantizing import PostTraining
 from stages.converting.weights import Editor, Integers, along, packed, read_layers, sharing, unpacked
-from stages.recipes import rules_for
+from stages.recipes import WeightRecipe, rules_for
 from tests.device_profiles.handmade import Handmade
 
 
@@ -149,3 +149,29 @@ def test_layers_with_one_weight_tensor_are_one_group() -> None:
     made.operator("CONV_2D", [middle, kernel], [out])
     (group,) = sharing(read_layers(made.bytes([data], [out])))
     assert [layer.ordinal for layer in group] == [0, 1]
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_the_bias_of_a_channel_without_weights_is_kept(tiny_tflites: dict[str, bytes], tiny_samples: np.ndarray,
+                                                       bits: int) -> None:
+    editor, first = Editor(tiny_tflites["float32"]), read_layers(tiny_tflites["float32"])[0]
+    weights, bias = first.weights.copy(), np.array([0.1, 0.2, 0.75, 0.4], np.float32)
+    weights[2] = 0.0
+    editor.set_floats(0, weights, bias)
+    plain = editor.content()
+    work = PostTraining(plain, rules_for("int8"), WeightRecipe(bits=bits) if bits == 4 else None)
+    made = work.quantize(work.calibrate(tiny_samples), work.fit(tiny_samples))
+    graph = read_tflite(made).graphs[0]
+    conv = next(each for each in graph.operators if each.name == "CONV_2D")
+    stored = graph.tensors[conv.inputs[2]]
+    values = np.frombuffer(stored.data, "<i4") * np.array(stored.scales)
+    assert values == pytest.approx(bias, abs=1e-3)
+    assert np.abs(outputs(made, tiny_samples) - outputs(plain, tiny_samples)).max() < (0.1 if bits == 8 else 0.4)
+
+
+def test_biases_that_fit_leave_the_model_as_it_is(tiny_tflites: dict[str, bytes]) -> None:
+    editor = Editor(tiny_tflites["int8"])
+    before = editor.content()
+    editor.fit_biases({layer.ordinal: layer.bias for layer in read_layers(tiny_tflites["float32"])
+                       if layer.bias is not None})
+    assert editor.content() == before
