@@ -269,17 +269,18 @@ def _keep(line: dict[str, Any]) -> None:
 
 def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
     """Markdown: why it fell, why it is not faster, false alarms."""
-    rows = [[each["case"], each["format"], _rank(each), _signed(-each["drop"]), each.get("change", "–") or "–",
-             _signed(-each["after"]) if "after" in each else "–", _won(each), _ratios(each)]
+    rows = [[each["case"], each["format"], _rank(each), _said(each), _signed(-each["drop"]),
+             each.get("change", "–") or "–", _signed(-each["after"]) if "after" in each else "–", _won(each), _ratios(each)]
             for each in lines if each["kind"] == "fell"]
-    yield _table(("planted", "format", "found as", "points before", "change", "after", "won", "outputs, dB"), rows)
+    yield _table(("planted", "format", "found as", "of the noise", "points before", "change", "after", "won",
+                  "outputs, dB: taken off"), rows)
     rows = [[each["case"], each["format"], _rank(each), each["said"]] for each in lines if each["kind"] == "slow"]
     yield _table(("planted", "format", "found as", "what it says"), rows)
     rows = [[each["case"], _signed(-each["drop"]), _listed(each), each.get("change", "–"), _won(each), _ratios(each)]
             for each in lines if each["kind"] == "healthy"]
     if rows:
         yield _table(("healthy variant", "points", "causes listed, with their share of the noise",
-                      "change that wins most", "won", "outputs, dB"), rows)
+                      "change that wins most", "won", "outputs, dB: taken off"), rows)
 
 
 def _listed(line: dict[str, Any]) -> str:
@@ -289,9 +290,17 @@ def _listed(line: dict[str, Any]) -> str:
 
 
 def _ratios(line: dict[str, Any]) -> str:
-    """Signal to noise of the outputs, before and after."""
+    """Signal to noise of the outputs, before and after; and what part of the noise that took off."""
     before, after = line.get("snr"), line.get("snr_after")
-    return "–" if before is None else f"{before:.1f}" + ("" if after is None else f" → {after:.1f}")
+    if before is None or after is None:
+        return "–" if before is None else f"{before:.1f}"
+    return f"{before:.1f} → {after:.1f}: {100 * (1 - 10 ** ((before - after) / 10)):.0f} %"
+
+
+def _said(line: dict[str, Any]) -> str:
+    """The share of the noise that the cause is said to explain."""
+    share = line["causes"][line["rank"] - 1].rpartition(" ")[2] if line["rank"] else ""
+    return f"{100 * float(share):.0f} %" if share else "–"
 
 
 def _rank(line: dict[str, Any]) -> str:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from stages.explaining.causes import LEAST_SHARE, Evidence, channel_list, finer, fixed
-from stages.explaining.tally import Tally
+from stages.explaining.tally import Tally, decibel
 from stages.explaining.weights import CREST, Array, WeightFacts
 from stages.records.explaining import Cause, Change
 
 _PART = 0.4  # of the local noise that neither clipping nor rounding of the output makes
 _SHARED = 2.0  # times less noise with a scale for each channel: half a bit
 _SHIFTED = 0.5
+_FINE_DB = 40.0  # what eight bits that are well used have (see `causes.LOUD_DB`): shifts of less are nothing to mend
 _BIAS = 0.3
 _LOW_BITS = 4
 
@@ -124,8 +125,8 @@ def shifted_outputs(evidence: Evidence) -> Iterator[Cause]:
     """Outputs that are shifted as a whole by rounded weights, which a bias could take up."""
     shifts = {tally.label: evidence.noise.shift_share(tally) for tally in evidence.noise.tallies
               if (facts := evidence.facts(tally)) is not None and _can_be_shifted(facts)}
-    worst = max((tally for tally in evidence.noise.tallies if tally.shifted >= _SHIFTED and tally.label in shifts),
-                key=lambda each: shifts[each.label], default=None)
+    worst = max((tally for tally in evidence.noise.tallies if tally.label in shifts and tally.shifted >= _SHIFTED
+                 and (decibel(tally.local) or _FINE_DB) < _FINE_DB), key=lambda each: shifts[each.label], default=None)
     if worst is None or shifts[worst.label] < LEAST_SHARE:
         return
     total = sum(shifts.values())

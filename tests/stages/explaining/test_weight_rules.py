@@ -88,6 +88,13 @@ def test_shifts_of_all_kernels_are_one_cause_since_one_setting_takes_them_up() -
     assert list(weight_rules.shifted_outputs(evidence(little, loud, weights={1: facts()}))) == []
 
 
+def test_shifts_that_eight_good_bits_have_too_are_nothing_to_mend() -> None:
+    fine = tally(distance=np.full(4, 0.005), local_error=0.02, shift=np.full(4, 0.2))  # 43 dB, 0.8 of it a shift
+    assert list(weight_rules.shifted_outputs(evidence(fine, weights={0: facts()}))) == []
+    coarse = tally(distance=np.full(4, 0.02), local_error=0.08, shift=np.full(4, 0.4))  # 37 dB
+    assert len(list(weight_rules.shifted_outputs(evidence(coarse, weights={0: facts()})))) == 1
+
+
 def test_a_bias_that_does_not_fit_its_integers_is_named() -> None:
     weights = facts(bias_error=np.array([0.0, 0.6, 0.0, 0.0]), bias_clipped=(1,))  # 0.36 * 10 of 4.0
     (one,) = weight_rules.coarse_biases(evidence(tally(), weights={0: weights}))
