@@ -40,6 +40,7 @@ DOCS = HERE.parent / "docs" / "explain.md"
 MARKS = ("<!-- faults -->", "<!-- /faults -->")
 TRAIN, SEEN, TEST = 100, 100, 20
 """Images a class: to calibrate, to look at, and left over."""
+_SHOWN = 3
 HEALTHY = ("float32", "int8", "int8qat", "int16x8", "int4", "mixed", "clustered16-int8-packed",
            "slim40-int8", "distilled-slim40-int8")
 PLAIN = ("int8 of the ResNet-8", "int16x8 of the ResNet-8", "int4 of the ResNet-8")
@@ -234,16 +235,14 @@ def planted_file(words: argparse.Namespace, case: str) -> dict[str, Any]:
 
 
 def healthy(words: argparse.Namespace, case: str) -> dict[str, Any]:
-    """A variant of the ResNet-8 in which nothing is planted, or of the built-in run; with what the changes win."""
+    """A variant of the ResNet-8 in which nothing is planted, or of the built-in run; with what its changes win."""
     name = case.partition(" ")[0]
     config = {"name": "healthy", "variants": list(HEALTHY), "profiles": ["cpu"],
               "train": {"epochs": 12}, "slim": {"epochs": 6}}
     if case in PLAIN:
         config = _config(words, Fault(case, (), entry={"name": name}))
     found = explained(words, config, name, trying=True)
-    tried = [trial for trial in found.trials if trial.gain is not None]
-    best = max(tried, key=lambda each: each.gain.value if each.gain else 0.0, default=None)
-    won = _mended(found, best.kind) if best else {}
+    won = _mended(found, found.causes[0].kind) if found.causes else {}
     return {"case": case, "kind": "healthy", "format": name, "summary": found.summary, **_facts(found), **won,
             "said": "; ".join(cause.found for cause in found.causes)}
 
@@ -270,8 +269,8 @@ def _keep(line: dict[str, Any]) -> None:
 def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
     """Markdown: why it fell, why it is not faster, false alarms."""
     rows = [[each["case"], each["format"], _rank(each), _said(each), _signed(-each["drop"]),
-             each.get("change", "–") or "–", _signed(-each["after"]) if "after" in each else "–", _won(each), _ratios(each)]
-            for each in lines if each["kind"] == "fell"]
+             each.get("change", "–") or "–", _signed(-each["after"]) if "after" in each else "–", _won(each),
+             _ratios(each)] for each in lines if each["kind"] == "fell"]
     yield _table(("planted", "format", "found as", "of the noise", "points before", "change", "after", "won",
                   "outputs, dB: taken off"), rows)
     rows = [[each["case"], each["format"], _rank(each), each["said"]] for each in lines if each["kind"] == "slow"]
@@ -280,13 +279,14 @@ def tables(lines: list[dict[str, Any]]) -> Iterator[str]:
             for each in lines if each["kind"] == "healthy"]
     if rows:
         yield _table(("healthy variant", "points", "causes listed, with their share of the noise",
-                      "change that wins most", "won", "outputs, dB: taken off"), rows)
+                      "change for the first that wins most", "won", "outputs, dB: taken off"), rows)
 
 
 def _listed(line: dict[str, Any]) -> str:
     """Causes as in "pooled_range 12:AVERAGE_POOL_2D 55 %"."""
     parts = [each.split(" ") for each in line["causes"]]
-    return ", ".join(f"`{part[0]}` {part[1]} {100 * float(part[-1]):.0f} %" for part in parts) or "none"
+    shown = [f"`{part[0]}` {part[1]} {100 * float(part[-1]):.0f} %" for part in parts[:_SHOWN]]
+    return ", ".join([*shown, *([f"and {len(parts) - _SHOWN} with less"] if len(parts) > _SHOWN else [])]) or "none"
 
 
 def _ratios(line: dict[str, Any]) -> str:

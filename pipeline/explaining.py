@@ -129,7 +129,8 @@ class _Explainer:
             quantized = _quantized(made, label)
             case = Case(name=entry.name, number_format=entry.variant().format,
                         calibration=quantized.calibration if quantized else None,
-                        algorithm=quantized.algorithm if quantized else "", trainings=_trainings(made, label),
+                        algorithm=quantized.algorithm if quantized else "",
+                        bias_correction=quantized is not None and quantized.bias_correction, trainings=_trainings(made, label),
                         steps=self._steps(bench, entry, outputs), score_name=bench.task.score_name,
                         drop=self._drop(bench, outputs["run"], outputs["variant"]))
             result = explain(variant, reference, noise_bench, case)

@@ -47,6 +47,7 @@ class Case:
         number_format: "int8", ...
         calibration: of its quantize stage.
         algorithm: that made the weights' integers; "" where it is not known.
+        bias_correction: whether biases took up the shift that this made.
         trainings: results of the slim and prune stages behind it.
         steps: what each step cost; empty without labels.
         drop: of the variant against the run's float model.
@@ -57,6 +58,7 @@ class Case:
     number_format: str = ""
     calibration: CalibrationReport | None = None
     algorithm: str = ""
+    bias_correction: bool = False
     trainings: Sequence[StageResult] = ()
     steps: tuple[Step, ...] = ()
     drop: Figure | None = None
@@ -99,7 +101,7 @@ def explain(variant: Source, reference: Source, bench: Bench, case: Case,
                if (facts := weight_facts(pairing, pair)) is not None}
     number_format = case.number_format or read_workload(variant.content).number_format
     evidence = Evidence(pairing, noise, weights, unfolded(pairing.reference), case.calibration, number_format,
-                        case.algorithm)
+                        case.algorithm, case.bias_correction)
     causes = find(RULES, evidence)
     result = ExplainResult(
         summary="", variant=case.name, reference=reference.name, engine=f"{bench.engine} {info.version or ''}".strip(),

@@ -45,6 +45,7 @@ class Evidence:
         calibration: of the quantize stage; None where it is not known.
         number_format: of the variant: "int8", "int4", ...
         algorithm: that made the weights' integers: "minmax", "mse", ...; "" where it is not known.
+        bias_correction: whether biases took up the shift that this made.
     """
 
     pairing: Pairing
@@ -54,6 +55,7 @@ class Evidence:
     calibration: CalibrationReport | None = None
     number_format: str = "int8"
     algorithm: str = ""
+    bias_correction: bool = False
 
     def loud(self) -> Iterator[tuple[Tally, float]]:
         """Tallies whose local noise is worth a rule, with their share."""
@@ -136,7 +138,7 @@ def all_fixed(evidence: Evidence, original: str, names: Sequence[str], wanted: s
     quantize: dict[str, JsonValue] = {"mixed": {"formats": [others, wanted], "fixed": fixed_formats,
                                                 "drop_points": 100.0, "rounds": 1}}
     if evidence.algorithm:
-        quantize["algorithm"] = evidence.algorithm
+        quantize |= {"algorithm": evidence.algorithm, "bias_correction": evidence.bias_correction}
     as_they_are = "as they are" if others == evidence.number_format else f"in {others}"
     return Change(text=f"keep {original} in {words} and the others {as_they_are}", format="mixed",
                   settings={"quantize": quantize})

@@ -68,9 +68,9 @@ def _balanced(facts: WeightFacts) -> tuple[Change, ...]:
 def shared_scales(evidence: Evidence) -> Iterator[Cause]:
     """One scale for all channels of a kernel, where one for each would round much better."""
     found = [(tally, gain, share) for tally in evidence.noise.tallies
-             for gain, share in [_by_channel(evidence, tally)] if gain >= _SHARED]
+             for gain, share in [_by_channel(evidence, tally)] if gain > 1]
     loud = {id(tally) for tally, _ in evidence.loud()}
-    if not any(id(tally) in loud for tally, _, _ in found):
+    if not any(id(tally) in loud and gain >= _SHARED for tally, gain, _ in found):
         return
     worst, gain, _ = max(found, key=lambda each: each[2])
     facts = evidence.weights[worst.pair.made.index] if worst.pair else None
@@ -134,8 +134,14 @@ def shifted_outputs(evidence: Evidence) -> Iterator[Cause]:
     yield Cause(
         kind="shifted_outputs", layer=worst.label, share=min(1.0, total), short="its outputs are shifted as a whole",
         found=f"{worst.label}: {100 * worst.shifted:.0f} % of its noise is one shift for each channel{others}",
-        changes=(Change(text="let the biases take up the shift", settings={"quantize": {"bias_correction": True}}),
-                 *finer(evidence, worst)))
+        changes=(*_corrected(evidence), *finer(evidence, worst)))
+
+
+def _corrected(evidence: Evidence) -> tuple[Change, ...]:
+    """Bias correction, where it is not in use."""
+    if evidence.bias_correction:
+        return ()
+    return (Change(text="let the biases take up the shift", settings={"quantize": {"bias_correction": True}}),)
 
 
 def _can_be_shifted(facts: WeightFacts) -> bool:

@@ -59,7 +59,7 @@ def test_what_explains_next_to_nothing_is_no_cause_unless_it_is_a_fault_of_the_m
 def test_the_others_keep_the_format_and_the_algorithm_that_they_have(number_format: str, others: str,
                                                                      text: str) -> None:
     change = fixed(evidence(tally(), number_format=number_format, algorithm="mse"), "3:ADD a", "3:ADD", "float32")
-    assert change.settings["quantize"] == {"algorithm": "mse", "mixed": {
+    assert change.settings["quantize"] == {"algorithm": "mse", "bias_correction": False, "mixed": {
         "formats": [others, "float32"], "fixed": {"3:ADD": "float32"}, "drop_points": 100.0, "rounds": 1}}
     assert change.text.endswith(text)
 

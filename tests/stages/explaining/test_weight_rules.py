@@ -16,8 +16,10 @@ def test_one_scale_for_channels_that_differ_is_named_with_the_largest_and_the_no
     assert "a scale of its own" in one.changes[0].text
     assert list(weight_rules.shared_scales(evidence(tally(), weights={0: facts(peaks=weights.peaks)}))) == []
     assert one.share == pytest.approx((1 - 40 * 0.01 / 12 / 4) * (1 - 407 / 3200))  # not rounding of the output
-    alike = facts(per_channel=False, peaks=np.array([1.0, 1.0, 1.2, 1.0]))
+    alike = facts(per_channel=False, peaks=np.array([1.0, 1.0, 1.2, 1.0]))  # 4 * 1.44 / 4.44 = 1.297
     assert list(weight_rules.shared_scales(evidence(tally(), weights={0: alike}))) == []
+    (both,) = weight_rules.shared_scales(evidence(tally(), tally(index=1), weights={0: weights, 1: alike}))
+    assert both.share == pytest.approx(one.share / 2 + (1 - 40 * 0.01 / 12 / 4) / 2 * (1 - 4.44 / 5.76))
 
 
 def test_single_large_weights_within_a_channel_are_named() -> None:
@@ -75,6 +77,8 @@ def test_an_output_that_is_shifted_as_a_whole_wants_its_bias_corrected() -> None
     (one,) = weight_rules.shifted_outputs(evidence(shifted, weights={0: facts()}))
     assert "90 % of its noise is one shift for each channel" in one.found
     assert one.changes[0].settings == {"quantize": {"bias_correction": True}}
+    (used,) = weight_rules.shifted_outputs(evidence(shifted, weights={0: facts()}, bias_correction=True))
+    assert [change.format for change in used.changes] == ["mixed", "int16x8", "int8qat"]
     assert list(weight_rules.shifted_outputs(evidence(tally(), weights={0: facts()}))) == []
 
 
