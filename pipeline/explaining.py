@@ -127,12 +127,10 @@ class _Explainer:
             outputs = {role: _outputs(scorer, source) for role, source in
                        (("run", run_float), ("reference", reference), ("variant", variant))}
             quantized = _quantized(made, label)
-            case = Case(name=entry.name, number_format=entry.variant().format,
-                        calibration=quantized.calibration if quantized else None,
-                        algorithm=quantized.algorithm if quantized else "",
-                        bias_correction=quantized is not None and quantized.bias_correction, trainings=_trainings(made, label),
-                        steps=self._steps(bench, entry, outputs), score_name=bench.task.score_name,
-                        drop=self._drop(bench, outputs["run"], outputs["variant"]))
+            case = Case(name=entry.name, number_format=entry.variant().format, calibration=quantized.calibration,
+                        algorithm=quantized.algorithm, bias_correction=quantized.bias_correction,
+                        trainings=_trainings(made, label), steps=self._steps(bench, entry, outputs),
+                        score_name=bench.task.score_name, drop=self._drop(bench, outputs["run"], outputs["variant"]))
             result = explain(variant, reference, noise_bench, case)
             result = completed(result, causes=training_causes(case.trainings, case.steps),
                                facts=self._facts(made, entry, variant, run_float, noise_bench))
@@ -370,10 +368,12 @@ def _unpacked(plan: Plan, name: str) -> str:
     return source if call.stage == "pack" and isinstance(source, str) else call.label
 
 
-def _quantized(made: _Made, label: str) -> QuantizeResult | None:
-    """What is known of how a tflite model was quantized; None where it was not, afterwards."""
+def _quantized(made: _Made, label: str) -> QuantizeResult:
+    """What is known of how a tflite model was quantized; an empty record where it was not, afterwards."""
     recipe = made.plan.calls[label].inputs.get("recipe")
-    found: QuantizeResult | None = made.result(recipe, QuantizeResult) if isinstance(recipe, str) else None
+    if not isinstance(recipe, str):
+        return QuantizeResult(summary="", format="", method="none")
+    found: QuantizeResult = made.result(recipe, QuantizeResult)
     return found
 
 
