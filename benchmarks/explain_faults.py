@@ -138,7 +138,10 @@ def _facts(found: ExplainResult) -> dict[str, Any]:
             "snr": _decibel(found.output_snr_db), "bytes": found.tflite_bytes,
             "loudest": loudest.label if loudest else "",
             "causes": [f"{cause.kind} {cause.layer} {cause.share:.3f}" for cause in found.causes],
-            "reasons": [each.kind for each in found.slow]}
+            "reasons": [each.kind for each in found.slow],
+            "trials": [{"kind": each.kind, "change": each.change, "won": _points(each.gain.value),
+                        "won_interval": [_points(end) for end in each.gain.interval or ()],
+                        "snr": _decibel(each.output_snr_db)} for each in found.trials if each.gain is not None]}
 
 
 def _points(value: float) -> float:
