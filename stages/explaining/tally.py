@@ -93,10 +93,16 @@ class Tally:
     @property
     def local(self) -> float:
         """Noise that is made here, over the signal; channels count by their amplitude."""
-        amplitude = np.sqrt(self.energy[self.energy > 0])
-        noise = np.minimum(self.distance, self.energy)[self.energy > 0]
-        ratio = float((noise / amplitude).sum() / amplitude.sum()) if len(amplitude) else 0.0
+        amplitude = float(np.sqrt(self.energy).sum())
+        ratio = float(self.channel_noise.sum()) / amplitude if amplitude else 0.0
         return ratio if ratio > FLOOR else 0.0
+
+    @property
+    def channel_noise(self) -> Array:
+        """(channels,) `min(n_c, s_c) / sqrt(s_c)`, what each channel adds to the local noise; 0 without signal."""
+        noise = np.minimum(self.distance, self.energy)
+        found: Array = np.divide(noise, np.sqrt(self.energy), out=np.zeros(len(noise)), where=self.energy > 0)
+        return found
 
     @property
     def seen(self) -> float:

@@ -89,13 +89,15 @@ def shared_scales(evidence: Evidence) -> Iterator[Cause]:
 def _by_channel(evidence: Evidence, tally: Tally) -> tuple[float, float]:
     """(how many times less noise a scale for each channel leaves, the share of all noise that it would take off).
 
-    Rounding makes `scale^2 / 12` a weight and a scale follows its peak, so with C channels of peaks p the noise of one
-    scale is to that of C as `C max(p)^2` to `sum(p^2)`.
+    Rounding makes `scale^2 / 12` a weight and a scale follows its peak, so a channel of peak p keeps `(p / max(p))^2`
+    of its noise; channels count by the noise that they were measured to make, see `tally.py`.
     """
     facts, part = evidence.facts(tally), tally.rest
     if facts is None or part < _PART or facts.per_channel or len(facts.peaks) < 2 or not facts.peaks.any():
         return 1.0, 0.0
-    gain = len(facts.peaks) * float(facts.peaks.max()**2 / (facts.peaks**2).sum())
+    kept = (facts.peaks / facts.peaks.max())**2
+    noise = tally.channel_noise if len(tally.channel_noise) == len(kept) else np.ones(len(kept))
+    gain = float(noise.sum() / (noise * kept).sum()) if noise.any() else 1.0
     return gain, evidence.noise.share(tally) * part * (1 - 1 / gain)
 
 

@@ -22,6 +22,13 @@ def test_one_scale_for_channels_that_differ_is_named_with_the_largest_and_the_no
     assert both.share == pytest.approx(one.share / 2 + (1 - 40 * 0.01 / 12 / 4) / 2 * (1 - 4.44 / 5.76))
 
 
+def test_with_one_scale_channels_count_by_the_noise_that_they_make() -> None:
+    weights = facts(per_channel=False, peaks=np.array([1.0, 1.0, 2.0, 2.0]))  # the first two would keep a quarter
+    one = tally(distance=np.array([6.0, 1.0, 1.0, 0.0]), local_error=8.0)
+    (found,) = weight_rules.shared_scales(evidence(one, weights={0: weights}))
+    assert found.share == pytest.approx(one.rest * (1 - (1.5 + 0.25 + 1) / 8))
+
+
 def test_single_large_weights_within_a_channel_are_named() -> None:
     weights = facts(crests=np.array([3.0, 12.0, 3.0, 3.0]))
     (one,) = weight_rules.outlier_weights(evidence(tally(), weights={0: weights}))
