@@ -145,12 +145,18 @@ def verdict(result: ExplainResult) -> str:
     if loudest is None or loudest.share == 0:
         return f"{lost}; it makes no noise: every layer gives what the float model gives"
     if quantized:
-        worst = quantized[0]
-        return f"{lost}; {100 * worst.share:.0f} % of the noise is made in {worst.layer}: {worst.short}"
+        return f"{lost}; {_made(result, quantized[0])}: {quantized[0].short}"
     if result.causes:
         return f"{lost}; {result.causes[0].layer}: {result.causes[0].short}"
     return (f"{lost}; nothing is wrong in any one place: {len(result.layers)} tensors share the noise, most of it "
             f"({100 * loudest.share:.0f} %, at {loudest.local_db:.0f} dB) made in {loudest.label}")
+
+
+def _made(result: ExplainResult, cause: Cause) -> str:
+    """Where noise is made: a cause of several layers has more of it than its worst layer."""
+    own = max((each.share for each in result.layers if each.label == cause.layer), default=0.0)
+    where = "has one cause, the most in" if cause.share > own else "is made in"
+    return f"{100 * cause.share:.0f} % of the noise {where} {cause.layer}"
 
 
 def _points_by_part(result: ExplainResult) -> dict[str, float]:

@@ -12,9 +12,9 @@ import pytest
 
 from device_profiles.errors import StageError
 from device_profiles.records import Figure
-from stages.explain import Case, completed, explain, in_float
+from stages.explain import Case, completed, explain, in_float, verdict
 from stages.explaining.runs import Source
-from stages.records import CalibrationReport, Cause, ExplainResult, InputRange, Step
+from stages.records import CalibrationReport, Cause, ExplainResult, InputRange, LayerNoise, Step
 from tests.stages.explaining import faulty
 
 
@@ -140,6 +140,16 @@ def test_causes_rank_by_their_part_of_the_points_and_their_share_of_it() -> None
     found = completed(empty, causes=[causes[1]])
     assert [cause.kind for cause in found.causes] == ["b", "a"]  # 0.5 * 3/4 = 0.375 against 0.9 * 1/4 = 0.225
     assert found.summary == "slim40-int8 loses 4.0 points; 3.0 of them before the number format: channels"
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.4, "40 % of the noise is made in 0:CONV_2D x: short"),
+                                             (0.6, "60 % of the noise has one cause, the most in 0:CONV_2D x: short")])
+def test_a_cause_of_several_layers_is_not_said_to_be_made_in_one(share: float, said: str) -> None:
+    layer = LayerNoise(label="0:CONV_2D x", original="0:CONV_2D x", matching="name", snr_db=20, local_db=20, share=0.5)
+    cause = Cause(kind="a", layer="0:CONV_2D x", share=share, found="", short="short", changes=())
+    result = ExplainResult(summary="", variant="int8", reference="float32", engine="litert", samples=1, tflite_bytes=1,
+                           layers=(layer,), causes=(cause,), looked_at=(), drop=points(1))
+    assert verdict(result) == f"int8 loses 1.0 points; {said}"
 
 
 def points(value: float) -> Figure:
