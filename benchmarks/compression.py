@@ -55,8 +55,8 @@ OWN: dict[str, dict[str, Any]] = {
     "slim": {"slim": {"epochs": 24, "samples_per_epoch": 25_000}},
     "slim35": {"slim": {"epochs": 40, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
                         "latency_format": "int8", "branches": True, "branch_trials": 6}},
-    "slim50": {"slim": {"epochs": 60, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
-                        "latency_format": "int8", "branches": True, "branch_trials": 8}},
+    "slim50": {"slim": {"epochs": 40, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
+                        "latency_format": "int8", "branches": True, "branch_trials": 8, "branch_samples": 25_000}},
 }
 """Settings of variants with such tokens over those above, whichever the subject.
 
