@@ -65,8 +65,9 @@ seen it would forget (resnet8: 0.8 points), where a teacher says what it had sai
 """
 MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.6, 0.7, 0.8)}
 """Further points of `mixed`: by label, the bytes that it may have as a share of int8's."""
+CORRECTED = "int8, biases corrected"
 VARIANTS = (
-    "float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4-packed", "mixed", *MIXED, "int8qat",
+    "float32", "float16", "dynamic", "int8", CORRECTED, "int16x8", "int4", "int4-packed", "mixed", *MIXED, "int8qat",
     "distilled-int8qat", "int8-packed",
     "pruned75-int8", "pruned75-int8-packed", "pruned75-int8qat", "pruned75-int8qat-packed", "tutorial-pruned75-int8qat",
     "distilled-pruned75-int8qat-packed", "pruned2of4-int8-packed",
@@ -98,14 +99,21 @@ def config(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
     }
     augment = {"augment": augmentation(words.subject)}
     trained = {name: given | (augment if name != "distil" else {}) for name, given in SETTINGS.items()}
-    entries = [{"name": "mixed" if name in MIXED else name, **own(words.subject, name)} for name in variants]
+    entries = [{"name": named(name), **own(words.subject, name)} for name in variants]
     return {"name": f"compression-{words.subject}", "profiles": ["cpu"], "variants": entries,
             "evaluate": {"engines": ["litert"]}, "benchmark": {"engines": ["litert"], "threads": 1},
             **subjects[words.subject], **trained}
 
 
+def named(label: str) -> str:
+    """The variant behind a label."""
+    return "mixed" if label in MIXED else "int8" if label == CORRECTED else label
+
+
 def own(subject: str, name: str) -> dict[str, Any]:
     """The sections that a variant has of its own."""
+    if name == CORRECTED:
+        return {"quantize": {"bias_correction": True}}
     if name in MIXED:
         whole = next(line["bytes"] for line in read() if (line["subject"], line.get("variant")) == (subject, "int8"))
         return {"quantize": {"mixed": {"budget": round(MIXED[name] * whole)}}}
@@ -152,7 +160,7 @@ def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
     if variant == TUTORIAL:
         return tutorial(words)
 
-    name = "mixed" if variant in MIXED else variant
+    name = named(variant)
     unpacked = name.removesuffix("-packed")
     start = time.perf_counter()
     result = pipeline.run(config(words, list(dict.fromkeys([variant.removesuffix("-packed"), variant]))),
@@ -202,7 +210,7 @@ def right(words: argparse.Namespace, variant: str) -> Any:
     import pipeline
     from stages.datasets.prepared import read_split
 
-    name = "mixed" if variant in MIXED else variant
+    name = named(variant)
     result = pipeline.run(config(words, [variant]), runs=words.work / "runs", store=words.work / "store",
                           stage="evaluate")
     made = {label: outcome.artifact.folder for label, outcome in result.outcomes.items() if outcome.artifact}
@@ -360,7 +368,7 @@ def work(words: argparse.Namespace) -> None:
     done = {name for name, line in rows(words.subject)[0].items() if "error" not in line}
     if words.latency:
         timed = [name for name in words.variants if name in done and not name.endswith("-packed")]
-        write(latency(words, [name for name in timed if name != TUTORIAL and name not in MIXED]))
+        write(latency(words, [name for name in timed if named(name) == name and name != TUTORIAL]))
         return
     if words.paired:
         line = paired(words, *words.paired)
