@@ -297,41 +297,45 @@ def write_docs() -> None:
 
 
 def draw(path: Path) -> None:
-    """Bytes against drop, a panel a subject, one colour for packed variants and one for the others."""
+    """Bytes against drop, a panel a subject; variants are numbered by size and named beside the panel."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     subjects = list(dict.fromkeys(line["subject"] for line in read() if "variant" in line))
-    figure, panels = plt.subplots(1, len(subjects), figsize=(7.6 * len(subjects), 5), squeeze=False)
-    for subject, axes in zip(subjects, panels[0], strict=True):
-        ordered = sorted(rows(subject)[0].items(), key=lambda pair: pair[1].get("bytes", 0))
-        for place, (name, one) in enumerate(ordered):
-            if "error" not in one:
-                color = "#d55e00" if name.endswith("-packed") else "#0072b2"
-                axes.errorbar(one["bytes"], one["drop_points"], fmt="o", color=color, markersize=5, yerr=[
-                    [one["drop_points"] - one["drop_interval"][0]], [one["drop_interval"][1] - one["drop_points"]]],
-                    elinewidth=0.7)
-                up = place % 2 == 0  # neighbours in size have their names on other sides
-                axes.annotate(name, (one["bytes"], one["drop_points"]), fontsize=6.5, xytext=(3, 5 if up else -5),
-                              textcoords="offset points", rotation=45 if up else -45, rotation_mode="anchor",
-                              ha="left", va="bottom" if up else "top")
-        axes.set_xscale("log")
-        low, high = (function(one["bytes"] for _, one in ordered if "bytes" in one) for function in (min, max))
-        axes.set_xlim(low * 0.85, high * 1.6)
-        ticks = [leading * power for power in (10**3, 10**4, 10**5, 10**6) for leading in (1, 2, 3, 5)]
-        axes.set_xticks([tick for tick in ticks if low * 0.85 < tick < high * 1.6])
-        axes.set_ylim(bottom=axes.get_ylim()[0] - 1.3)  # room for names
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.xaxis.set_minor_formatter("")
-        axes.set_xlabel("bytes of the tflite file")
-        axes.set_ylabel("drop, points of accuracy (95 % interval)")
-        axes.set_title(f"{subject} (orange: packed, for TFLM)", fontsize=10)
-        axes.grid(color="#e6e7e4", linewidth=0.8)
-        axes.axhline(1, color="#6a717b", linewidth=0.9, linestyle=":")
+    figure, panels = plt.subplots(len(subjects), 1, figsize=(11, 5.4 * len(subjects)), squeeze=False)
+    for subject, axes in zip(subjects, panels[:, 0], strict=True):
+        made = [(name, one) for name, one in rows(subject)[0].items() if "error" not in one]
+        draw_subject(axes, subject, sorted(made, key=lambda pair: pair[1]["bytes"]))
     figure.tight_layout()
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    figure.subplots_adjust(right=0.68)
+    figure.savefig(path, dpi=100, metadata={"Software": None})
+
+
+def draw_subject(axes: Any, subject: str, ordered: list[tuple[str, dict[str, Any]]]) -> None:
+    """One panel: blue points, orange ones for packed files, which run in TFLM alone."""
+    for place, (name, one) in enumerate(ordered):
+        color, (low, high) = "#d55e00" if name.endswith("-packed") else "#0072b2", one["drop_interval"]
+        axes.errorbar(one["bytes"], one["drop_points"], fmt="o", color=color, markersize=5, elinewidth=0.7,
+                      yerr=[[one["drop_points"] - low], [high - one["drop_points"]]])
+        corner = ((4, 3), (4, -9), (-11, 3), (-11, -9))[place % 4]  # neighbours in size have theirs apart
+        axes.annotate(str(place + 1), (one["bytes"], one["drop_points"]), fontsize=8, xytext=corner,
+                      textcoords="offset points", color=color)
+        axes.text(1.02, 1 - 0.036 * place, f"{place + 1}  {name}", transform=axes.transAxes, fontsize=8, color=color,
+                  va="top")
+    low, high = (function(one["bytes"] for _, one in ordered) for function in (min, max))
+    axes.set_xscale("log")
+    axes.set_xlim(low * 0.85, high * 1.2)
+    ticks = [leading * power for power in (10**3, 10**4, 10**5, 10**6) for leading in (1, 2, 3, 5)]
+    axes.set_xticks([tick for tick in ticks if low * 0.85 < tick < high * 1.2])
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
+    axes.set_xlabel("bytes of the tflite file")
+    axes.set_ylabel("drop, points of accuracy (each end: a one-sided 95 % bound)")
+    axes.set_title(f"{subject} (orange: packed, for TFLM)", fontsize=10)
+    axes.grid(color="#e6e7e4", linewidth=0.8)
+    axes.axhline(1, color="#6a717b", linewidth=0.9, linestyle=":")
 
 
 def main() -> None:
