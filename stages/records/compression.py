@@ -72,11 +72,13 @@ class SlimAudition(Record):
     Attributes:
         without: the branches that had gone, in that order.
         validation_loss: after the short training; None where the goal could not be met.
+        channels: by layer, those that were left at the goal; empty where it could not be met.
         refused: why not.
     """
 
     without: tuple[SlimBranch, ...]
     validation_loss: float | None
+    channels: dict[str, int] = Field(default_factory=dict)
     refused: str = ""
 
 

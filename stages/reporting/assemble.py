@@ -169,7 +169,12 @@ def _audition(one: SlimAudition) -> tuple[str, str]:
     """What was left out, and what came of it."""
     loss = one.validation_loss
     return (" and ".join(branch.name for branch in one.without) or "nothing",
-            one.refused if loss is None else f"{loss:.4f}")
+            one.refused if loss is None else f"{loss:.4f} with {_counts(one.channels)}")
+
+
+def _counts(channels: Mapping[str, int]) -> str:
+    """`16, 24, 16 channels`, layer by layer."""
+    return f"{', '.join(f'{count:,}' for count in channels.values()) or 'all'} channels"
 
 
 def _verified(result: Training) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -21,8 +21,16 @@ from stages.records import SlimAudition, SlimBranch
 from stages.slimming.branches import Branch, find_branches, without
 from stages.slimming.cutting import TooMuch
 
-Audition = Callable[[Any, str], float]
-"""Validation loss of a model that has lost some branches, at the goal; the text says which, for the log's reader."""
+
+class Heard(NamedTuple):
+    """What an audition gives: validation loss, and by layer the channels that were left at the goal."""
+
+    loss: float
+    channels: dict[str, int]
+
+
+Audition = Callable[[Any, str], Heard]
+"""Of a model that has lost some branches, brought to the goal; the text says which, for the log's reader."""
 _FILE = "branches.json"
 _RECORDS = TypeAdapter(tuple[SlimAudition, ...])
 
@@ -35,7 +43,7 @@ class Auditions:
         protect: names of layers, or shell patterns: a branch with such a layer stays.
         most: auditions, at most.
         scratch: folder of the stage, where they are kept.
-        audition: gives the loss; raises StageError where the goal cannot be met.
+        audition: see `Audition`; raises StageError where the goal cannot be met.
     """
 
     def __init__(self, model: Any, protect: Iterable[str], most: int, scratch: Path, audition: Audition) -> None:
@@ -81,7 +89,8 @@ class Auditions:
     def _held(self, names: tuple[SlimBranch, ...], model: Any) -> SlimAudition:
         words = " and ".join(branch.name for branch in names) or "nothing"
         try:
-            return SlimAudition(without=names, validation_loss=self._audition(model, words))
+            heard = self._audition(model, words)
+            return SlimAudition(without=names, validation_loss=heard.loss, channels=heard.channels)
         except TooMuch as error:
             return SlimAudition(without=names, validation_loss=None, refused=error.found)
 

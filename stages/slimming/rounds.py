@@ -26,7 +26,7 @@ from stages.records import (
     SlimRound,
 )
 from stages.slimming import importance
-from stages.slimming.auditions import Auditions, leave_out
+from stages.slimming.auditions import Auditions, Heard, leave_out
 from stages.slimming.branches import Branch
 from stages.slimming.budget import Bounds, Multiple
 from stages.slimming.cutting import Goal, Narrowed, Surveyed, check_not_past, check_reachable, cost_of, narrow, survey
@@ -118,8 +118,8 @@ class Slimming:
             return self._model, (), ()
         short = settings.model_copy(update={"epochs": 1, "patience": 0, "samples_per_epoch": work.branch_samples})
 
-        def audition(model: Any, words: str) -> float:
-            """Validation loss of a model at the goal, after the short training."""
+        def audition(model: Any, words: str) -> Heard:
+            """A model at the goal, after the short training."""
             self._context.progress(0, 0, f"trying the model without {words}")
             surveyed = survey(model, work.protect, self._bounds)
             check_reachable(surveyed, self._goal)
@@ -127,7 +127,8 @@ class Slimming:
             check_not_past(narrowed, self._goal)
             scratch = self._context.scratch / "audition"
             shutil.rmtree(scratch, ignore_errors=True)
-            return self._trained(narrowed.model, short, scratch).validation_loss[-1]
+            loss = self._trained(narrowed.model, short, scratch).validation_loss[-1]
+            return Heard(loss, survey(narrowed.model, work.protect, self._bounds).channels())
 
         found, records = Auditions(self._model, work.protect, work.branch_trials, self._context.scratch,
                                    audition).run()

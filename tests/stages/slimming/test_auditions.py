@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from device_profiles.errors import StageError
-from stages.slimming.auditions import Auditions
+from stages.slimming.auditions import Auditions, Heard
 from stages.slimming.cutting import TooMuch
 from tests.stages.slimming.test_branches import residual
 
@@ -17,14 +17,14 @@ LOSSES = {"nothing": 1.0, "c": 0.7, "d": 0.9, "a .. b": 0.8, "c and a .. b": 0.7
 """Without the branch of `c`, the other addend of its sum is alone, and no branch any more."""
 
 
-def listening(losses: dict[str, float]) -> tuple[list[str], Callable[[Any, str], float]]:
+def listening(losses: dict[str, float]) -> tuple[list[str], Callable[[Any, str], Heard]]:
     heard: list[str] = []
 
-    def audition(model: Any, words: str) -> float:
+    def audition(model: Any, words: str) -> Heard:
         heard.append(words)
         if words not in losses:
             raise TooMuch(f"{words} is too much")
-        return losses[words]
+        return Heard(losses[words], {"a": len(words)})
     return heard, audition
 
 
@@ -34,7 +34,7 @@ def test_the_best_single_branch_goes_and_a_second_one_only_where_that_is_better_
     assert [branch.layers for branch in gone] == [("c",)]
     assert heard[0] == "nothing"
     assert sorted(heard) == sorted(LOSSES)
-    assert records[0].validation_loss == 1.0
+    assert (records[0].validation_loss, records[0].channels) == (1.0, {"a": 7})  # "nothing" has seven letters
 
 
 def test_nothing_goes_where_nothing_is_better(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_where_no_choice_meets_the_goal_the_reason_is_the_whole_model_s(tmp_path
 def test_a_search_that_was_killed_goes_on_with_what_it_had(tmp_path: Path) -> None:
     heard, audition = listening(LOSSES)
 
-    def killed(model: Any, words: str) -> float:
+    def killed(model: Any, words: str) -> Heard:
         if len(heard) == 2:
             raise KeyboardInterrupt
         return audition(model, words)
@@ -82,7 +82,7 @@ def test_a_search_that_was_killed_goes_on_with_what_it_had(tmp_path: Path) -> No
 
 
 def test_another_fault_of_an_audition_is_not_swallowed(tmp_path: Path) -> None:
-    def broken(model: Any, words: str) -> float:
+    def broken(model: Any, words: str) -> Heard:
         raise StageError("the converter refused")
 
     with pytest.raises(StageError, match="the converter refused"):
