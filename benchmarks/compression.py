@@ -49,14 +49,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "quantize": TUNING | {"epochs": 6, "learning_rate": 1e-4, "samples_per_epoch": 20_000},
     "distil": {"temperature": 4.0, "alpha": 0.7},
 }
+AUDITIONED = {"epochs": 40, "samples_per_epoch": 45_000, "rounds": 1, "round_epochs": 2, "budget": "latency",
+              "profile": "cpu", "latency_format": "int8", "branches": True, "joined_worth": [1, 4], "auditions": 12,
+              "audition_samples": 25_000}
 OWN: dict[str, dict[str, Any]] = {
     "clustered": {"prune": {"epochs": 24, "samples_per_epoch": 25_000, "learning_rate": 1e-3,
                             "cluster_scale": "channel", "sensitive_points": 4.0, "sensitivity_samples": 1000}},
     "slim": {"slim": {"epochs": 24, "samples_per_epoch": 25_000}},
-    "slim35": {"slim": {"epochs": 40, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
-                        "latency_format": "int8", "branches": True, "branch_trials": 6}},
-    "slim50": {"slim": {"epochs": 40, "samples_per_epoch": 45_000, "rounds": 1, "budget": "latency", "profile": "cpu",
-                        "latency_format": "int8", "branches": True, "branch_trials": 8, "branch_samples": 25_000}},
+    "slim35": {"slim": AUDITIONED},
+    "slim50": {"slim": AUDITIONED | {"epochs": 100, "batch_size": 128, "learning_rate": 3e-3}},
 }
 """Settings of variants with such tokens over those above, whichever the subject.
 

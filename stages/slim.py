@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from device_profiles.loader import load_profile
 from device_profiles.schema import Profile
@@ -28,7 +28,7 @@ from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings, best_text, read_lesson
 
 NAME = "slim"
-VERSION = 4
+VERSION = 5
 LIBRARIES = ("tensorflow", "tf-keras", "numpy")
 
 
@@ -52,8 +52,12 @@ class Settings(FitSettings):
     protect: tuple[str, ...] = Field(default=(), description="layers that keep their channels, by name or pattern")
     branches: bool = Field(
         default=False, description="whether branches that are added to others may go whole, with all their layers")
-    branch_trials: int = Field(default=12, ge=1, description="choices of branches that are tried, at most")
-    branch_samples: int = Field(default=8000, ge=1, description="training samples in the short training of each")
+    joined_worth: tuple[PositiveFloat, ...] = Field(
+        default=(1.0,), min_length=1, description="how many times the channels that additions join count against "
+                                                  "others; of several numbers the best one is found by auditions")
+    auditions: int = Field(
+        default=12, ge=1, description="choices of branches and of joined_worth that are tried, at most")
+    audition_samples: int = Field(default=8000, ge=1, description="training samples in the short training of each")
     rounds: int = Field(default=1, ge=1, le=20, description="removals in equal ratios, with fine-tuning between them")
     round_epochs: int = Field(default=2, ge=1, description="epochs of fine-tuning between two removals")
 
@@ -105,8 +109,8 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext, tea
                 latency_format=options.latency_format, importance=options.importance,
                 samples=options.importance_samples, multiple=options.multiple, least_share=options.least_share,
                 protect=options.protect, rounds=options.rounds, seed=options.seed,
-                branches=options.branches, branch_trials=options.branch_trials,
-                branch_samples=options.branch_samples)
+                branches=options.branches, joined_worth=options.joined_worth, auditions=options.auditions,
+                audition_samples=options.audition_samples)
     with tensorflow_turn(options.seed, context.log):
         slimming = Slimming(opened(load_model(model)), work, lesson, model, context)
         finished, result = slimming.run(options, options.model_copy(update={"epochs": options.round_epochs}))

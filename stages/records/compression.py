@@ -67,16 +67,18 @@ class SlimBranch(Record):
 
 
 class SlimAudition(Record):
-    """One choice of branches that was tried: brought to the goal by channels, and trained for a moment.
+    """One choice that was tried: brought to the goal by channels, and trained for a moment.
 
     Attributes:
         without: the branches that had gone, in that order.
+        joined_worth: how many times the channels that additions join counted against others.
         validation_loss: after the short training; None where the goal could not be met.
         channels: by layer, those that were left at the goal; empty where it could not be met.
         refused: why not.
     """
 
     without: tuple[SlimBranch, ...]
+    joined_worth: float = 1.0
     validation_loss: float | None
     channels: dict[str, int] = Field(default_factory=dict)
     refused: str = ""
@@ -96,7 +98,8 @@ class SlimResult(StageResult):
         latency: for that budget alone.
         importance: how channels were compared: "taylor", "magnitude" or "bn".
         branches: the branches that left as wholes.
-        auditions: every choice of branches that was tried; empty where none was asked for.
+        joined_worth: how many times the channels that additions join counted against others.
+        auditions: every choice of branches and worths that was tried; empty where none was asked for.
         protected: by layer, why some of its channels had to stay.
         proof: largest difference of an output between the model with its removed channels set to zero and the model
             without them, over the larger of 1 and the output's scale; the largest of all rounds.
@@ -114,6 +117,7 @@ class SlimResult(StageResult):
     latency: SlimLatency | None = None
     importance: str
     branches: tuple[SlimBranch, ...] = ()
+    joined_worth: float = 1.0
     auditions: tuple[SlimAudition, ...] = ()
     protected: dict[str, str] = Field(default_factory=dict)
     proof: float

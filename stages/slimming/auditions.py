@@ -1,18 +1,18 @@
-"""Which branches of a graph go whole: each choice is made, brought to the goal by channels, and trained for a moment.
+"""What a goal is best met by: which branches go whole, and how much the channels that additions join count.
 
-What a branch is worth cannot be read off its weights as a channel's worth can: the layers after it adapt to its
-absence, and what its time buys elsewhere counts too. So every choice has an audition: without the branch, with as many
-channels gone as the goal still demands, statistics taken anew, one short epoch. The validation loss after it decides.
-It begins with no branch gone, then takes the best single one, then the best second one beside it, until none makes it
-better.
+Neither can be read off the weights as a channel's worth can: the layers after it adapt, and what its time buys
+elsewhere counts too. So every choice has an audition: without the branches, with as many channels gone as the goal
+still demands, statistics taken anew, one short epoch. The validation loss after it decides. It begins with no branch
+gone, then takes the best single one, then the best second one beside it, until none makes it better.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from pydantic import TypeAdapter
 
@@ -29,70 +29,108 @@ class Heard(NamedTuple):
     channels: dict[str, int]
 
 
-Audition = Callable[[Any, str], Heard]
-"""Of a model that has lost some branches, brought to the goal; the text says which, for the log's reader."""
-_FILE = "branches.json"
+class Choice(NamedTuple):
+    """The branches that go, in the order in which they are taken out, and what a joined channel counts."""
+
+    gone: tuple[Branch, ...] = ()
+    joined_worth: float = 1.0
+
+
+class Stage(Protocol):
+    """Where auditions are held."""
+
+    def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
+        """A model that has lost some branches, trained for a moment: channels are weighed in one that works.
+
+        Raises:
+            TooMuch: the goal cannot be met without these branches, whichever channels go.
+        """
+
+    def audition(self, model: Any, choice: Choice) -> Heard:
+        """Bring such a model to the goal, and hear it.
+
+        Raises:
+            TooMuch: the goal cannot be met.
+        """
+
+
+_FILE = "auditions.json"
 _RECORDS = TypeAdapter(tuple[SlimAudition, ...])
 
 
 class Auditions:
-    """The search for the branches that go; finished auditions are kept, so that a killed run goes on.
+    """The search for the best choice; finished auditions are kept, so that a killed run goes on.
 
     Args:
         model: a flat functional `tf_keras.Model`.
         protect: names of layers, or shell patterns: a branch with such a layer stays.
+        worths: what a joined channel may count; each is tried with each choice of branches.
         most: auditions, at most.
         scratch: folder of the stage, where they are kept.
-        audition: see `Audition`; raises StageError where the goal cannot be met.
+        stage: see `Stage`.
+        branches: whether branches may go.
     """
 
-    def __init__(self, model: Any, protect: Iterable[str], most: int, scratch: Path, audition: Audition) -> None:
-        self._model, self._protect, self._most = model, tuple(protect), most
-        self._file, self._audition = scratch / _FILE, audition
-        self._kept = {record.without: record for record in self._read()}
+    def __init__(self, model: Any, protect: Iterable[str], worths: Sequence[float], most: int, scratch: Path,
+                 stage: Stage, branches: bool = True) -> None:
+        self._model, self._protect, self._worths, self._most = model, tuple(protect), tuple(worths), most
+        self._file, self._stage, self._branches = scratch / _FILE, stage, branches
+        self._kept = {(record.without, record.joined_worth): record for record in self._read()}
         self._records: list[SlimAudition] = []
 
-    def run(self) -> tuple[tuple[Branch, ...], tuple[SlimAudition, ...]]:
-        """The branches that go, in the order in which they are taken out, and every audition.
+    def run(self) -> tuple[Choice, tuple[SlimAudition, ...]]:
+        """The best choice, and every audition.
 
         Raises:
             StageError: no choice can meet the goal; the reason is that of the whole model.
         """
-        gone: tuple[Branch, ...] = ()
-        best = self._heard(gone, self._model)
+        best, choice = self._best((), self._model)
         while True:
-            left = leave_out(self._model, gone)
-            found = sorted(find_branches(left, self._protect), key=lambda branch: -_weight(left, branch))
-            heard = []
-            for branch in found[:self._most - len(self._records)]:
-                choice = (*gone, branch)
-                heard.append((self._heard(choice, without(left, branch)), choice))
-            if not heard or min(loss for loss, _ in heard) >= best:
+            left = leave_out(self._model, choice.gone)
+            heard = [self._best((*choice.gone, branch), without(left, branch)) for branch in self._candidates(left)]
+            better = min(heard, key=lambda pair: pair[0], default=(math.inf, choice))
+            if better[0] >= best:
                 break
-            best, gone = min(heard, key=lambda pair: pair[0])
+            best, choice = better
         if math.isinf(best):
             raise StageError(self._records[0].refused, "a goal that channels and branches can meet",
                              "ask for less, lower slim.least_share, or protect fewer layers")
-        return gone, tuple(self._records)
+        return choice, tuple(self._records)
 
-    def _heard(self, gone: tuple[Branch, ...], model: Any) -> float:
+    def _candidates(self, left: Any) -> Iterable[Branch]:
+        """Branches that may go next, the heaviest first, while there are auditions left."""
+        found = find_branches(left, self._protect) if self._branches else []
+        for branch in sorted(found, key=lambda branch: -_weight(left, branch)):
+            if len(self._records) >= self._most:
+                return
+            yield branch
+
+    def _best(self, gone: tuple[Branch, ...], model: Any) -> tuple[float, Choice]:
+        """The loss of the best worth with these branches gone, infinite where none meets the goal."""
+        adapted = cache(lambda: self._stage.adapted(model, gone))
+        heard = [(self._heard(Choice(gone, worth), adapted), Choice(gone, worth))
+                 for worth in self._worths[:max(1, self._most - len(self._records))]]
+        return min(heard, key=lambda pair: pair[0])
+
+    def _heard(self, choice: Choice, adapted: Callable[[], Any]) -> float:
         """The loss of one choice, infinite where it cannot meet the goal."""
-        names = tuple(branch.record for branch in gone)
-        record = self._kept.get(names)
-        if record is None:
-            record = self._held(names, model)
-            self._kept[names] = record
+        names = tuple(branch.record for branch in choice.gone)
+        key = (names, choice.joined_worth)
+        if key not in self._kept:
+            self._kept[key] = self._held(names, choice, adapted)
             self._write()
+        record = self._kept[key]
         self._records.append(record)
         return math.inf if record.validation_loss is None else record.validation_loss
 
-    def _held(self, names: tuple[SlimBranch, ...], model: Any) -> SlimAudition:
-        words = " and ".join(branch.name for branch in names) or "nothing"
+    def _held(self, names: tuple[SlimBranch, ...], choice: Choice, adapted: Callable[[], Any]) -> SlimAudition:
         try:
-            heard = self._audition(model, words)
-            return SlimAudition(without=names, validation_loss=heard.loss, channels=heard.channels)
+            heard = self._stage.audition(adapted(), choice)
         except TooMuch as error:
-            return SlimAudition(without=names, validation_loss=None, refused=error.found)
+            return SlimAudition(without=names, joined_worth=choice.joined_worth, validation_loss=None,
+                                refused=error.found)
+        return SlimAudition(without=names, joined_worth=choice.joined_worth, validation_loss=heard.loss,
+                            channels=heard.channels)
 
     def _read(self) -> tuple[SlimAudition, ...]:
         try:

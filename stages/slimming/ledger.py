@@ -84,11 +84,17 @@ class Work:
 
 @dataclass
 class Ledger:
-    """All of a graph's cuts, settings and work, and the labels that they speak of."""
+    """All of a graph's cuts, settings and work, and the labels that they speak of.
+
+    Attributes:
+        made: by layer with a kernel, the labels of its output channels.
+        joined: labels of channels that an addition (or the like) brought together.
+    """
 
     labels: Labels = field(default_factory=Labels)
     work: list[Work] = field(default_factory=list)
     made: dict[str, LabelArray] = field(default_factory=dict)
+    joined: list[LabelArray] = field(default_factory=list)
     _cuts: dict[tuple[str, int, int], Cut | str] = field(default_factory=dict)
     _settings: dict[tuple[str, str, int], Setting | str] = field(default_factory=dict)
 

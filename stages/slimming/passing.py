@@ -11,6 +11,9 @@ from stages.slimming.kernels import Rule
 from stages.slimming.labels import Channels, Fixed, Flow, LabelArray
 from stages.slimming.ledger import Call, Ledger, Shape
 
+ADDING = ("Add", "Subtract", "Average", "Maximum", "Minimum")
+"""Merges whose inputs carry the same thing on, as a residual stream; a product's input is a gate of the other one."""
+
 
 def same(ledger: Ledger, call: Call) -> Flow:  # noqa: ARG001
     """A layer that works on each element by itself, or along no axis: dropout, ReLU."""
@@ -81,6 +84,8 @@ def merge(ledger: Ledger, call: Call) -> Flow:
         return _all_fixed(ledger, call)
     for flow in wide[1:]:
         ledger.labels.unite(wide[0].labels, flow.labels)
+    if len(wide) > 1 and call.kind in ADDING:
+        ledger.joined.append(wide[0].labels)
     return wide[0]
 
 
@@ -196,7 +201,7 @@ _SAME = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", 
 _SPATIAL = (*(f"{kind}{rank}D" for rank in (1, 2, 3) for kind in (
     "MaxPooling", "AveragePooling", "GlobalMaxPooling", "GlobalAveragePooling", "ZeroPadding", "Cropping",
     "UpSampling")), "Resizing", "CenterCrop")
-_MERGES = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum")
+_MERGES = (*ADDING, "Multiply")
 
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(_SAME, same), **dict.fromkeys(_SPATIAL, spatial), **dict.fromkeys(_MERGES, merge),

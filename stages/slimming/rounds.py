@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +27,7 @@ from stages.records import (
     SlimRound,
 )
 from stages.slimming import importance
-from stages.slimming.auditions import Auditions, Heard, leave_out
+from stages.slimming.auditions import Auditions, Choice, Heard, leave_out
 from stages.slimming.branches import Branch
 from stages.slimming.budget import Bounds, Multiple
 from stages.slimming.cutting import Goal, Narrowed, Surveyed, check_not_past, check_reachable, cost_of, narrow, survey
@@ -59,8 +60,9 @@ class Work:
     rounds: int
     seed: int
     branches: bool
-    branch_trials: int
-    branch_samples: int
+    joined_worth: tuple[float, ...]
+    auditions: int
+    audition_samples: int
 
 
 class _Kept(Record):
@@ -88,7 +90,7 @@ class Slimming:
         self._samples = self._inputs(lesson.train)
         self._goal = self._whole_goal()
         if not work.branches:
-            check_reachable(self._first, self._goal)
+            self.check_reachable(model)
 
     def run(self, last: FitSettings, between: FitSettings) -> tuple[Any, SlimResult]:
         """The slimmed model and what is known of it.
@@ -100,76 +102,69 @@ class Slimming:
         Raises:
             StageError: see `slim.run`.
         """
-        model, branches, auditions = self._without_branches(between)
+        choice, auditions = self._choice(between)
+        model = self._adapted(choice, between)
         rounds, cost = [], self._goal.whole
         for number in range(1, self._work.rounds + 1):
             settings = last if number == self._work.rounds else between
-            model, kept = self._round(number, model, settings)
+            model, kept = self._round(number, model, settings, choice.joined_worth)
             rounds.append(kept.round)
             cost = kept.cost
         result = self._result(model, tuple(rounds), cost)
-        gone = tuple(branch.record for branch in branches)
-        return model, result.model_copy(update={"branches": gone, "auditions": auditions})
+        gone = tuple(branch.record for branch in choice.gone)
+        return model, result.model_copy(update={"branches": gone, "joined_worth": choice.joined_worth,
+                                                "auditions": auditions})
 
-    def _without_branches(self, settings: FitSettings) -> tuple[Any, tuple[Branch, ...], tuple[SlimAudition, ...]]:
-        """The model that rounds begin with: without the branches that an audition is better without."""
+    def _choice(self, settings: FitSettings) -> tuple[Choice, tuple[SlimAudition, ...]]:
+        """The branches that go and what joined channels count, found by auditions where there is a choice."""
         work = self._work
-        if not work.branches:
-            return self._model, (), ()
-        short = settings.model_copy(update={"epochs": 1, "patience": 0, "samples_per_epoch": work.branch_samples})
+        worths = work.joined_worth if any(space.joined for space in self._first.spaces) else work.joined_worth[:1]
+        if not work.branches and len(worths) == 1:
+            return Choice((), worths[0]), ()
+        short = settings.model_copy(update={"epochs": 1, "patience": 0, "samples_per_epoch": work.audition_samples})
+        return Auditions(self._model, work.protect, worths, work.auditions, self._context.scratch,
+                         _Hearings(self, short, self._context), work.branches).run()
 
-        def audition(model: Any, words: str) -> Heard:
-            """A model at the goal, after the short training."""
-            self._context.progress(0, 0, f"trying the model without {words}")
-            surveyed = survey(model, work.protect, self._bounds)
-            check_reachable(surveyed, self._goal)
-            narrowed = narrow(surveyed, self._goal, self._scores(surveyed), self._samples)
-            check_not_past(narrowed, self._goal)
-            scratch = self._context.scratch / "audition"
-            shutil.rmtree(scratch, ignore_errors=True)
-            loss = self._trained(narrowed.model, short, scratch).validation_loss[-1]
-            return Heard(loss, survey(narrowed.model, work.protect, self._bounds).channels())
+    def _adapted(self, choice: Choice, settings: FitSettings) -> Any:
+        """The model that rounds begin with: without the branches that go, and trained for as long as between rounds."""
+        if not choice.gone:
+            return self._model
+        left = leave_out(self._model, choice.gone)
+        prove_without(self._model, left, [branch.addend for branch in choice.gone], self._samples)
+        self.trained(left, settings, self._context.scratch / "adapted")
+        return left
 
-        found, records = Auditions(self._model, work.protect, work.branch_trials, self._context.scratch,
-                                   audition).run()
-        left = leave_out(self._model, found)
-        prove_without(self._model, left, [branch.addend for branch in found], self._samples)
-        return left, found, records
-
-    def _round(self, number: int, model: Any, settings: FitSettings) -> tuple[Any, _Kept]:
+    def _round(self, number: int, model: Any, settings: FitSettings, joined_worth: float) -> tuple[Any, _Kept]:
         """One removal and its fine-tuning, or what an earlier run has kept of it."""
         folder = self._context.scratch / f"round{number}"
         if not (folder / _ROUND_FILE).exists():
             # equal ratios: after i of n rounds (1 - share) ** (i / n) of the cost is left
             share = 1 - (1 - self._work.share) ** (number / self._work.rounds)
             self._context.progress(0, 0, f"removing channels, round {number}/{self._work.rounds}")
-            surveyed = survey(model, self._work.protect, self._bounds)
-            narrowed = self._narrowed(surveyed, replace(self._goal, share=share), number)
-            history = self._trained(narrowed.model, settings, self._context.scratch / f"fit{number}")
+            narrowed = self._narrowed(self.survey(model), replace(self._goal, share=share), number, joined_worth)
+            history = self.trained(narrowed.model, settings, self._context.scratch / f"fit{number}")
             self._keep(folder, narrowed, history)
         kept = _Kept.model_validate_json((folder / _ROUND_FILE).read_bytes())
         return load_model(folder), kept
 
-    def _narrowed(self, surveyed: Surveyed, goal: Goal, number: int) -> Narrowed:
+    def _narrowed(self, surveyed: Surveyed, goal: Goal, number: int, joined_worth: float) -> Narrowed:
         """The removal. What it chose is kept: another measurement of latencies would choose otherwise."""
         file = self._context.scratch / f"round{number}-{_PLAN_FILE}"
-        narrowed = narrow(surveyed, goal, self._scores(surveyed), self._samples, _planned(file, surveyed))
+        scores = self._scores(surveyed, joined_worth)
+        narrowed = narrow(surveyed, goal, scores, self._samples, _planned(file, surveyed))
         aside = file.with_suffix(".part")
         aside.write_text(json.dumps({"kept": narrowed.kept.tolist()}), "utf-8")
         aside.replace(file)
         return narrowed
 
-    def _scores(self, surveyed: Surveyed) -> importance.Scores:
+    def _scores(self, surveyed: Surveyed, joined_worth: float) -> importance.Scores:
         """What each class of channels is worth."""
         work = self._work
-        return importance.measure(work.importance, surveyed.model, surveyed.trace, self._lesson, work.samples,
-                                  work.seed)
-
-    def _trained(self, model: Any, settings: FitSettings, scratch: Path) -> History:
-        """Take batch normalization's statistics anew, then fine-tune with a checkpoint in `scratch`."""
-        scratch.mkdir(exist_ok=True)
-        renewing(model, self._lesson.train, _STATISTICS, self._work.seed)(0)
-        return fit(model, self._lesson, settings, self._work.seed, replace(self._context, scratch=scratch))
+        scores = importance.measure(work.importance, surveyed.model, surveyed.trace, self._lesson, work.samples,
+                                    work.seed)
+        for space in surveyed.spaces:
+            scores[space.classes] *= joined_worth if space.joined else 1.0
+        return scores
 
     def _keep(self, folder: Path, narrowed: Narrowed, history: History) -> None:
         """Write the round aside and rename it: one that is there is whole."""
@@ -182,6 +177,35 @@ class Slimming:
         kept = _Kept(round=SlimRound(removed_share=removed, proof=narrowed.proof, history=history), cost=narrowed.cost)
         (aside / _ROUND_FILE).write_text(kept.model_dump_json(), "utf-8")
         aside.rename(folder)
+
+    def survey(self, model: Any) -> Surveyed:
+        """What may go of a model."""
+        return survey(model, self._work.protect, self._bounds)
+
+    def check_reachable(self, model: Any) -> None:
+        """Refuse a model that cannot come to the goal of all rounds.
+
+        Raises:
+            TooMuch: it cannot.
+        """
+        check_reachable(self.survey(model), self._goal)
+
+    def narrow(self, model: Any, joined_worth: float) -> Narrowed:
+        """A model at the goal of all rounds.
+
+        Raises:
+            TooMuch: it would be past it.
+        """
+        surveyed = self.survey(model)
+        narrowed = narrow(surveyed, self._goal, self._scores(surveyed, joined_worth), self._samples)
+        check_not_past(narrowed, self._goal)
+        return narrowed
+
+    def trained(self, model: Any, settings: FitSettings, scratch: Path) -> History:
+        """Take batch normalization's statistics anew, then fine-tune with a checkpoint in `scratch`."""
+        scratch.mkdir(exist_ok=True)
+        renewing(model, self._lesson.train, _STATISTICS, self._work.seed)(0)
+        return fit(model, self._lesson, settings, self._work.seed, replace(self._context, scratch=scratch))
 
     def _inputs(self, split: Split) -> Any:
         """Samples for the proof, as the model is called with them."""
@@ -228,6 +252,38 @@ class Slimming:
         if not names:
             return ()
         return (f"slim keeps {', '.join(names)} as they are and does not count their multiply-accumulates",)
+
+
+class _Hearings:
+    """How the auditions of a slimming are held; see `auditions.Stage`."""
+
+    def __init__(self, slimming: Slimming, settings: FitSettings, context: StageContext) -> None:
+        self._slimming, self._settings, self._context = slimming, settings, context
+        self._heard: dict[tuple[tuple[Branch, ...], tuple[int, ...]], Heard] = {}
+
+    def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
+        """See `auditions.Stage`; a model that has lost nothing needs nothing."""
+        self._slimming.check_reachable(model)
+        if gone:
+            self._trained(model)
+        return model
+
+    def audition(self, model: Any, choice: Choice) -> Heard:
+        """See `auditions.Stage`; what leaves the same channels as before is not heard again."""
+        words = " and ".join(branch.record.name for branch in choice.gone) or "nothing"
+        self._context.progress(0, 0, f"trying the model without {words}, joined channels count {choice.joined_worth:g}")
+        narrowed = self._slimming.narrow(model, choice.joined_worth)
+        key = (choice.gone, tuple(narrowed.kept.tolist()))
+        if key not in self._heard:
+            loss = self._trained(narrowed.model).validation_loss[-1]
+            self._heard[key] = Heard(loss, self._slimming.survey(narrowed.model).channels())
+        return self._heard[key]
+
+    def _trained(self, model: Any) -> History:
+        """A moment's training; what it leaves in scratch is not kept."""
+        scratch = self._context.scratch / "audition"
+        shutil.rmtree(scratch, ignore_errors=True)
+        return self._slimming.trained(model, self._settings, scratch)
 
 
 def _planned(file: Path, surveyed: Surveyed) -> Counts | None:

@@ -35,10 +35,12 @@ class Space:
     Attributes:
         classes: the label that stands for each.
         layers: the layers that make these channels, with how many of the layer's channels one class is.
+        joined: whether additions join them: what several layers write to, and all after them read.
     """
 
     classes: LabelArray
     layers: dict[str, int]
+    joined: bool = False
 
 
 def find_spaces(trace: Trace) -> list[Space]:
@@ -56,7 +58,9 @@ def find_spaces(trace: Trace) -> list[Space]:
     for root, mark in marks.items():
         if not labels.reason(root) and root in makers:
             groups.setdefault(tuple(mark), []).append(root)
-    return sorted((Space(np.array(sorted(roots)), dict(makers[roots[0]])) for roots in groups.values()),
+    joined = {int(root) for each in trace.ledger.joined for root in labels.roots(each)}
+    return sorted((Space(np.array(sorted(roots)), dict(makers[roots[0]]), not joined.isdisjoint(roots))
+                   for roots in groups.values()),
                   key=lambda space: int(space.classes[0]))
 
 

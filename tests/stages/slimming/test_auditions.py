@@ -1,15 +1,16 @@
-"""The search over branches: what it tries, what it keeps, and what it does when nothing can be had."""
+"""The search over branches and worths: what it tries, what it keeps, and what it does when nothing can be had."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from device_profiles.errors import StageError
-from stages.slimming.auditions import Auditions, Heard
+from stages.slimming.auditions import Auditions, Choice, Heard
+from stages.slimming.branches import Branch
 from stages.slimming.cutting import TooMuch
 from tests.stages.slimming.test_branches import residual
 
@@ -17,73 +18,136 @@ LOSSES = {"nothing": 1.0, "c": 0.7, "d": 0.9, "a .. b": 0.8, "c and a .. b": 0.7
 """Without the branch of `c`, the other addend of its sum is alone, and no branch any more."""
 
 
-def listening(losses: dict[str, float]) -> tuple[list[str], Callable[[Any, str], Heard]]:
-    heard: list[str] = []
+def said(gone: Sequence[Branch]) -> str:
+    return " and ".join(branch.record.name for branch in gone) or "nothing"
 
-    def audition(model: Any, words: str) -> Heard:
-        heard.append(words)
-        if words not in losses:
+
+class Stage:
+    """Hears by a table; by (words, worth) where that is in it."""
+
+    def __init__(self, losses: dict[Any, float], unreachable: tuple[str, ...] = ()) -> None:
+        self.losses, self.unreachable = losses, unreachable
+        self.heard: list[Any] = []
+        self.adapting: list[str] = []
+
+    def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
+        self.adapting.append(said(gone))
+        if said(gone) in self.unreachable:
+            raise TooMuch(f"{said(gone)} cannot be")
+        return model
+
+    def audition(self, model: Any, choice: Choice) -> Heard:
+        words = said(choice.gone)
+        key = (words, choice.joined_worth) if (words, choice.joined_worth) in self.losses else words
+        self.heard.append(key)
+        if key not in self.losses:
             raise TooMuch(f"{words} is too much")
-        return Heard(losses[words], {"a": len(words)})
-    return heard, audition
+        return Heard(self.losses[key], {"a": len(words)})
+
+
+def search(folder: Path, stage: Stage, worths: tuple[float, ...] = (1.0,), most: int = 12,
+           branches: bool = True) -> Auditions:
+    return Auditions(residual(), (), worths, most, folder, stage, branches)
 
 
 def test_the_best_single_branch_goes_and_a_second_one_only_where_that_is_better_still(tmp_path: Path) -> None:
-    heard, audition = listening(LOSSES)
-    gone, records = Auditions(residual(), (), 12, tmp_path, audition).run()
-    assert [branch.layers for branch in gone] == [("c",)]
-    assert heard[0] == "nothing"
-    assert sorted(heard) == sorted(LOSSES)
+    stage = Stage(LOSSES)
+    choice, records = search(tmp_path, stage).run()
+    assert [branch.layers for branch in choice.gone] == [("c",)]
+    assert stage.heard[0] == "nothing"
+    assert sorted(stage.heard) == sorted(LOSSES)
     assert (records[0].validation_loss, records[0].channels) == (1.0, {"a": 7})  # "nothing" has seven letters
 
 
 def test_nothing_goes_where_nothing_is_better(tmp_path: Path) -> None:
-    _, audition = listening(dict.fromkeys(LOSSES, 1.0))
-    assert Auditions(residual(), (), 12, tmp_path, audition).run()[0] == ()
+    assert search(tmp_path, Stage(dict.fromkeys(LOSSES, 1.0))).run()[0] == Choice()
 
 
 def test_no_more_auditions_than_allowed_and_the_heaviest_branch_first(tmp_path: Path) -> None:
-    heard, audition = listening(LOSSES)
-    gone, _ = Auditions(residual(), (), 2, tmp_path, audition).run()
-    assert heard == ["nothing", "a .. b"]  # 5 * 19 + 3 * 46 weights; d has 4 * 28, c has 4 * 4
-    assert [branch.layers for branch in gone] == [("a", "b")]
+    stage = Stage(LOSSES)
+    choice, _ = search(tmp_path, stage, most=2).run()
+    assert stage.heard == ["nothing", "a .. b"]  # 5 * 19 + 3 * 46 weights; d has 4 * 28, c has 4 * 4
+    assert [branch.layers for branch in choice.gone] == [("a", "b")]
+
+
+def test_each_choice_of_branches_is_heard_with_each_worth_on_one_adapted_model(tmp_path: Path) -> None:
+    table: dict[Any, float] = {**LOSSES, ("d", 4.0): 0.1}
+    stage = Stage(table)
+    choice, records = search(tmp_path, stage, (1.0, 4.0)).run()
+    assert ([branch.layers for branch in choice.gone], choice.joined_worth) == ([("d",)], 4.0)
+    assert stage.heard[:2] == ["nothing", "nothing"]
+    assert [record.joined_worth for record in records[:4]] == [1.0, 4.0, 1.0, 4.0]
+    assert len(set(stage.adapting)) == len(stage.adapting)
+    assert len(records) == 2 * len(stage.adapting)
+
+
+def test_an_odd_number_of_auditions_ends_between_two_worths(tmp_path: Path) -> None:
+    stage = Stage(LOSSES)
+    _, records = search(tmp_path, stage, (1.0, 4.0), most=3).run()
+    assert [(said_by(record), record.joined_worth) for record in records] == [
+        ("nothing", 1.0), ("nothing", 4.0), ("a .. b", 1.0)]
+
+
+def said_by(record: Any) -> str:
+    return " and ".join(branch.name for branch in record.without) or "nothing"
+
+
+def test_worths_alone_are_tried_where_branches_stay(tmp_path: Path) -> None:
+    stage = Stage({("nothing", 1.0): 1.0, ("nothing", 4.0): 0.5})
+    choice, records = search(tmp_path, stage, (1.0, 4.0), branches=False).run()
+    assert choice == Choice((), 4.0)
+    assert len(records) == 2
 
 
 def test_a_choice_that_cannot_meet_the_goal_is_noted_and_never_taken(tmp_path: Path) -> None:
-    _, audition = listening({"nothing": 1.0, "d": 0.9})
-    gone, records = Auditions(residual(), (), 12, tmp_path, audition).run()
-    assert [branch.layers for branch in gone] == [("d",)]
-    refused = {record.without[-1].name: record.refused for record in records if record.validation_loss is None}
+    choice, records = search(tmp_path, Stage({"nothing": 1.0, "d": 0.9})).run()
+    assert [branch.layers for branch in choice.gone] == [("d",)]
+    refused = {said_by(record): record.refused for record in records if record.validation_loss is None}
     assert refused["c"] == "c is too much"
 
 
+def test_what_cannot_be_adapted_is_heard_with_no_worth(tmp_path: Path) -> None:
+    stage = Stage(LOSSES, unreachable=("c",))
+    choice, records = search(tmp_path, stage, (1.0, 4.0)).run()
+    assert [branch.layers for branch in choice.gone] == [("a", "b")]
+    assert "c" not in stage.heard
+    assert [record.refused for record in records if said_by(record) == "c"] == ["c cannot be"] * 2
+
+
 def test_where_no_choice_meets_the_goal_the_reason_is_the_whole_model_s(tmp_path: Path) -> None:
-    _, audition = listening({})
     with pytest.raises(StageError, match="nothing is too much"):
-        Auditions(residual(), (), 12, tmp_path, audition).run()
+        search(tmp_path, Stage({})).run()
 
 
-def test_a_search_that_was_killed_goes_on_with_what_it_had(tmp_path: Path) -> None:
-    heard, audition = listening(LOSSES)
+def test_a_search_that_was_killed_goes_on_with_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(LOSSES)
+    audition: Callable[[Any, Choice], Heard] = stage.audition
 
-    def killed(model: Any, words: str) -> Heard:
-        if len(heard) == 2:
+    def killed(model: Any, choice: Choice) -> Heard:
+        if len(stage.heard) == 2:
             raise KeyboardInterrupt
-        return audition(model, words)
+        return audition(model, choice)
 
-    with pytest.raises(KeyboardInterrupt):
-        Auditions(residual(), (), 12, tmp_path, killed).run()
-    before = list(heard)
-    gone, records = Auditions(residual(), (), 12, tmp_path, audition).run()
-    assert heard[:2] == before
-    assert sorted(heard) == sorted(LOSSES)  # none twice
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "audition", killed)
+        with pytest.raises(KeyboardInterrupt):
+            search(tmp_path, stage).run()
+    before = list(stage.heard)
+    stage.adapting.clear()
+    choice, records = search(tmp_path, stage).run()
+    assert stage.heard[:2] == before
+    assert sorted(stage.heard) == sorted(LOSSES)  # none twice
+    assert not {"nothing", "a .. b"} & set(stage.adapting)  # nothing is trained for what is known
     assert len(records) == len(LOSSES)
-    assert [branch.layers for branch in gone] == [("c",)]
+    assert [branch.layers for branch in choice.gone] == [("c",)]
 
 
-def test_another_fault_of_an_audition_is_not_swallowed(tmp_path: Path) -> None:
-    def broken(model: Any, words: str) -> Heard:
+def test_another_fault_of_an_audition_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(LOSSES)
+
+    def broken(model: Any, choice: Choice) -> Heard:
         raise StageError("the converter refused")
 
+    monkeypatch.setattr(stage, "audition", broken)
     with pytest.raises(StageError, match="the converter refused"):
-        Auditions(residual(), (), 12, tmp_path, broken).run()
+        search(tmp_path, stage).run()
