@@ -166,10 +166,11 @@ def _training(label: str, result: Training) -> TrainingReport | None:
 
 
 def _audition(one: SlimAudition) -> tuple[str, str]:
-    """What was left out, and what came of it."""
+    """The choice, and what came of it."""
     loss = one.validation_loss
     worth = f", joined channels counting {one.joined_worth:g} times" if one.joined_worth != 1 else ""
-    return ((" and ".join(branch.name for branch in one.without) or "nothing") + worth,
+    gone = " and ".join(branch.name for branch in one.without)
+    return ((f"without {gone}" if gone else "with every branch") + worth,
             one.refused if loss is None else f"{loss:.4f} with {_counts(one.channels)}")
 
 

@@ -192,7 +192,7 @@ class TrainingReport(Record):
         channels: by layer, how many it makes before and after channels were removed; empty if none were.
         macs: multiply-accumulates of one inference before and after; null if no channels were removed.
         branches: what left whole, by first and last layer.
-        auditions: choices of branches that were tried, in words: (what was left out, validation loss or why not).
+        auditions: choices that were tried, in words: (the choice, validation loss or why not).
         teacher_score: of the teacher on the validation split; null without one, or where it is not defined.
         left_alone: layers that were not slimmed, pruned or quantized, with the reason.
     """

@@ -52,7 +52,7 @@ def _text(one: TrainingReport) -> str:
     if one.branches:
         text += f" Left whole: {', '.join(one.branches)}."
     if one.auditions:
-        tried = "; ".join(f"without {what}: {outcome}" for what, outcome in one.auditions)
+        tried = "; ".join(f"{what}: {outcome}" for what, outcome in one.auditions)
         text += f" Choices tried, with the validation loss after a short training: {tried}."
     return text
 

@@ -270,8 +270,9 @@ class _Hearings:
 
     def audition(self, model: Any, choice: Choice) -> Heard:
         """See `auditions.Stage`; what leaves the same channels as before is not heard again."""
-        words = " and ".join(branch.record.name for branch in choice.gone) or "nothing"
-        self._context.progress(0, 0, f"trying the model without {words}, joined channels count {choice.joined_worth:g}")
+        gone = " and ".join(branch.record.name for branch in choice.gone)
+        words = f"without {gone}" if gone else "with every branch"
+        self._context.progress(0, 0, f"trying the model {words}, joined channels count {choice.joined_worth:g} times")
         narrowed = self._slimming.narrow(model, choice.joined_worth)
         key = (choice.gone, tuple(narrowed.kept.tolist()))
         if key not in self._heard:

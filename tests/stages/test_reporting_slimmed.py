@@ -61,10 +61,10 @@ def test_page_and_markdown_show_it_and_only_where_channels_were_removed(report: 
 def test_branches_that_left_whole_and_what_was_tried_are_told() -> None:
     gone = SlimBranch(join="add", layers=("conv", "norm"))
     tried = (SlimAudition(without=(), validation_loss=0.5, channels={"a": 1200, "b": 8}),
-             SlimAudition(without=(gone,), validation_loss=0.25),
+             SlimAudition(without=(gone,), joined_worth=4, validation_loss=0.25),
              SlimAudition(without=(gone, gone), validation_loss=None, refused="too much"))
     slim = SLIM.model_copy(update={"branches": (gone,), "auditions": tried})
     part, = slimmed_parts(build_report(sources().model_copy(update={"trainings": {"slim40": slim}}), heading()))
     assert "Left whole: conv .. norm." in part.text
-    assert ("without nothing: 0.5000 with 1,200, 8 channels; without conv .. norm: 0.2500 with all channels; without "
-            "conv .. norm and conv .. norm: too much." in part.text)
+    assert ("with every branch: 0.5000 with 1,200, 8 channels; without conv .. norm, joined channels counting 4 "
+            "times: 0.2500 with all channels; without conv .. norm and conv .. norm: too much." in part.text)

@@ -221,3 +221,72 @@ def test_a_branch_that_is_more_than_was_asked_for_stays(tmp_path: Path, prepared
     assert result.branches == ()
     refused = result.auditions[1].refused
     assert refused.endswith("of the MACs would go, more than 50 %")
+
+
+def test_joined_channels_that_count_more_stay_as_long_as_others_can_go(tmp_path: Path, prepared: Path,
+                                                                       residual: Path) -> None:
+    # MACs: stem 8, a 72 * 8, b 72 * 8 a position; half of `a` is 49.7 % of them, half of the others 50.0 %
+    result, out = slimmed(tmp_path, residual, prepared, share=0.497, joined_worth=(1000,), epochs=1, multiple=1)
+    assert {name: pair.after for name, pair in result.channels.items()} | {"dense": 0} == {
+        "stem": 8, "a": 4, "b": 8, "dense": 0}
+    assert (result.joined_worth, result.auditions) == (1000, ())
+    assert load_model(out).get_layer("a").filters == 4
+
+
+def test_of_several_worths_the_one_with_the_better_audition_is_taken(tmp_path: Path, prepared: Path, residual: Path,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    def narrow_stem(model: Any, *_: Any) -> History:
+        loss = 0.5 if model.get_layer("stem").filters == 8 else 1.0
+        return History(loss=(loss,), score=(0.5,), validation_loss=(loss,), validation_score=(0.5,), best_epoch=0,
+                       stopped_early=False)
+
+    monkeypatch.setattr(rounds, "fit", narrow_stem)
+    result, _ = slimmed(tmp_path, residual, prepared, share=0.497, joined_worth=(0.001, 1000), epochs=1, multiple=1)
+    assert [(one.without, one.joined_worth, one.validation_loss) for one in result.auditions] == [
+        ((), 0.001, 1.0), ((), 1000, 0.5)]
+    assert result.joined_worth == 1000
+    assert result.channels["stem"].after == 8
+
+
+def test_worths_that_leave_the_same_channels_are_trained_once(tmp_path: Path, prepared: Path, residual: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Any] = []
+    untaught = untrained(better_without=True)
+    monkeypatch.setattr(rounds, "fit", lambda model, *given: trained.append(model) or untaught(model, *given))
+    result, _ = slimmed(tmp_path, residual, prepared, share=0.497, joined_worth=(1000, 2000), epochs=1, multiple=1)
+    assert len(result.auditions) == 2
+    assert len(trained) == 2  # one audition, one fine-tuning
+
+
+def test_a_model_without_a_branch_is_trained_before_its_channels_are_weighed(
+        tmp_path: Path, prepared: Path, residual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    untaught, measure = untrained(better_without=True), rounds.importance.measure
+
+    def fit(model: Any, *given: Any) -> History:
+        happened.append("fit")
+        return untaught(model, *given)
+
+    def weigh(kind: Any, model: Any, *given: Any) -> Any:
+        happened.append("weigh whole" if any(layer.name == "a" for layer in model.layers) else "weigh")
+        return measure(kind, model, *given)
+
+    monkeypatch.setattr(rounds, "fit", fit)
+    monkeypatch.setattr(rounds.importance, "measure", weigh)
+    monkeypatch.setattr(cutting, "_MOST_PAST", 0.3)
+    slimmed(tmp_path, residual, prepared, share=0.75, branches=True, epochs=1)
+    assert happened == ["weigh whole", "fit",  # the whole model's audition
+                        "fit", "weigh", "fit",  # without the branch: adapted, weighed, heard
+                        "fit", "weigh", "fit"]  # and the same at length
+
+
+def test_a_model_without_joined_channels_has_no_auditions_of_worths(tmp_path: Path, prepared: Path,
+                                                                    trained: Path) -> None:
+    result, _ = slimmed(tmp_path, trained, prepared, joined_worth=(1, 4), epochs=1)
+    assert (result.auditions, result.joined_worth) == ((), 1)
+
+
+@pytest.mark.parametrize("worth", [[], [0], [-1]])
+def test_worths_are_some_and_above_zero(worth: list[float]) -> None:
+    with pytest.raises(ValidationError, match="joined_worth"):
+        options(joined_worth=worth)

@@ -30,6 +30,14 @@ def test_what_is_merged_goes_together(kind: str) -> None:
     assert spaces_of(headed(inputs, getattr(keras_layers(), kind)()([one, other]))) == [(4, {"one": 1, "other": 1})]
 
 
+@pytest.mark.parametrize(("kind", "joined"), [("Add", 1), ("Subtract", 1), ("Average", 1), ("Maximum", 1),
+                                              ("Minimum", 1), ("Multiply", 0)])
+def test_a_sum_joins_channels_and_a_product_gates_them(kind: str, joined: int) -> None:
+    inputs, one, other = start("one", "other")
+    model = headed(inputs, getattr(keras_layers(), kind)()([one, other]))
+    assert len(trace(model).ledger.joined) == joined
+
+
 def test_a_merge_with_the_input_keeps_channels_and_says_of_which_input() -> None:
     inputs, one = start("one", channels=2)
     model = headed(inputs, keras_layers().Add(name="sum")([one, inputs]))

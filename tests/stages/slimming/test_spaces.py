@@ -43,6 +43,11 @@ def test_costs_follow_the_counts_by_hand() -> None:
     assert parameters(np.array([3, 2])) == (2 * 3 + 3) + (27 * 2 + 2) + (2 * 3 + 3) + 4 * 3 + (48 * 2 + 2)
 
 
+def test_channels_that_an_addition_joins_are_told_from_those_inside_a_block() -> None:
+    assert [(list(space.layers), space.joined) for space in find_spaces(trace(residual()))] == [
+        (["stem", "back"], True), (["inner"], False)]
+
+
 def test_what_a_step_saves_is_the_difference_of_two_costs() -> None:
     costs, full = costs_of(residual())
     for cost in (costs.macs(), costs.parameters()):
