@@ -5,7 +5,7 @@
     python benchmarks/compression.py SUBJECT --data FOLDER [--model FILE] --paired FIRST SECOND
     python benchmarks/compression.py --table | --docs | --plot FILE.png
 
-Subjects, all with the same settings below, none tuned for one of them:
+Subjects, all with the settings of `compression_settings.py`, none tuned for one of them:
 
     resnet8     ResNet-8 as it comes (--model, a trained .h5) on CIFAR-10 as JPEG (--data: train/<class>, test/<class>)
     ds_cnn      DS-CNN on the Free Spoken Digit Dataset (--data: recordings), trained first
@@ -33,98 +33,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from compression_settings import OWN, SETTINGS, TUTORIAL, VARIANTS, augmentation, config, named
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 OUT = HERE / "results" / "compression.jsonl"
 DOCS = HERE.parent / "docs" / "compression.md"
-IMAGE_AUGMENT = {"horizontal_flip": True, "shift": 0.125}
-AUDIO_AUGMENT = {"time_shift": 0.12, "padding": "edge"}
-
-TUNING = {"batch_size": 64, "learning_rate": 1.5e-3, "patience": 0}
-SETTINGS: dict[str, dict[str, Any]] = {
-    "train": {"epochs": 20, "patience": 0, "samples_per_epoch": 20_000},
-    "slim": TUNING | {"epochs": 8, "rounds": 3, "round_epochs": 1, "samples_per_epoch": 20_000},
-    "prune": TUNING | {"epochs": 8, "samples_per_epoch": 20_000},
-    "quantize": TUNING | {"epochs": 6, "learning_rate": 1e-4, "samples_per_epoch": 20_000},
-    "distil": {"temperature": 4.0, "alpha": 0.7},
-}
-AUDITIONED = {"epochs": 40, "samples_per_epoch": 45_000, "rounds": 1, "round_epochs": 2, "budget": "latency",
-              "profile": "cpu", "latency_format": "int8", "branches": True, "joined_worth": [1, 4], "auditions": 12,
-              "audition_samples": 25_000}
-OWN: dict[str, dict[str, Any]] = {
-    "clustered": {"prune": {"epochs": 24, "samples_per_epoch": 25_000, "learning_rate": 1e-3,
-                            "cluster_scale": "channel", "sensitive_points": 4.0, "sensitivity_samples": 1000}},
-    "slim": {"slim": {"epochs": 24, "samples_per_epoch": 25_000}},
-    "slim35": {"slim": AUDITIONED},
-    "slim50": {"slim": AUDITIONED | {"epochs": 100, "batch_size": 128, "learning_rate": 3e-3}},
-}
-"""Settings of variants with such tokens over those above, whichever the subject.
-
-Quantization-aware training without a teacher sees the samples as they are: on changed ones resnet8 lost 0.8 points,
-and none with a teacher.
-"""
-MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.6, 0.7, 0.8)}
-"""Further points of `mixed`: by label, the bytes that it may have as a share of int8's."""
-CORRECTED = "int8, biases corrected"
-VARIANTS = (
-    "float32", "float16", "dynamic", "int8", CORRECTED, "int16x8", "int4", "int4-packed", "mixed", *MIXED, "int8qat",
-    "distilled-int8qat", "int8-packed",
-    "pruned75-int8", "pruned75-int8-packed", "pruned75-int8qat", "pruned75-int8qat-packed", "tutorial-pruned75-int8qat",
-    "distilled-pruned75-int8qat-packed", "pruned2of4-int8-packed",
-    "clustered16-int8-packed", "clustered16-int8qat-packed", "distilled-clustered9-int8qat-packed",
-    "distilled-clustered5-int8-packed", "distilled-clustered5-int8qat-packed", "slim25-int8", "slim40-int8",
-    "slim50-int8", "distilled-slim35-int8", "distilled-slim35-int8qat", "distilled-slim50-int8",
-    "distilled-slim60-int8", "distilled-slim60-int8qat",
-    "distilled-slim25-clustered16-int8qat-packed", "distilled-slim40-clustered16-int8qat-packed",
-    "distilled-slim25-pruned50-clustered16-int8qat-packed",
-)
-TUTORIAL = "tutorial-pruned75-int8qat"
 HEAD = """\
 | variant | bytes | of int8 | accuracy | drop, points | ms in litert | int8 over it |
 |---|---|---|---|---|---|---|"""
 
 
-def config(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
-    """The run file of a subject."""
-    images = {"kind": "image_folder", "path": str(words.data)}
-    subjects: dict[str, dict[str, Any]] = {
-        "resnet8": {"model": str(words.model), "data": {
-            "source": images, "validation_share": 0.1, "allowed_duplicates": 50}},
-        "mobilenet": {"model": "mobilenet_v1_025", "data": {
-            "source": images | {"size": [96, 96]}, "validation_share": 0.1, "allowed_duplicates": 50}},
-        "ds_cnn": {"model": "ds_cnn", "data": {
-            "source": {"kind": "audio_folder", "path": str(words.data), "labels_from": r"^(?P<label>\d)_",
-                       "front_end": {"sample_rate": 8000, "normalize_clip": "rms", "log_offset": 0.05}},
-            "splits": {"test": {"pattern": r"_[0-4]\.wav$"}}, "validation_share": 0.1}},
-    }
-    augment = {"augment": augmentation(words.subject)}
-    trained = {name: given | (augment if name != "distil" else {}) for name, given in SETTINGS.items()}
-    entries = [{"name": named(name), **own(words.subject, name)} for name in variants]
-    return {"name": f"compression-{words.subject}", "profiles": ["cpu"], "variants": entries,
-            "evaluate": {"engines": ["litert"]}, "benchmark": {"engines": ["litert"], "threads": 1},
-            **subjects[words.subject], **trained}
-
-
-def named(label: str) -> str:
-    """The variant behind a label."""
-    return "mixed" if label in MIXED else "int8" if label == CORRECTED else label
-
-
-def own(subject: str, name: str) -> dict[str, Any]:
-    """The sections that a variant has of its own."""
-    if name == CORRECTED:
-        return {"quantize": {"bias_correction": True}}
-    if name in MIXED:
-        whole = next(line["bytes"] for line in read() if (line["subject"], line.get("variant")) == (subject, "int8"))
-        return {"quantize": {"mixed": {"budget": round(MIXED[name] * whole)}}}
-    found = {stage: given for token, sections in OWN.items() if token in name for stage, given in sections.items()}
-    return found if "distilled" in name else found | {"quantize": {"augment": {}}}
-
-
-def augmentation(subject: str) -> dict[str, Any]:
-    """Random changes of a subject's training samples."""
-    return AUDIO_AUGMENT if subject == "ds_cnn" else IMAGE_AUGMENT
+def settled(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
+    """The run file."""
+    return config(words, variants, rows(words.subject)[0].get("int8", {}).get("bytes", 0))
 
 
 def tutorial(words: argparse.Namespace) -> dict[str, Any]:
@@ -137,7 +60,7 @@ def tutorial(words: argparse.Namespace) -> dict[str, Any]:
     from stages.paired import counts, drop_figure
 
     start = time.perf_counter()
-    result = pipeline.run(config(words, ["float32"]), runs=words.work / "runs", store=words.work / "store",
+    result = pipeline.run(settled(words, ["float32"]), runs=words.work / "runs", store=words.work / "store",
                           stage="evaluate")
     made = {name: outcome.artifact.folder for name, outcome in result.outcomes.items() if outcome.artifact}
     train, test = (read_split(made["prepare"], name) for name in ("train", "test"))
@@ -164,7 +87,7 @@ def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
     name = named(variant)
     unpacked = name.removesuffix("-packed")
     start = time.perf_counter()
-    result = pipeline.run(config(words, list(dict.fromkeys([variant.removesuffix("-packed"), variant]))),
+    result = pipeline.run(settled(words, list(dict.fromkeys([variant.removesuffix("-packed"), variant]))),
                           runs=words.work / "runs", store=words.work / "store", stage="evaluate")
     errors = [str(outcome.error) for outcome in result.failed]
     line: dict[str, Any] = {"subject": words.subject, "variant": variant, "settings": SETTINGS, "own": OWN,
@@ -192,7 +115,7 @@ def latency(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
     """All variants in litert, in turns."""
     import pipeline
 
-    result = pipeline.run(config(words, variants), runs=words.work / "runs", store=words.work / "store",
+    result = pipeline.run(settled(words, variants), runs=words.work / "runs", store=words.work / "store",
                           stage="benchmark")
     found = result.result("benchmark")
     if found is None:
@@ -212,7 +135,7 @@ def right(words: argparse.Namespace, variant: str) -> Any:
     from stages.datasets.prepared import read_split
 
     name = named(variant)
-    result = pipeline.run(config(words, [variant]), runs=words.work / "runs", store=words.work / "store",
+    result = pipeline.run(settled(words, [variant]), runs=words.work / "runs", store=words.work / "store",
                           stage="evaluate")
     made = {label: outcome.artifact.folder for label, outcome in result.outcomes.items() if outcome.artifact}
     outputs = np.load(made[f"evaluate:{name}"] / "outputs_litert.npy")
