@@ -3,13 +3,15 @@
     loss = (1 - alpha) · the task's own loss + alpha · distance of the outputs + sum of weight · hint
 
 The teacher sees the same batch, augmented as it is, inside the same compiled step; it runs in inference mode and is
-never trained. `distilling.losses` says what the distance is for each task, `distilling.hints` what a hint is.
+never trained. `distilling.losses` says what the distance is for each task, `distilling.hints` what a hint is,
+`distilling.dropout` why the student's dropout is off.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from device_profiles.errors import ModelError
 from device_profiles.records import Record
 from stages.datasets.prepared import Preprocessing
 from stages.distilling import losses
+from stages.distilling.dropout import without_dropout
 from stages.distilling.hints import Hints
 from stages.models.arrays import given_inputs, named_outputs
 from stages.models.files import MODEL_FILE, load_model
@@ -54,6 +57,8 @@ class Distillation(Record):
                                        "the wrong classes counts more (classification, multilabel)")
     alpha: float = Field(
         default=0.7, ge=0, le=1, description="the teacher's share of the loss; the labels have the rest")
+    dropout: bool = Field(
+        default=False, description="whether the student's dropout layers drop values while it is taught")
     hints: dict[str, Hint] = Field(
         default_factory=dict, description="by the student's layer, a teacher's layer that it is to resemble")
 
@@ -122,7 +127,8 @@ class TaughtLoss:
         """Losses of a batch, the student in training mode.  # (batch,)."""
         import tensorflow as tf
 
-        outputs, features = _parted(self._student, self.model(self._given(x), training=True))
+        with nullcontext() if self._settings.dropout else without_dropout(self.model):
+            outputs, features = _parted(self._student, self.model(self._given(x), training=True))
         wanted, shown = _parted(self._teacher, self._seen(self._shown(x), training=False))
         wanted, shown = tf.nest.map_structure(tf.stop_gradient, (wanted, shown))
         total = self._settings.alpha * self._distance(wanted, outputs)
