@@ -4,9 +4,10 @@
 
 The teacher (`small_cnn`) is trained once on all training samples of the digits. For each number of labels and each
 seed the student (`small_cnn` too, new weights) is trained on so many of them, drawn by the seed evenly from the
-classes: once by the labels alone, once with the teacher beside them, by the defaults of `distil`. Both have the same
-weights to begin with, the same samples, batches and epochs. Scored on the test split. Prints one JSON line a seed,
-then for each number of labels the mean difference with its 95 % interval (Student's t over the seeds).
+classes: once by the labels alone, once with the teacher beside them, by the defaults of `distil`, and once more with
+`distil.dropout`. All have the same weights to begin with, the same samples, batches and epochs. Scored on the test
+split. Prints one JSON line a seed, then for each number of labels the mean differences from the labels alone with
+their 95 % intervals (Student's t over the seeds).
 """
 
 from __future__ import annotations
@@ -79,15 +80,21 @@ def score(student: Any, x: np.ndarray, y: np.ndarray) -> float:
     return 100 * float((np.asarray(student(x)).argmax(-1) == y).mean())
 
 
-def compared(lesson: Lesson, teacher: Teacher, few: int, seed: int, words: argparse.Namespace, untrained: Path,
+WAYS = {"taught": Distillation(), "taught_with_dropout": Distillation(dropout=True)}
+
+
+def compared(lesson: Lesson, teacher: Path, few: int, seed: int, words: argparse.Namespace, untrained: Path,
              test: tuple[np.ndarray, np.ndarray], log: Path) -> dict[str, Any]:
-    """One seed: the student with and without its teacher."""
+    """One seed: the student without its teacher, and with it."""
     rows = np.sort(calibration.draw(lesson.train.y, seed)[:few])
     small = replace(lesson, train=Split(np.asarray(lesson.train.x[rows]), lesson.train.y[rows]))
     alone = score(taught(small, untrained, seed, words.epochs, log), *test)
-    with_teacher = score(taught(replace(small, teacher=teacher), untrained, seed, words.epochs, log), *test)
-    return {"labels": few, "seed": seed, "alone_percent": round(alone, 2), "taught_percent": round(with_teacher, 2),
-            "gain_points": round(with_teacher - alone, 2)}
+    row: dict[str, Any] = {"labels": few, "seed": seed, "alone_percent": round(alone, 2)}
+    for name, settings in WAYS.items():
+        lessons = replace(small, teacher=Teacher(teacher, settings))
+        found = score(taught(lessons, untrained, seed, words.epochs, log), *test)
+        row |= {f"{name}_percent": round(found, 2), f"{name}_gain_points": round(found - alone, 2)}
+    return row
 
 
 def interval(gains: list[float]) -> tuple[float, float]:
@@ -96,6 +103,19 @@ def interval(gains: list[float]) -> tuple[float, float]:
 
     half = float(t.ppf(0.975, len(gains) - 1)) * stdev(gains) / math.sqrt(len(gains))
     return fmean(gains) - half, fmean(gains) + half
+
+
+def summed(rows: list[dict[str, Any]], few: int, words: argparse.Namespace) -> dict[str, Any]:
+    """All seeds of a number of labels."""
+    line: dict[str, Any] = {"labels": few, "seeds": words.seeds, "epochs": words.epochs,
+                            "alone_percent": round(fmean(row["alone_percent"] for row in rows), 2)}
+    for name in WAYS:
+        gains = [row[f"{name}_gain_points"] for row in rows]
+        line[name] = {"percent": round(fmean(row[f"{name}_percent"] for row in rows), 2),
+                      "gain_points": round(fmean(gains), 2),
+                      "interval_points": [round(end, 2) for end in interval(gains)],
+                      "seeds_won": sum(gain > 0 for gain in gains)}
+    return line
 
 
 def main() -> None:
@@ -116,17 +136,9 @@ def main() -> None:
         for few in words.labels:
             rows = []
             for seed in range(1, words.seeds + 1):
-                rows.append(compared(lesson, Teacher(trained, Distillation()), few, seed, words, untrained, test,
-                                     folder / "log.txt"))
+                rows.append(compared(lesson, trained, few, seed, words, untrained, test, folder / "log.txt"))
                 print(json.dumps(rows[-1]), flush=True)
-            gains = [row["gain_points"] for row in rows]
-            low, high = interval(gains)
-            line = json.dumps({"labels": few, "seeds": words.seeds, "epochs": words.epochs,
-                               "alone_percent": round(fmean(row["alone_percent"] for row in rows), 2),
-                               "taught_percent": round(fmean(row["taught_percent"] for row in rows), 2),
-                               "gain_points": round(fmean(gains), 2),
-                               "interval_points": [round(low, 2), round(high, 2)],
-                               "seeds_won": sum(gain > 0 for gain in gains)})
+            line = json.dumps(summed(rows, few, words))
             print(line, flush=True)
             if words.out:
                 with words.out.open("a", encoding="utf-8") as file:

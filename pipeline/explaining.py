@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from device_profiles.decoding import DECODE
-from device_profiles.errors import LitesmithError, UsageError, near_miss
+from device_profiles.errors import LitesmithError, UsageError, with_near_miss
 from device_profiles.predictor import predict_latency
 from device_profiles.workload import read_workload
 from pipeline.calls import Plan
@@ -73,8 +73,7 @@ def _entry(config: RunConfig, name: str) -> VariantEntry:
     known = {entry.name: entry for entry in config.variants}
     wanted = parse_variant(name).name
     if wanted not in known:
-        hint = near_miss(wanted, known)
-        raise UsageError(f"the run has no variant '{wanted}'" + (f"; {hint}" if hint else ""), ", ".join(known),
+        raise UsageError(with_near_miss(f"the run has no variant '{wanted}'", wanted, known), ", ".join(known),
                          f"add it to variants in the run file, or litesmith explain {wanted} --variant {wanted}")
     return known[wanted]
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device_profiles.errors import StageError, near_miss
+from device_profiles.errors import StageError, with_near_miss
 from device_profiles.tflite import Graph, Tensor, read_tflite
 from stages.converting.ranges import RangeMethod, Ranges, clip
 from stages.converting.reconstruction import Fitted, Wish, fit_weights
@@ -166,9 +166,8 @@ def _found(name: str, layers: Sequence[Layer]) -> Layer:
         if name in (layer.name, layer.label, layer.short, f"{layer.index}:{layer.operator}", *layer.name.split(";")):
             return layer
     known = [layer.short for layer in layers]
-    hint = near_miss(name, ["first", "last", *(each.split(" ")[0] for each in known), *known,
-                            *(layer.name for layer in layers)])
-    raise StageError(f"quantize.int4_keep: the model has no layer '{name}'" + (f"; {hint}" if hint else ""),
+    words = ["first", "last", *(each.split(" ")[0] for each in known), *known, *(layer.name for layer in layers)]
+    raise StageError(with_near_miss(f"quantize.int4_keep: the model has no layer '{name}'", name, words),
                      f"first, last, {', '.join(known)}", "litesmith inspect lists a tflite model's operators")
 
 

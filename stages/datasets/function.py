@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from device_profiles.errors import DataError, UsageError, near_miss
+from device_profiles.errors import DataError, UsageError, with_near_miss
 from device_profiles.records import Record
 from device_profiles.strictyaml import refusal
 from stages.datasets.arrays import ArraysReader, Part
@@ -147,8 +147,8 @@ def _named_splits(reference: str, returned: Mapping[str, Any]) -> dict[str, Any]
     """What the function returned by the names of splits."""
     unknown = [str(name) for name in returned if name not in SPLITS]
     if unknown or TRAIN not in returned:
-        hint = near_miss(unknown[0], SPLITS) if unknown else ""
-        raise DataError(f"{reference} returned {_shown(returned)}" + (f"; {hint}" if hint else ""), FORM)
+        found = f"{reference} returned {_shown(returned)}"
+        raise DataError(with_near_miss(found, unknown[0], SPLITS) if unknown else found, FORM)
     return {split: returned[split] for split in SPLITS if split in returned}
 
 

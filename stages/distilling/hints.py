@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from device_profiles.errors import ModelError, near_miss
+from device_profiles.errors import ModelError, with_near_miss
 from stages.models.wrapped import plain_name
 
 _LEAST_RANK = 2  # (batch, channels)
@@ -104,9 +104,8 @@ def _features(model: Any, name: str, whose: str) -> Any:
     """The output of a layer on its first call, as a symbolic tensor."""
     layers = {plain_name(layer): layer for layer in model.layers}
     if name not in layers:
-        hint = near_miss(name, layers)
-        found = f"distil.hints names '{name}', which the {whose} does not have" + (f"; {hint}" if hint else "")
-        raise ModelError(found, ", ".join(layers), "set distil.hints in the run file")
+        found = f"distil.hints names '{name}', which the {whose} does not have"
+        raise ModelError(with_near_miss(found, name, layers), ", ".join(layers), "set distil.hints in the run file")
     tensor = layers[name].get_output_at(0)
     if isinstance(tensor, list | tuple | dict) or tensor.shape.rank < _LEAST_RANK or tensor.shape[-1] is None:
         raise ModelError(f"distil.hints names '{name}' of the {whose}, whose output cannot be compared",

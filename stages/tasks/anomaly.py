@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from device_profiles.errors import DataError, ModelError, StageError, near_miss
+from device_profiles.errors import DataError, ModelError, StageError, with_near_miss
 from device_profiles.records import Figure, Provenance
 from stages.datasets.prepared import Preprocessing, Samples
 from stages.datasets.rows import slices
@@ -137,10 +137,8 @@ class Anomaly(Task):
             return [NORMAL]
         for name in self._normal_classes:
             if name not in class_names:
-                hint = near_miss(name, class_names)
-                hint = f"; {hint}" if hint else ""
-                raise DataError(f"task.normal_classes names '{name}', which is no class{hint}", ", ".join(class_names),
-                                "correct task.normal_classes")
+                words = with_near_miss(f"task.normal_classes names '{name}', which is no class", name, class_names)
+                raise DataError(words, ", ".join(class_names), "correct task.normal_classes")
         found = [place for place, name in enumerate(class_names) if name in self._normal_classes
                  or (not self._normal_classes and name.lower() == _NORMAL_NAME)]
         if found:
