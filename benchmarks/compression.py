@@ -18,7 +18,7 @@ broken off goes on. `--minutes` starts no further variant after so long. `--late
 litert in turns, one thread, and writes one line for the subject. Drops are paired with the float model, in points of
 accuracy; each end of an interval is a one-sided 95 % bound. `--paired` holds two variants against each other the same
 way, with McNemar's test, and writes a line. Bytes are those of the tflite file. `--docs` writes the tables into
-`docs/compression.md`.
+`docs/`, between the marks there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 OUT = HERE / "results" / "compression.jsonl"
-DOCS = HERE.parent / "docs" / "compression.md"
+DOCS = HERE.parent / "docs"
 HEAD = """\
 | variant | bytes | of int8 | accuracy | drop, points | ms in litert | int8 over it |
 |---|---|---|---|---|---|---|"""
@@ -106,9 +106,23 @@ def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
         **({"proven_samples": packing["proven_samples"], "arena_bytes": packing["arena"]["value"],
             "unpacked_arena_bytes": packing["unpacked_arena"]["value"],
             "latency_ratio_in_tflm": packing["latency_ratio"]["value"]} if packing else {}),
-        "trained_s": {label: round(outcome.seconds, 1) for label, outcome in result.outcomes.items()
+        **choices(result), "trained_s": {label: round(outcome.seconds, 1) for label, outcome in result.outcomes.items()
                       if outcome.status == "made" and outcome.seconds > 5},
         "seconds": round(time.perf_counter() - start, 1)}
+
+
+def choices(result: Any) -> dict[str, Any]:
+    """What slim tried and took; empty where no channel was removed."""
+    found = next((result.result(label) for label in result.outcomes if label.startswith("slim:")), None)
+    if found is None:
+        return {}
+    return {"slimmed_ms": found["latency"] and [found["latency"]["before_ms"], found["latency"]["after_ms"]],
+            "slimmed_channels": {name: pair["after"] for name, pair in found["channels"].items()},
+            "auditions": [{"without": [" .. ".join(dict.fromkeys((each["layers"][0], each["layers"][-1])))
+                                       for each in one["without"]],
+                           "joined_worth": one["joined_worth"], "validation_loss": one["validation_loss"],
+                           "channels": list(one["channels"].values()), "refused": one["refused"]}
+                          for one in found["auditions"]]}
 
 
 def latency(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
@@ -206,18 +220,38 @@ def table(subject: str) -> Iterator[str]:
                f"{f'{ms:.3f}' if ms else ''} | {f'{beside / ms:.2f}' if ms and beside else ''} |")
 
 
+def auditions(subject: str) -> Iterator[str]:
+    """A table of what slim tried for its last variant that was asked to."""
+    heard = [line for line in read() if line["subject"] == subject and line.get("auditions")]
+    if heard:
+        yield from ("| without | a joined channel counts | channels left | validation loss |", "|---|---|---|---|")
+    for one in heard[-1]["auditions"] if heard else ():
+        gone = ", ".join(f"`{name}`" for name in one["without"]) or "nothing"
+        loss = one["refused"] if one["validation_loss"] is None else f"{one['validation_loss']:.2f}"
+        yield f"| {gone} | {one['joined_worth']:g} | {', '.join(map(str, one['channels']))} | {loss} |"
+
+
 def write_docs() -> None:
     """Put each subject's tables between its marks."""
-    text = DOCS.read_text("utf-8")
-    for subject in dict.fromkeys(line["subject"] for line in read()):
-        for mark, lines in ((subject, table(subject)), (f"{subject} pairs", pairs(subject))):
-            begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-            if begin in text:
-                before, _, rest = text.partition(begin)
-                indent = before.rpartition("\n")[2]  # of a table inside a list
-                body = "\n".join(f"{indent}{line}" for line in lines if line)
-                text = f"{before}{begin}\n{body}\n{indent}{end}{rest.partition(end)[2]}"
-    DOCS.write_text(text, "utf-8")
+    for path in sorted(DOCS.glob("*.md")):
+        text = marked = path.read_text("utf-8")
+        for subject in dict.fromkeys(line["subject"] for line in read()):
+            for mark, lines in ((subject, table(subject)), (f"{subject} pairs", pairs(subject)),
+                                (f"{subject} auditions", auditions(subject))):
+                marked = between(marked, mark, lines)
+        if marked != text:
+            path.write_text(marked, "utf-8")
+
+
+def between(text: str, mark: str, lines: Iterable[str]) -> str:
+    """A text with the lines between a mark's begin and end, where it has them."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    if begin not in text:
+        return text
+    before, _, rest = text.partition(begin)
+    indent = before.rpartition("\n")[2]  # of a table inside a list
+    body = "\n".join(f"{indent}{line}" for line in lines if line)
+    return f"{before}{begin}\n{body}\n{indent}{end}{rest.partition(end)[2]}"
 
 
 def draw(path: Path) -> None:

@@ -40,6 +40,7 @@ LABELED: dict[str, tuple[str, dict[str, Any]]] = {
     "int8qat, shifted": ("int8qat", {"quantize": {"augment": {"shift": 0.125}}}),
     "int8qat, shifted, edges repeated": ("int8qat", {"quantize": {"augment": {"shift": 0.125, "padding": "edge"}}}),
     "distilled-int8qat, samples as they are": ("distilled-int8qat", {"quantize": {"augment": {}}}),
+    "distilled-int8qat, dropout on": ("distilled-int8qat", {"distil": {"dropout": True}}),
 }
 """Variants with other settings of their own than the ones above, by label: (the variant, its sections)."""
 VARIANTS = (
