@@ -290,3 +290,28 @@ def test_a_model_without_joined_channels_has_no_auditions_of_worths(tmp_path: Pa
 def test_worths_are_some_and_above_zero(worth: list[float]) -> None:
     with pytest.raises(ValidationError, match="joined_worth"):
         options(joined_worth=worth)
+
+
+def test_a_run_that_was_killed_after_its_auditions_ends_with_the_same_bytes(
+        tmp_path: Path, prepared: Path, residual: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fit, called = rounds.fit, []
+
+    def better_without_the_branch(model: Any, *given: Any) -> History:
+        called.append(model)
+        if len(called) == 4 and "dying" in str(given[-1].scratch):
+            raise KeyboardInterrupt
+        history = fit(model, *given)
+        loss = 1.0 if any(layer.name == "a" for layer in model.layers) else 0.5
+        return history.model_copy(update={"validation_loss": (loss,) * len(history.loss)})
+
+    monkeypatch.setattr(rounds, "fit", better_without_the_branch)
+    monkeypatch.setattr(cutting, "_MOST_PAST", 0.3)
+    asked: dict[str, Any] = {"share": 0.75, "branches": True, "epochs": 1, "round_epochs": 1, "audition_samples": 64}
+    _, whole = slimmed(tmp_path / "whole", residual, prepared, **asked)
+    assert len(called) == 5  # the whole model's audition; adapted, heard; adapted at length, fine-tuned
+    called.clear()
+    with pytest.raises(KeyboardInterrupt):
+        slimmed(tmp_path / "dying", residual, prepared, **asked)
+    result, out = slimmed(tmp_path / "dying", residual, prepared, **asked)
+    assert (out / "model.keras").read_bytes() == (whole / "model.keras").read_bytes()
+    assert [branch.name for branch in result.branches] == ["a .. b"]
