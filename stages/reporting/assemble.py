@@ -19,7 +19,6 @@ from stages.records import (
     PruneResult,
     QuantizeResult,
     SensitivityResult,
-    SlimAudition,
     SlimResult,
 )
 from stages.records.sensitivity import LayerFormat
@@ -165,20 +164,6 @@ def _training(label: str, result: Training) -> TrainingReport | None:
         best_epoch=history.best_epoch + 1, stopped_early=history.stopped_early, **_verified(result), **curves)
 
 
-def _audition(one: SlimAudition) -> tuple[str, str]:
-    """The choice, and what came of it."""
-    loss = one.validation_loss
-    worth = f", joined channels counting {one.joined_worth:g} times" if one.joined_worth != 1 else ""
-    gone = " and ".join(branch.name for branch in one.without)
-    return ((f"without {gone}" if gone else "with every branch") + worth,
-            one.refused if loss is None else f"{loss:.4f} with {_counts(one.channels)}")
-
-
-def _counts(channels: Mapping[str, int]) -> str:
-    """`16, 24, 16 channels`, layer by layer."""
-    return f"{', '.join(f'{count:,}' for count in channels.values()) or 'all'} channels"
-
-
 def _verified(result: Training) -> dict[str, Any]:
     """What was counted on the finished model, by field of the report."""
     if isinstance(result, PruneResult | QuantizeResult):
@@ -188,5 +173,5 @@ def _verified(result: Training) -> dict[str, Any]:
     if isinstance(result, SlimResult):
         return {"channels": result.channels, "macs": result.macs, "left_alone": result.protected,
                 "branches": tuple(branch.name for branch in result.branches),
-                "auditions": tuple(_audition(each) for each in result.auditions)}
+                "auditions": result.auditions}
     return {"teacher_score": finite(result.teacher_score)} if isinstance(result, DistilResult) else {}

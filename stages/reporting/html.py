@@ -23,8 +23,8 @@ from stages.reporting.panels import class_plot, confusion_plot, curve_plots, mem
 from stages.reporting.places import obtained, untimed
 from stages.reporting.record import ProfileReport, Report, VariantReport, json_text
 from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
+from stages.reporting.slimmed import AUDITION_HEAD, slimmed_parts, slimmed_plots
 from stages.reporting.slimmed import HEAD as SLIMMED_HEAD
-from stages.reporting.slimmed import slimmed_parts, slimmed_plots
 from stages.reporting.style import variant_styles
 from stages.reporting.text import (
     VERDICT_MARKS,
@@ -77,7 +77,7 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
                             "verdict_marks": VERDICT_MARKS, "provenance_marks": PROVENANCE_MARKS,
                             "provenance_meanings": PROVENANCE_MEANINGS, "study_head": STUDY_HEAD,
                             "packed_head": PACKED_HEAD, "round_head": ROUND_HEAD, "slimmed_head": SLIMMED_HEAD,
-                            "npu_head": NPU_HEAD, "left_head": LEFT_HEAD, "npu_caveat": CAVEAT}
+                            "audition_head": AUDITION_HEAD, "npu_head": NPU_HEAD, "left_head": LEFT_HEAD, "npu_caveat": CAVEAT}
     plots = all_plots(report)
     template = environment.from_string(_asset("report.html.j2"))
     return template.render(

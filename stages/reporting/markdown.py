@@ -19,8 +19,8 @@ from stages.reporting.packed import packed_rows
 from stages.reporting.places import obtained, untimed
 from stages.reporting.record import EngineMetrics, Report, VariantReport
 from stages.reporting.safety import INTRODUCTION, safety_parts, safety_table
+from stages.reporting.slimmed import AUDITION_HEAD, slimmed_parts
 from stages.reporting.slimmed import HEAD as SLIMMED_HEAD
-from stages.reporting.slimmed import slimmed_parts
 from stages.reporting.text import MISSING, VERDICT_MARKS, figure_name, figure_text, kib, printable, quantity
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
@@ -230,6 +230,8 @@ def _slimmed(report: Report) -> Iterator[str]:
     for part in slimmed_parts(report):
         yield from paragraphs(f"### Channels of {escape(part.training)}", escape(part.text))
         yield from words_table(SLIMMED_HEAD, part.rows)
+        if part.auditions:
+            yield from words_table(AUDITION_HEAD, part.auditions)
 
 
 def _npus(report: Report) -> Iterator[str]:

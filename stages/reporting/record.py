@@ -30,6 +30,7 @@ from stages.records import (
     PrepareResult,
     ProfileOutcome,
     Safety,
+    SlimAudition,
     Verdict,
 )
 from stages.records.npu import CompileResult
@@ -192,7 +193,7 @@ class TrainingReport(Record):
         channels: by layer, how many it makes before and after channels were removed; empty if none were.
         macs: multiply-accumulates of one inference before and after; null if no channels were removed.
         branches: what left whole, by first and last layer.
-        auditions: choices that were tried, in words: (the choice, validation loss or why not).
+        auditions: choices of branches and of what joined channels count that were tried, in that order.
         teacher_score: of the teacher on the validation split; null without one, or where it is not defined.
         left_alone: layers that were not slimmed, pruned or quantized, with the reason.
     """
@@ -211,7 +212,7 @@ class TrainingReport(Record):
     channels: dict[str, BeforeAfter] = Field(default_factory=dict)
     macs: BeforeAfter | None = None
     branches: tuple[str, ...] = ()
-    auditions: tuple[tuple[str, str], ...] = ()
+    auditions: tuple[SlimAudition, ...] = ()
     teacher_score: float | None = None
     left_alone: dict[str, str] = Field(default_factory=dict)
 

@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from device_profiles.records import Record
+from stages.records import SlimAudition
 from stages.reporting.figures import Json, Plot, View, outlined_bars
 from stages.reporting.record import Report, TrainingReport
+from stages.reporting.text import plural
 
 HEAD = ("layer", "channels before", "after", "gone", "why not more")
+AUDITION_HEAD = ("without", "a joined channel counts", "validation loss", "channels left, layer by layer")
 
 
 class SlimmedPart(Record):
-    """One slimmed model in words; `rows` stand below `HEAD`."""
+    """One slimmed model in words.
+
+    Attributes:
+        rows: below `HEAD`.
+        auditions: below `AUDITION_HEAD`: what was tried before any channel went; empty where nothing was.
+    """
 
     training: str
     text: str
     rows: tuple[tuple[str, ...], ...]
+    auditions: tuple[tuple[str, ...], ...]
 
 
 def slimmed_parts(report: Report) -> tuple[SlimmedPart, ...]:
     """A part for each training that removed channels."""
-    return tuple(SlimmedPart(training=label, text=_text(one), rows=tuple(_rows(one)))
+    return tuple(SlimmedPart(training=label, text=_text(one), rows=tuple(_rows(one)),
+                             auditions=tuple(map(_audition, one.auditions)))
                  for label, one in _found(report))
 
 
@@ -52,9 +62,16 @@ def _text(one: TrainingReport) -> str:
     if one.branches:
         text += f" Left whole: {', '.join(one.branches)}."
     if one.auditions:
-        tried = "; ".join(f"{what}: {outcome}" for what, outcome in one.auditions)
-        text += f" Choices tried, with the validation loss after a short training: {tried}."
+        text += f" {plural(len(one.auditions), 'choice')} tried first, each in a short training; see below."
     return text
+
+
+def _audition(one: SlimAudition) -> tuple[str, ...]:
+    """What was tried, and what came of it."""
+    gone = ", ".join(branch.name for branch in one.without) or "nothing"
+    loss = "" if one.validation_loss is None else f"{one.validation_loss:.4f}"
+    left = ", ".join(f"{count:,}" for count in one.channels.values())
+    return gone, f"{one.joined_worth:g}", loss, one.refused or left
 
 
 def _rows(one: TrainingReport) -> Iterator[tuple[str, ...]]:

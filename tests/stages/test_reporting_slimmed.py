@@ -64,7 +64,11 @@ def test_branches_that_left_whole_and_what_was_tried_are_told() -> None:
              SlimAudition(without=(gone,), joined_worth=4, validation_loss=0.25),
              SlimAudition(without=(gone, gone), validation_loss=None, refused="too much"))
     slim = SLIM.model_copy(update={"branches": (gone,), "auditions": tried})
-    part, = slimmed_parts(build_report(sources().model_copy(update={"trainings": {"slim40": slim}}), heading()))
-    assert "Left whole: conv .. norm." in part.text
-    assert ("with every branch: 0.5000 with 1,200, 8 channels; without conv .. norm, joined channels counting 4 "
-            "times: 0.2500 with all channels; without conv .. norm and conv .. norm: too much." in part.text)
+    told = build_report(sources().model_copy(update={"trainings": {"slim40": slim}}), heading())
+    part, = slimmed_parts(told)
+    assert part.text.endswith("Left whole: conv .. norm. 3 choices tried first, each in a short training; see below.")
+    assert part.auditions == (("nothing", "1", "0.5000", "1,200, 8"), ("conv .. norm", "4", "0.2500", ""),
+                              ("conv .. norm, conv .. norm", "1", "", "too much"))
+    assert "| conv .. norm | 4 | 0.2500 |  |" in markdown_report(told, {})
+    assert "<td>0.2500</td>" in html_page(told)
+    assert "a joined channel counts" not in html_page(build_report(sources(), heading()))
