@@ -77,7 +77,8 @@ def html_page(report: Report, thumbnails: Mapping[str, str] | None = None) -> st
                             "verdict_marks": VERDICT_MARKS, "provenance_marks": PROVENANCE_MARKS,
                             "provenance_meanings": PROVENANCE_MEANINGS, "study_head": STUDY_HEAD,
                             "packed_head": PACKED_HEAD, "round_head": ROUND_HEAD, "slimmed_head": SLIMMED_HEAD,
-                            "audition_head": AUDITION_HEAD, "npu_head": NPU_HEAD, "left_head": LEFT_HEAD, "npu_caveat": CAVEAT}
+                            "audition_head": AUDITION_HEAD, "npu_head": NPU_HEAD, "left_head": LEFT_HEAD,
+                            "npu_caveat": CAVEAT}
     plots = all_plots(report)
     template = environment.from_string(_asset("report.html.j2"))
     return template.render(
