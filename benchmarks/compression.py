@@ -184,11 +184,12 @@ def write(line: dict[str, Any]) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def rows(subject: str) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    """A subject's variants, the last line of each, and its latencies."""
+def rows(subject: str) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[float, float]]]:
+    """A subject's variants, the last line of each; of each its last median in ms, and int8's of that run over it."""
     lines = [line for line in read() if line["subject"] == subject]
-    timed = [line["latency"] for line in lines if "latency" in line]
-    return {line["variant"]: line for line in lines if "variant" in line}, timed[-1] if timed else {}
+    timed = {name: (one["median_ms"], line["latency"]["int8"]["median_ms"] / one["median_ms"])
+             for line in lines if "latency" in line for name, one in line["latency"].items()}
+    return {line["variant"]: line for line in lines if "variant" in line}, timed
 
 
 def pairs(subject: str) -> Iterator[str]:
@@ -206,18 +207,18 @@ def pairs(subject: str) -> Iterator[str]:
 def table(subject: str) -> Iterator[str]:
     """The table in Markdown."""
     found, timed = rows(subject)
-    plain, beside = found.get("int8", {}).get("bytes"), timed.get("int8", {}).get("median_ms")
+    plain = found.get("int8", {}).get("bytes")
     yield HEAD
     for name, one in sorted(found.items(), key=lambda pair: -pair[1].get("bytes", 0)):
         if "error" in one:
             yield f"| `{name}` | not made: {' '.join(one['error'].split())} | | | | | |"
             continue
         low, high = one["drop_interval"]
-        ms = timed.get(name, {}).get("median_ms")
+        ms, faster = (f"{timed[name][0]:.3f}", f"{timed[name][1]:.2f}") if name in timed else ("", "")
         share = f"{one['bytes'] / plain:.2f}" if plain else ""
         yield (f"| `{name}` | {one['bytes']:,} | {share} | "
                f"{100 * one['accuracy']:.2f} % | {one['drop_points']:+.2f} ({low:+.2f} to {high:+.2f}) | "
-               f"{f'{ms:.3f}' if ms else ''} | {f'{beside / ms:.2f}' if ms and beside else ''} |")
+               f"{ms} | {faster} |")
 
 
 def auditions(subject: str) -> Iterator[str]:
