@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-IMAGE_AUGMENT = {"horizontal_flip": True, "shift": 0.125}
+IMAGE_AUGMENT = {"horizontal_flip": True, "shift": 0.125, "padding": "zero"}
 AUDIO_AUGMENT = {"time_shift": 0.12, "padding": "edge"}
 
 TUNING = {"batch_size": 64, "learning_rate": 1.5e-3, "patience": 0}
@@ -37,7 +37,7 @@ LABELED: dict[str, tuple[str, dict[str, Any]]] = {
     "int8, biases corrected": ("int8", {"quantize": {"bias_correction": True}}),
     "int8qat, changed samples": ("int8qat", {}),
     "int8qat, mirrored": ("int8qat", {"quantize": {"augment": {"horizontal_flip": True}}}),
-    "int8qat, shifted": ("int8qat", {"quantize": {"augment": {"shift": 0.125}}}),
+    "int8qat, shifted": ("int8qat", {"quantize": {"augment": {"shift": 0.125, "padding": "zero"}}}),
     "int8qat, shifted, edges repeated": ("int8qat", {"quantize": {"augment": {"shift": 0.125, "padding": "edge"}}}),
     "distilled-int8qat, samples as they are": ("distilled-int8qat", {"quantize": {"augment": {}}}),
     "distilled-int8qat, dropout on": ("distilled-int8qat", {"distil": {"dropout": True}}),

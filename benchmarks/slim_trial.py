@@ -64,7 +64,7 @@ def importance(words: argparse.Namespace) -> None:
                     make_task(TaskSettings()), Preprocessing(inputs={}, class_names=tuple("0123456789")))
     statistics = FitSettings(statistics_batches=16)
     settings = FitSettings(epochs=words.epochs, learning_rate=1e-3, patience=0,
-                           augment=Augmentation(horizontal_flip=True, shift=0.125))
+                           augment=Augmentation(horizontal_flip=True, shift=0.125, padding="zero"))
     for share in words.shares:
         for kind in ("taylor", "magnitude", "bn"):
             with tempfile.TemporaryDirectory() as text, tensorflow_turn(SEED, Path(text) / "log.txt"):

@@ -47,7 +47,7 @@ class Augmentation(Record):
     shift: float = Field(default=0, ge=0, description="most to move an image by each way: below 1 a share of the side, "
                                                       "else whole pixels")
     time_shift: float = Field(default=0, ge=0, lt=1, description="most to move a spectrogram, share of frames")
-    padding: Padding = Field(default="zero", description="what comes in at the border of what is moved")
+    padding: Padding = Field(default="edge", description="what comes in at the border of what is moved")
     crop: float = Field(default=1, gt=0, le=1, description="least share of the area to cut out and enlarge; 1: off")
     rotate: float = Field(default=0, ge=0, le=45, description="most to turn an image by either way, degrees")
     brightness: float = Field(default=0, ge=0, description="most to add to all values or take away, normalized units")

@@ -92,6 +92,13 @@ def test_a_shift_below_one_is_a_share_of_each_side() -> None:
     assert moved == {(row, column) for row in range(2, 7) for column in (2, 3, 4)}
 
 
+def test_what_is_moved_gets_no_black_border_unless_that_is_asked_for() -> None:
+    x = np.ones((50, 8, 6, 1), np.float32)
+    assert changed(x, shift=2).min() == 1
+    assert changed(x, "spectrogram", time_shift=0.3).min() == 1
+    assert changed(x, shift=2, padding="zero").min() == 0
+
+
 def test_a_time_shift_moves_frames_and_leaves_frequencies_where_they_are() -> None:
     x = np.zeros((200, 8, 6, 1), np.float32)
     x[:, 4, 3] = 1
