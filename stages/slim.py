@@ -28,7 +28,7 @@ from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings, best_text, read_lesson
 
 NAME = "slim"
-VERSION = 5
+VERSION = 6
 LIBRARIES = ("tensorflow", "tf-keras", "numpy")
 
 

@@ -74,6 +74,7 @@ class SlimAudition(Record):
         joined_worth: how many times the channels that additions join counted against others.
         validation_loss: after the short training; None where the goal could not be met.
         channels: by layer, those that were left at the goal; empty where it could not be met.
+        kept: the same by space of channels, in the model's order, in classes that go as a whole.
         refused: why not.
     """
 
@@ -81,6 +82,7 @@ class SlimAudition(Record):
     joined_worth: float = 1.0
     validation_loss: float | None
     channels: dict[str, int] = Field(default_factory=dict)
+    kept: tuple[int, ...] = ()
     refused: str = ""
 
 

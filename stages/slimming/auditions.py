@@ -23,17 +23,25 @@ from stages.slimming.cutting import TooMuch
 
 
 class Heard(NamedTuple):
-    """What an audition gives: validation loss, and by layer the channels that were left at the goal."""
+    """What an audition gives: validation loss, and the channels that were left at the goal, by layer and by space."""
 
     loss: float
     channels: dict[str, int]
+    kept: tuple[int, ...]
 
 
 class Choice(NamedTuple):
-    """The branches that go, in the order in which they are taken out, and what a joined channel counts."""
+    """What goes.
+
+    Attributes:
+        gone: branches, in the order in which they are taken out.
+        joined_worth: what a joined channel counts.
+        kept: by space of channels, the classes that stayed when this was heard; empty where it was not heard.
+    """
 
     gone: tuple[Branch, ...] = ()
     joined_worth: float = 1.0
+    kept: tuple[int, ...] = ()
 
 
 class Stage(Protocol):
@@ -108,12 +116,12 @@ class Auditions:
     def _best(self, gone: tuple[Branch, ...], model: Any) -> tuple[float, Choice]:
         """The loss of the best worth with these branches gone, infinite where none meets the goal."""
         adapted = cache(lambda: self._stage.adapted(model, gone))
-        heard = [(self._heard(Choice(gone, worth), adapted), Choice(gone, worth))
+        heard = [self._heard(Choice(gone, worth), adapted)
                  for worth in self._worths[:max(1, self._most - len(self._records))]]
         return min(heard, key=lambda pair: pair[0])
 
-    def _heard(self, choice: Choice, adapted: Callable[[], Any]) -> float:
-        """The loss of one choice, infinite where it cannot meet the goal."""
+    def _heard(self, choice: Choice, adapted: Callable[[], Any]) -> tuple[float, Choice]:
+        """The loss of one choice, infinite where it cannot meet the goal; and the choice with what was kept."""
         names = tuple(branch.record for branch in choice.gone)
         key = (names, choice.joined_worth)
         if key not in self._kept:
@@ -121,7 +129,8 @@ class Auditions:
             self._write()
         record = self._kept[key]
         self._records.append(record)
-        return math.inf if record.validation_loss is None else record.validation_loss
+        loss = math.inf if record.validation_loss is None else record.validation_loss
+        return loss, choice._replace(kept=record.kept)
 
     def _held(self, names: tuple[SlimBranch, ...], choice: Choice, adapted: Callable[[], Any]) -> SlimAudition:
         try:
@@ -130,7 +139,7 @@ class Auditions:
             return SlimAudition(without=names, joined_worth=choice.joined_worth, validation_loss=None,
                                 refused=error.found)
         return SlimAudition(without=names, joined_worth=choice.joined_worth, validation_loss=heard.loss,
-                            channels=heard.channels)
+                            channels=heard.channels, kept=heard.kept)
 
     def _read(self) -> tuple[SlimAudition, ...]:
         try:

@@ -107,7 +107,7 @@ class Slimming:
         rounds, cost = [], self._goal.whole
         for number in range(1, self._work.rounds + 1):
             settings = last if number == self._work.rounds else between
-            model, kept = self._round(number, model, settings, choice.joined_worth)
+            model, kept = self._round(number, model, settings, choice)
             rounds.append(kept.round)
             cost = kept.cost
         result = self._result(model, tuple(rounds), cost)
@@ -134,24 +134,30 @@ class Slimming:
         self.trained(left, settings, self._context.scratch / "adapted")
         return left
 
-    def _round(self, number: int, model: Any, settings: FitSettings, joined_worth: float) -> tuple[Any, _Kept]:
+    def _round(self, number: int, model: Any, settings: FitSettings, choice: Choice) -> tuple[Any, _Kept]:
         """One removal and its fine-tuning, or what an earlier run has kept of it."""
         folder = self._context.scratch / f"round{number}"
         if not (folder / _ROUND_FILE).exists():
             # equal ratios: after i of n rounds (1 - share) ** (i / n) of the cost is left
             share = 1 - (1 - self._work.share) ** (number / self._work.rounds)
             self._context.progress(0, 0, f"removing channels, round {number}/{self._work.rounds}")
-            narrowed = self._narrowed(self.survey(model), replace(self._goal, share=share), number, joined_worth)
+            narrowed = self._narrowed(self.survey(model), replace(self._goal, share=share), number, choice)
             history = self.trained(narrowed.model, settings, self._context.scratch / f"fit{number}")
             self._keep(folder, narrowed, history)
         kept = _Kept.model_validate_json((folder / _ROUND_FILE).read_bytes())
         return load_model(folder), kept
 
-    def _narrowed(self, surveyed: Surveyed, goal: Goal, number: int, joined_worth: float) -> Narrowed:
-        """The removal. What it chose is kept: another measurement of latencies would choose otherwise."""
+    def _narrowed(self, surveyed: Surveyed, goal: Goal, number: int, choice: Choice) -> Narrowed:
+        """The removal. What it chose is kept: another measurement of latencies would choose otherwise.
+
+        Where one removal is all, its counts are those that were heard: what won is what is trained.
+        """
         file = self._context.scratch / f"round{number}-{_PLAN_FILE}"
-        scores = self._scores(surveyed, joined_worth)
-        narrowed = narrow(surveyed, goal, scores, self._samples, _planned(file, surveyed))
+        planned = _planned(file, surveyed)
+        if planned is None and choice.kept and self._work.rounds == 1:
+            planned = np.array(choice.kept, np.int64)
+        scores = self._scores(surveyed, choice.joined_worth)
+        narrowed = narrow(surveyed, goal, scores, self._samples, planned)
         aside = file.with_suffix(".part")
         aside.write_text(json.dumps({"kept": narrowed.kept.tolist()}), "utf-8")
         aside.replace(file)
@@ -277,7 +283,7 @@ class _Hearings:
         key = (choice.gone, tuple(narrowed.kept.tolist()))
         if key not in self._heard:
             loss = self._trained(narrowed.model).validation_loss[-1]
-            self._heard[key] = Heard(loss, self._slimming.survey(narrowed.model).channels())
+            self._heard[key] = Heard(loss, self._slimming.survey(narrowed.model).channels(), key[1])
         return self._heard[key]
 
     def _trained(self, model: Any) -> History:

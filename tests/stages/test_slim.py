@@ -315,3 +315,27 @@ def test_a_run_that_was_killed_after_its_auditions_ends_with_the_same_bytes(
     result, out = slimmed(tmp_path / "dying", residual, prepared, **asked)
     assert (out / "model.keras").read_bytes() == (whole / "model.keras").read_bytes()
     assert [branch.name for branch in result.branches] == ["a .. b"]
+
+
+def test_the_counts_that_won_the_audition_are_the_ones_that_are_trained(tmp_path: Path, prepared: Path, residual: Path,
+                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `a` and `b` only the stem's channels are left, whose worth the longer training would see differently."""
+    monkeypatch.setattr(rounds, "fit", untrained(better_without=True))
+    monkeypatch.setattr(cutting, "_MOST_PAST", 0.3)
+    result, _ = slimmed(tmp_path, residual, prepared, share=0.75, branches=True, epochs=1, multiple=1)
+    heard = min((one for one in result.auditions if one.validation_loss is not None),
+                key=lambda one: one.validation_loss or 0.0)
+    assert heard.kept
+    assert {name: pair.after for name, pair in result.channels.items() if pair.after} == heard.channels
+
+    def other_counts(*given: Any) -> Any:
+        counts = choose(*given)
+        asked.append(counts)
+        return counts if len(asked) <= len(result.auditions) else counts - 1
+
+    asked: list[Any] = []
+    choose = cutting.choose
+    monkeypatch.setattr(cutting, "choose", other_counts)
+    again, _ = slimmed(tmp_path / "again", residual, prepared, share=0.75, branches=True, epochs=1, multiple=1)
+    assert again.channels == result.channels
+    assert len(asked) == len(result.auditions)

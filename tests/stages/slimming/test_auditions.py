@@ -42,7 +42,7 @@ class Stage:
         self.heard.append(key)
         if key not in self.losses:
             raise TooMuch(f"{words} is too much")
-        return Heard(self.losses[key], {"a": len(words)})
+        return Heard(self.losses[key], {"a": len(words)}, (len(words),))
 
 
 def search(folder: Path, stage: Stage, worths: tuple[float, ...] = (1.0,), most: int = 12,
@@ -53,14 +53,14 @@ def search(folder: Path, stage: Stage, worths: tuple[float, ...] = (1.0,), most:
 def test_the_best_single_branch_goes_and_a_second_one_only_where_that_is_better_still(tmp_path: Path) -> None:
     stage = Stage(LOSSES)
     choice, records = search(tmp_path, stage).run()
-    assert [branch.layers for branch in choice.gone] == [("c",)]
+    assert ([branch.layers for branch in choice.gone], choice.kept) == ([("c",)], (1,))  # what was left without "c"
     assert stage.heard[0] == "nothing"
     assert sorted(stage.heard) == sorted(LOSSES)
     assert (records[0].validation_loss, records[0].channels) == (1.0, {"a": 7})  # "nothing" has seven letters
 
 
 def test_nothing_goes_where_nothing_is_better(tmp_path: Path) -> None:
-    assert search(tmp_path, Stage(dict.fromkeys(LOSSES, 1.0))).run()[0] == Choice()
+    assert search(tmp_path, Stage(dict.fromkeys(LOSSES, 1.0))).run()[0] == Choice((), 1.0, (7,))  # "nothing"
 
 
 def test_no_more_auditions_than_allowed_and_the_heaviest_branch_first(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def said_by(record: Any) -> str:
 def test_worths_alone_are_tried_where_branches_stay(tmp_path: Path) -> None:
     stage = Stage({("nothing", 1.0): 1.0, ("nothing", 4.0): 0.5})
     choice, records = search(tmp_path, stage, (1.0, 4.0), branches=False).run()
-    assert choice == Choice((), 4.0)
+    assert choice == Choice((), 4.0, (7,))
     assert len(records) == 2
 
 
