@@ -33,7 +33,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from compression_settings import OWN, SETTINGS, TUTORIAL, VARIANTS, augmentation, config, named
+from compression_settings import LABELED, OWN, SETTINGS, TUTORIAL, VARIANTS, augmentation, config, named
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -265,7 +265,7 @@ def draw(path: Path) -> None:
     subjects = list(dict.fromkeys(line["subject"] for line in read() if "variant" in line))
     figure, panels = plt.subplots(len(subjects), 1, figsize=(11, 5.4 * len(subjects)), squeeze=False)
     for subject, axes in zip(subjects, panels[:, 0], strict=True):
-        made = [(name, one) for name, one in rows(subject)[0].items() if "error" not in one]
+        made = [(name, one) for name, one in rows(subject)[0].items() if "error" not in one and name not in LABELED]
         draw_subject(axes, subject, sorted(made, key=lambda pair: pair[1]["bytes"]))
     figure.tight_layout()
     figure.subplots_adjust(right=0.68)
