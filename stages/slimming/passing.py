@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -82,11 +82,16 @@ def merge(ledger: Ledger, call: Call) -> Flow:
         return ledger.fixed(call, "brings different axes of channels together")
     if not wide or _meets_fixed(call, wide[0].axis):
         return _all_fixed(ledger, call)
-    for flow in wide[1:]:
-        ledger.labels.unite(wide[0].labels, flow.labels)
-    if len(wide) > 1 and call.kind in ADDING:
-        ledger.joined.append(wide[0].labels)
-    return wide[0]
+    return _united(ledger, wide, joined=call.kind in ADDING)
+
+
+def _united(ledger: Ledger, flows: Sequence[Channels], *, joined: bool = False) -> Channels:
+    """Channels at the same places, of tensors that go together; noted as joined where that is asked."""
+    if joined and len(flows) > 1:
+        ledger.joined.append(flows[0].labels)
+    for flow in flows[1:]:
+        ledger.labels.unite(flows[0].labels, flow.labels)
+    return flows[0]
 
 
 def _moved(flow: Flow, by: int) -> Flow:
@@ -123,9 +128,7 @@ def concatenate(ledger: Ledger, call: Call) -> Flow:
     if wide[0].axis != axis:
         if len(wide) < len(call.flows):
             return _all_fixed(ledger, call)
-        for flow in wide[1:]:
-            ledger.labels.unite(wide[0].labels, flow.labels)
-        return wide[0]
+        return _united(ledger, wide)
     return Channels(axis, np.concatenate([_or_fixed(ledger, flow, shape[axis])
                                           for flow, shape in zip(call.flows, call.shapes, strict=True)]))
 
