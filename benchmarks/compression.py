@@ -113,13 +113,14 @@ def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
 
 def choices(result: Any) -> dict[str, Any]:
     """What slim tried and took; empty where no channel was removed."""
+    from stages.records import SlimBranch
+
     found = next((result.result(label) for label in result.outcomes if label.startswith("slim:")), None)
     if found is None:
         return {}
     return {"slimmed_ms": found["latency"] and [found["latency"]["before_ms"], found["latency"]["after_ms"]],
             "slimmed_channels": {name: pair["after"] for name, pair in found["channels"].items()},
-            "auditions": [{"without": [" .. ".join(dict.fromkeys((each["layers"][0], each["layers"][-1])))
-                                       for each in one["without"]],
+            "auditions": [{"without": [SlimBranch.model_validate(each).name for each in one["without"]],
                            "joined_worth": one["joined_worth"], "validation_loss": one["validation_loss"],
                            "channels": list(one["channels"].values()), "refused": one["refused"]}
                           for one in found["auditions"]]}

@@ -44,8 +44,8 @@ class Choice(NamedTuple):
     kept: tuple[int, ...] = ()
 
 
-class Stage(Protocol):
-    """Where auditions are held."""
+class Hearings(Protocol):
+    """How auditions are held."""
 
     def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
         """A model that has lost some branches, trained for a moment: channels are weighed in one that works.
@@ -75,14 +75,14 @@ class Auditions:
         worths: what a joined channel may count; each is tried with each choice of branches.
         most: auditions, at most.
         scratch: folder of the stage, where they are kept.
-        stage: see `Stage`.
+        hearings: see `Hearings`.
         branches: whether branches may go.
     """
 
     def __init__(self, model: Any, protect: Iterable[str], worths: Sequence[float], most: int, scratch: Path,
-                 stage: Stage, branches: bool = True) -> None:
+                 hearings: Hearings, branches: bool = True) -> None:
         self._model, self._protect, self._worths, self._most = model, tuple(protect), tuple(worths), most
-        self._file, self._stage, self._branches = scratch / _FILE, stage, branches
+        self._file, self._hearings, self._branches = scratch / _FILE, hearings, branches
         self._kept = {(record.without, record.joined_worth): record for record in self._read()}
         self._records: list[SlimAudition] = []
 
@@ -115,7 +115,7 @@ class Auditions:
 
     def _best(self, gone: tuple[Branch, ...], model: Any) -> tuple[float, Choice]:
         """The loss of the best worth with these branches gone, infinite where none meets the goal."""
-        adapted = cache(lambda: self._stage.adapted(model, gone))
+        adapted = cache(lambda: self._hearings.adapted(model, gone))
         heard = [self._heard(Choice(gone, worth), adapted)
                  for worth in self._worths[:max(1, self._most - len(self._records))]]
         return min(heard, key=lambda pair: pair[0])
@@ -134,7 +134,7 @@ class Auditions:
 
     def _held(self, names: tuple[SlimBranch, ...], choice: Choice, adapted: Callable[[], Any]) -> SlimAudition:
         try:
-            heard = self._stage.audition(adapted(), choice)
+            heard = self._hearings.audition(adapted(), choice)
         except TooMuch as error:
             return SlimAudition(without=names, joined_worth=choice.joined_worth, validation_loss=None,
                                 refused=error.found)

@@ -90,7 +90,7 @@ class Slimming:
         self._samples = self._inputs(lesson.train)
         self._goal = self._whole_goal()
         if not work.branches:
-            self.check_reachable(model)
+            check_reachable(self._first, self._goal)
 
     def run(self, last: FitSettings, between: FitSettings) -> tuple[Any, SlimResult]:
         """The slimmed model and what is known of it.
@@ -261,21 +261,21 @@ class Slimming:
 
 
 class _Hearings:
-    """How the auditions of a slimming are held; see `auditions.Stage`."""
+    """How the auditions of a slimming are held; see `auditions.Hearings`."""
 
     def __init__(self, slimming: Slimming, settings: FitSettings, context: StageContext) -> None:
         self._slimming, self._settings, self._context = slimming, settings, context
         self._heard: dict[tuple[tuple[Branch, ...], tuple[int, ...]], Heard] = {}
 
     def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
-        """See `auditions.Stage`; a model that has lost nothing needs nothing."""
+        """See `auditions.Hearings`; a model that has lost nothing needs nothing."""
         self._slimming.check_reachable(model)
         if gone:
             self._trained(model)
         return model
 
     def audition(self, model: Any, choice: Choice) -> Heard:
-        """See `auditions.Stage`; what leaves the same channels as before is not heard again."""
+        """See `auditions.Hearings`; what leaves the same channels as before is not heard again."""
         gone = " and ".join(branch.record.name for branch in choice.gone)
         words = f"without {gone}" if gone else "with every branch"
         self._context.progress(0, 0, f"trying the model {words}, joined channels count {choice.joined_worth:g} times")

@@ -22,7 +22,7 @@ def said(gone: Sequence[Branch]) -> str:
     return " and ".join(branch.record.name for branch in gone) or "nothing"
 
 
-class Stage:
+class Hearings:
     """Hears by a table; by (words, worth) where that is in it."""
 
     def __init__(self, losses: dict[Any, float], unreachable: tuple[str, ...] = ()) -> None:
@@ -45,45 +45,45 @@ class Stage:
         return Heard(self.losses[key], {"a": len(words)}, (len(words),))
 
 
-def search(folder: Path, stage: Stage, worths: tuple[float, ...] = (1.0,), most: int = 12,
+def search(folder: Path, hearings: Hearings, worths: tuple[float, ...] = (1.0,), most: int = 12,
            branches: bool = True) -> Auditions:
-    return Auditions(residual(), (), worths, most, folder, stage, branches)
+    return Auditions(residual(), (), worths, most, folder, hearings, branches)
 
 
 def test_the_best_single_branch_goes_and_a_second_one_only_where_that_is_better_still(tmp_path: Path) -> None:
-    stage = Stage(LOSSES)
-    choice, records = search(tmp_path, stage).run()
+    hearings = Hearings(LOSSES)
+    choice, records = search(tmp_path, hearings).run()
     assert ([branch.layers for branch in choice.gone], choice.kept) == ([("c",)], (1,))  # what was left without "c"
-    assert stage.heard[0] == "nothing"
-    assert sorted(stage.heard) == sorted(LOSSES)
+    assert hearings.heard[0] == "nothing"
+    assert sorted(hearings.heard) == sorted(LOSSES)
     assert (records[0].validation_loss, records[0].channels) == (1.0, {"a": 7})  # "nothing" has seven letters
 
 
 def test_nothing_goes_where_nothing_is_better(tmp_path: Path) -> None:
-    assert search(tmp_path, Stage(dict.fromkeys(LOSSES, 1.0))).run()[0] == Choice((), 1.0, (7,))  # "nothing"
+    assert search(tmp_path, Hearings(dict.fromkeys(LOSSES, 1.0))).run()[0] == Choice((), 1.0, (7,))  # "nothing"
 
 
 def test_no_more_auditions_than_allowed_and_the_heaviest_branch_first(tmp_path: Path) -> None:
-    stage = Stage(LOSSES)
-    choice, _ = search(tmp_path, stage, most=2).run()
-    assert stage.heard == ["nothing", "a .. b"]  # 5 * 19 + 3 * 46 weights; d has 4 * 28, c has 4 * 4
+    hearings = Hearings(LOSSES)
+    choice, _ = search(tmp_path, hearings, most=2).run()
+    assert hearings.heard == ["nothing", "a .. b"]  # 5 * 19 + 3 * 46 weights; d has 4 * 28, c has 4 * 4
     assert [branch.layers for branch in choice.gone] == [("a", "b")]
 
 
 def test_each_choice_of_branches_is_heard_with_each_worth_on_one_adapted_model(tmp_path: Path) -> None:
     table: dict[Any, float] = {**LOSSES, ("d", 4.0): 0.1}
-    stage = Stage(table)
-    choice, records = search(tmp_path, stage, (1.0, 4.0)).run()
+    hearings = Hearings(table)
+    choice, records = search(tmp_path, hearings, (1.0, 4.0)).run()
     assert ([branch.layers for branch in choice.gone], choice.joined_worth) == ([("d",)], 4.0)
-    assert stage.heard[:2] == ["nothing", "nothing"]
+    assert hearings.heard[:2] == ["nothing", "nothing"]
     assert [record.joined_worth for record in records[:4]] == [1.0, 4.0, 1.0, 4.0]
-    assert len(set(stage.adapting)) == len(stage.adapting)
-    assert len(records) == 2 * len(stage.adapting)
+    assert len(set(hearings.adapting)) == len(hearings.adapting)
+    assert len(records) == 2 * len(hearings.adapting)
 
 
 def test_an_odd_number_of_auditions_ends_between_two_worths(tmp_path: Path) -> None:
-    stage = Stage(LOSSES)
-    _, records = search(tmp_path, stage, (1.0, 4.0), most=3).run()
+    hearings = Hearings(LOSSES)
+    _, records = search(tmp_path, hearings, (1.0, 4.0), most=3).run()
     assert [(said_by(record), record.joined_worth) for record in records] == [
         ("nothing", 1.0), ("nothing", 4.0), ("a .. b", 1.0)]
 
@@ -93,61 +93,61 @@ def said_by(record: Any) -> str:
 
 
 def test_worths_alone_are_tried_where_branches_stay(tmp_path: Path) -> None:
-    stage = Stage({("nothing", 1.0): 1.0, ("nothing", 4.0): 0.5})
-    choice, records = search(tmp_path, stage, (1.0, 4.0), branches=False).run()
+    hearings = Hearings({("nothing", 1.0): 1.0, ("nothing", 4.0): 0.5})
+    choice, records = search(tmp_path, hearings, (1.0, 4.0), branches=False).run()
     assert choice == Choice((), 4.0, (7,))
     assert len(records) == 2
 
 
 def test_a_choice_that_cannot_meet_the_goal_is_noted_and_never_taken(tmp_path: Path) -> None:
-    choice, records = search(tmp_path, Stage({"nothing": 1.0, "d": 0.9})).run()
+    choice, records = search(tmp_path, Hearings({"nothing": 1.0, "d": 0.9})).run()
     assert [branch.layers for branch in choice.gone] == [("d",)]
     refused = {said_by(record): record.refused for record in records if record.validation_loss is None}
     assert refused["c"] == "c is too much"
 
 
 def test_what_cannot_be_adapted_is_heard_with_no_worth(tmp_path: Path) -> None:
-    stage = Stage(LOSSES, unreachable=("c",))
-    choice, records = search(tmp_path, stage, (1.0, 4.0)).run()
+    hearings = Hearings(LOSSES, unreachable=("c",))
+    choice, records = search(tmp_path, hearings, (1.0, 4.0)).run()
     assert [branch.layers for branch in choice.gone] == [("a", "b")]
-    assert "c" not in stage.heard
+    assert "c" not in hearings.heard
     assert [record.refused for record in records if said_by(record) == "c"] == ["c cannot be"] * 2
 
 
 def test_where_no_choice_meets_the_goal_the_reason_is_the_whole_model_s(tmp_path: Path) -> None:
     with pytest.raises(StageError, match="nothing is too much"):
-        search(tmp_path, Stage({})).run()
+        search(tmp_path, Hearings({})).run()
 
 
 def test_a_search_that_was_killed_goes_on_with_what_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = Stage(LOSSES)
-    audition: Callable[[Any, Choice], Heard] = stage.audition
+    hearings = Hearings(LOSSES)
+    audition: Callable[[Any, Choice], Heard] = hearings.audition
 
     def killed(model: Any, choice: Choice) -> Heard:
-        if len(stage.heard) == 2:
+        if len(hearings.heard) == 2:
             raise KeyboardInterrupt
         return audition(model, choice)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "audition", killed)
+        patch.setattr(hearings, "audition", killed)
         with pytest.raises(KeyboardInterrupt):
-            search(tmp_path, stage).run()
-    before = list(stage.heard)
-    stage.adapting.clear()
-    choice, records = search(tmp_path, stage).run()
-    assert stage.heard[:2] == before
-    assert sorted(stage.heard) == sorted(LOSSES)  # none twice
-    assert not {"nothing", "a .. b"} & set(stage.adapting)  # nothing is trained for what is known
+            search(tmp_path, hearings).run()
+    before = list(hearings.heard)
+    hearings.adapting.clear()
+    choice, records = search(tmp_path, hearings).run()
+    assert hearings.heard[:2] == before
+    assert sorted(hearings.heard) == sorted(LOSSES)  # none twice
+    assert not {"nothing", "a .. b"} & set(hearings.adapting)  # nothing is trained for what is known
     assert len(records) == len(LOSSES)
     assert [branch.layers for branch in choice.gone] == [("c",)]
 
 
 def test_another_fault_of_an_audition_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = Stage(LOSSES)
+    hearings = Hearings(LOSSES)
 
     def broken(model: Any, choice: Choice) -> Heard:
         raise StageError("the converter refused")
 
-    monkeypatch.setattr(stage, "audition", broken)
+    monkeypatch.setattr(hearings, "audition", broken)
     with pytest.raises(StageError, match="the converter refused"):
-        search(tmp_path, stage).run()
+        search(tmp_path, hearings).run()
