@@ -28,12 +28,13 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from compression_settings import LABELED, OWN, SETTINGS, TUTORIAL, VARIANTS, augmentation, config, named
+from marked import write_between
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -234,26 +235,13 @@ def auditions(subject: str) -> Iterator[str]:
 
 
 def write_docs() -> None:
-    """Put each subject's tables between its marks."""
+    """Put each subject's tables between their marks."""
+    parts: dict[str, str] = {}
+    for subject in dict.fromkeys(line["subject"] for line in read()):
+        parts |= {subject: "\n".join(table(subject)), f"{subject} pairs": "\n".join(pairs(subject)).lstrip(),
+                  f"{subject} auditions": "\n".join(auditions(subject))}
     for path in sorted(DOCS.glob("*.md")):
-        text = marked = path.read_text("utf-8")
-        for subject in dict.fromkeys(line["subject"] for line in read()):
-            for mark, lines in ((subject, table(subject)), (f"{subject} pairs", pairs(subject)),
-                                (f"{subject} auditions", auditions(subject))):
-                marked = between(marked, mark, lines)
-        if marked != text:
-            path.write_text(marked, "utf-8")
-
-
-def between(text: str, mark: str, lines: Iterable[str]) -> str:
-    """A text with the lines between a mark's begin and end, where it has them."""
-    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
-    if begin not in text:
-        return text
-    before, _, rest = text.partition(begin)
-    indent = before.rpartition("\n")[2]  # of a table inside a list
-    body = "\n".join(f"{indent}{line}" for line in lines if line)
-    return f"{before}{begin}\n{body}\n{indent}{end}{rest.partition(end)[2]}"
+        write_between(path, parts)
 
 
 def draw(path: Path) -> None:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import planted_faults
+from marked import write_between
 from planted_faults import FAULTS, Fault
 
 HERE = Path(__file__).resolve().parent
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 OUT = HERE / "results" / "explain_faults.jsonl"
 DOCS = HERE.parent / "docs" / "explain.md"
-MARKS = ("<!-- faults -->", "<!-- /faults -->")
 TRAIN, SEEN, TEST = 100, 100, 20
 """Images a class: to calibrate, to look at, and left over."""
 _SHOWN = 3
@@ -54,7 +54,7 @@ def main() -> None:
     if words.table or words.docs:
         text = "\n\n".join(tables(read()))
         if words.docs:
-            _write_docs(text)
+            write_between(DOCS, {"faults": text})
         print(text)
         return
     words.work.mkdir(parents=True, exist_ok=True)
@@ -327,12 +327,6 @@ def _table(head: Iterable[str], rows: Iterable[list[str]]) -> str:
     names = list(head)
     lines = [names, ["---"] * len(names), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "/") for cell in line) + " |" for line in lines)
-
-
-def _write_docs(text: str) -> None:
-    before, _, rest = DOCS.read_text("utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    DOCS.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}", "utf-8")
 
 
 def _arguments() -> argparse.Namespace:
