@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from marked import write_between
 
 PAGE = Path(__file__).parent.parent / "docs" / "bridge.md"
+BEGIN, END = "<!-- table: benchmarks/bridge_table.py --docs -->", "<!-- end of table -->"
 RESULTS = Path(__file__).parent / "results" / "bridge_table.json"
 SIZE, CLASSES, SAMPLES, SEED = 96, 10, 8, 3
 SCALED_INSIDE = ("ConvNeXt", "EfficientNet", "MobileNetV3")  # these take 0..255; the others -1..1
@@ -178,7 +178,9 @@ def table(rows: dict[str, Any]) -> str:
 
 def write_page(rows: dict[str, Any]) -> None:
     """Put the table into docs/bridge.md, between its marks."""
-    write_between(PAGE, {"bridge table": table(rows)})
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{table(rows)}\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:
