@@ -28,7 +28,7 @@ from stages.tasks.settings import TaskSettings
 from stages.training import FitSettings, best_text, read_lesson
 
 NAME = "slim"
-VERSION = 6
+VERSION = 7
 LIBRARIES = ("tensorflow", "tf-keras", "numpy")
 
 
@@ -59,7 +59,8 @@ class Settings(FitSettings):
         default=12, ge=1, description="choices of branches and of joined_worth that are tried, at most")
     audition_samples: int = Field(default=8000, ge=1, description="training samples in the short training of each")
     rounds: int = Field(default=1, ge=1, le=20, description="removals in equal ratios, with fine-tuning between them")
-    round_epochs: int = Field(default=2, ge=1, description="epochs of fine-tuning between two removals")
+    round_epochs: int = Field(
+        default=2, ge=1, description="epochs of fine-tuning between two removals, and after branches have gone")
 
 
 class Options(Settings):

@@ -4,6 +4,9 @@ Neither can be read off the weights as a channel's worth can: the layers after i
 elsewhere counts too. So every choice has an audition: without the branches, with as many channels gone as the goal
 still demands, statistics taken anew, one short epoch. The validation loss after it decides. It begins with no branch
 gone, then takes the best single one, then the best second one beside it, until none makes it better.
+
+A model that has just lost a branch weighs its channels otherwise than one that was trained without it at length. So
+once the branches are chosen and it was, what joined channels count is heard again.
 """
 
 from __future__ import annotations
@@ -55,7 +58,7 @@ class Hearings(Protocol):
         """
 
     def audition(self, model: Any, choice: Choice) -> Heard:
-        """Bring such a model to the goal, and hear it.
+        """Bring such a model to the goal, and hear it; the model itself stays as it is.
 
         Raises:
             TooMuch: the goal cannot be met.
@@ -83,11 +86,16 @@ class Auditions:
                  hearings: Hearings, branches: bool = True) -> None:
         self._model, self._protect, self._worths, self._most = model, tuple(protect), tuple(worths), most
         self._file, self._hearings, self._branches = scratch / _FILE, hearings, branches
-        self._kept = {(record.without, record.joined_worth): record for record in self._read()}
+        self._kept = {(record.without, record.joined_worth, record.again): record for record in self._read()}
         self._records: list[SlimAudition] = []
 
-    def run(self) -> tuple[Choice, tuple[SlimAudition, ...]]:
-        """The best choice, and every audition.
+    @property
+    def records(self) -> tuple[SlimAudition, ...]:
+        """Every audition so far."""
+        return tuple(self._records)
+
+    def run(self) -> Choice:
+        """The best choice.
 
         Raises:
             StageError: no choice can meet the goal; the reason is that of the whole model.
@@ -103,7 +111,21 @@ class Auditions:
         if math.isinf(best):
             raise StageError(self._records[0].refused, "a goal that channels and branches can meet",
                              "ask for less, lower slim.least_share, or protect fewer layers")
-        return choice, tuple(self._records)
+        return choice
+
+    def again(self, choice: Choice, model: Any) -> Choice:
+        """The best worth in the model that was trained at length without the chosen branches.
+
+        Args:
+            choice: what `run` has found.
+            model: that model.
+
+        Returns:
+            The better choice; the given one where none meets the goal now.
+        """
+        heard = [self._heard(Choice(choice.gone, worth), lambda: model, again=True) for worth in self._worths]
+        loss, best = min(heard, key=lambda pair: pair[0])
+        return choice if math.isinf(loss) else best
 
     def _candidates(self, left: Any) -> Iterable[Branch]:
         """Branches that may go next, the heaviest first, while there are auditions left."""
@@ -120,26 +142,26 @@ class Auditions:
                  for worth in self._worths[:max(1, self._most - len(self._records))]]
         return min(heard, key=lambda pair: pair[0])
 
-    def _heard(self, choice: Choice, adapted: Callable[[], Any]) -> tuple[float, Choice]:
+    def _heard(self, choice: Choice, adapted: Callable[[], Any], again: bool = False) -> tuple[float, Choice]:
         """The loss of one choice, infinite where it cannot meet the goal; and the choice with what was kept."""
         names = tuple(branch.record for branch in choice.gone)
-        key = (names, choice.joined_worth)
+        key = (names, choice.joined_worth, again)
         if key not in self._kept:
-            self._kept[key] = self._held(names, choice, adapted)
+            asked = SlimAudition(without=names, joined_worth=choice.joined_worth, again=again, validation_loss=None)
+            self._kept[key] = asked.model_copy(update=self._held(choice, adapted))
             self._write()
         record = self._kept[key]
         self._records.append(record)
         loss = math.inf if record.validation_loss is None else record.validation_loss
         return loss, choice._replace(kept=record.kept)
 
-    def _held(self, names: tuple[SlimBranch, ...], choice: Choice, adapted: Callable[[], Any]) -> SlimAudition:
+    def _held(self, choice: Choice, adapted: Callable[[], Any]) -> dict[str, Any]:
+        """What came of an audition, as fields of its record."""
         try:
             heard = self._hearings.audition(adapted(), choice)
         except TooMuch as error:
-            return SlimAudition(without=names, joined_worth=choice.joined_worth, validation_loss=None,
-                                refused=error.found)
-        return SlimAudition(without=names, joined_worth=choice.joined_worth, validation_loss=heard.loss,
-                            channels=heard.channels, kept=heard.kept)
+            return {"refused": error.found}
+        return {"validation_loss": heard.loss, "channels": heard.channels, "kept": heard.kept}
 
     def _read(self) -> tuple[SlimAudition, ...]:
         try:

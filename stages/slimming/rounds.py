@@ -102,8 +102,7 @@ class Slimming:
         Raises:
             StageError: see `slim.run`.
         """
-        choice, auditions = self._choice(between)
-        model = self._adapted(choice, between)
+        choice, model, auditions = self._begun(between)
         rounds, cost = [], self._goal.whole
         for number in range(1, self._work.rounds + 1):
             settings = last if number == self._work.rounds else between
@@ -115,15 +114,20 @@ class Slimming:
         return model, result.model_copy(update={"branches": gone, "joined_worth": choice.joined_worth,
                                                 "auditions": auditions})
 
-    def _choice(self, settings: FitSettings) -> tuple[Choice, tuple[SlimAudition, ...]]:
-        """The branches that go and what joined channels count, found by auditions where there is a choice."""
+    def _begun(self, settings: FitSettings) -> tuple[Choice, Any, tuple[SlimAudition, ...]]:
+        """What goes whole and what joined channels count, the model that rounds begin with, and what was tried."""
         work = self._work
         worths = work.joined_worth if any(space.joined for space in self._first.spaces) else work.joined_worth[:1]
         if not work.branches and len(worths) == 1:
-            return Choice((), worths[0]), ()
+            return Choice((), worths[0]), self._model, ()
         short = settings.model_copy(update={"epochs": 1, "patience": 0, "samples_per_epoch": work.audition_samples})
-        return Auditions(self._model, work.protect, worths, work.auditions, self._context.scratch,
-                         _Hearings(self, short, self._context), work.branches).run()
+        auditions = Auditions(self._model, work.protect, worths, work.auditions, self._context.scratch,
+                              _Hearings(self, short, self._context), work.branches)
+        choice = auditions.run()
+        model = self._adapted(choice, settings)
+        if choice.gone:
+            choice = auditions.again(choice, model)
+        return choice, model, auditions.records
 
     def _adapted(self, choice: Choice, settings: FitSettings) -> Any:
         """The model that rounds begin with: without the branches that go, and trained for as long as between rounds."""
@@ -265,7 +269,8 @@ class _Hearings:
 
     def __init__(self, slimming: Slimming, settings: FitSettings, context: StageContext) -> None:
         self._slimming, self._settings, self._context = slimming, settings, context
-        self._heard: dict[tuple[tuple[Branch, ...], tuple[int, ...]], Heard] = {}
+        self._last: Any = None
+        self._heard: dict[tuple[int, ...], Heard] = {}
 
     def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
         """See `auditions.Hearings`; a model that has lost nothing needs nothing."""
@@ -275,16 +280,18 @@ class _Hearings:
         return model
 
     def audition(self, model: Any, choice: Choice) -> Heard:
-        """See `auditions.Hearings`; what leaves the same channels as before is not heard again."""
+        """See `auditions.Hearings`; what leaves the same channels of the same model is not trained once more."""
+        if model is not self._last:
+            self._last, self._heard = model, {}
         gone = " and ".join(branch.record.name for branch in choice.gone)
         words = f"without {gone}" if gone else "with every branch"
         self._context.progress(0, 0, f"trying the model {words}, joined channels count {choice.joined_worth:g} times")
         narrowed = self._slimming.narrow(model, choice.joined_worth)
-        key = (choice.gone, tuple(narrowed.kept.tolist()))
-        if key not in self._heard:
+        kept = tuple(narrowed.kept.tolist())
+        if kept not in self._heard:
             loss = self._trained(narrowed.model).validation_loss[-1]
-            self._heard[key] = Heard(loss, self._slimming.survey(narrowed.model).channels(), key[1])
-        return self._heard[key]
+            self._heard[kept] = Heard(loss, self._slimming.survey(narrowed.model).channels(), kept)
+        return self._heard[kept]
 
     def _trained(self, model: Any) -> History:
         """A moment's training; what it leaves in scratch is not kept."""

@@ -205,8 +205,9 @@ def test_a_branch_goes_whole_where_its_audition_is_the_better_one(
     monkeypatch.setattr(cutting, "_MOST_PAST", 0.3)  # the branch is nearly all of the MACs, 0.75 are asked for
     result, out = slimmed(tmp_path, residual, prepared, share=0.75, branches=True, epochs=1)
     assert tuple(branch.name for branch in result.branches) == gone
-    assert [tuple(branch.name for branch in one.without) for one in result.auditions] == [(), ("a .. b",)]
-    assert [one.validation_loss for one in result.auditions] == ([1.0, 0.5] if better_without else [0.5, 1.0])
+    heard = [(tuple(branch.name for branch in one.without), one.again, one.validation_loss) for one in result.auditions]
+    assert heard == ([((), False, 1.0), (("a .. b",), False, 0.5), (("a .. b",), True, 0.5)] if better_without
+                     else [((), False, 0.5), (("a .. b",), False, 1.0)])
     names = {layer.name for layer in load_model(out).layers}
     assert ({"a", "b", "sum"} & names == set()) is better_without
     assert result.summary.startswith("without a .. b, ") is better_without
@@ -276,7 +277,8 @@ def test_a_model_without_a_branch_is_trained_before_its_channels_are_weighed(
     slimmed(tmp_path, residual, prepared, share=0.75, branches=True, epochs=1)
     assert happened == ["weigh whole", "fit",  # the whole model's audition
                         "fit", "weigh", "fit",  # without the branch: adapted, weighed, heard
-                        "fit", "weigh", "fit"]  # and the same at length
+                        "fit", "weigh", "fit",  # adapted at length, weighed and heard again
+                        "weigh", "fit"]  # what won is trained
 
 
 def test_a_model_without_joined_channels_has_no_auditions_of_worths(tmp_path: Path, prepared: Path,
@@ -297,7 +299,7 @@ def test_a_run_that_was_killed_after_its_auditions_ends_with_the_same_bytes(
 
     def better_without_the_branch(model: Any, *given: Any) -> History:
         called.append(model)
-        if len(called) == 4 and "dying" in str(given[-1].scratch):
+        if len(called) == 5 and "dying" in str(given[-1].scratch):
             raise KeyboardInterrupt
         history = fit(model, *given)
         loss = 1.0 if any(layer.name == "a" for layer in model.layers) else 0.5
@@ -307,7 +309,7 @@ def test_a_run_that_was_killed_after_its_auditions_ends_with_the_same_bytes(
     monkeypatch.setattr(cutting, "_MOST_PAST", 0.3)
     asked: dict[str, Any] = {"share": 0.75, "branches": True, "epochs": 1, "round_epochs": 1, "audition_samples": 64}
     _, whole = slimmed(tmp_path / "whole", residual, prepared, **asked)
-    assert len(called) == 5  # the whole model's audition; adapted, heard; adapted at length, fine-tuned
+    assert len(called) == 6  # the whole model's audition; adapted, heard; adapted at length, heard; fine-tuned
     called.clear()
     with pytest.raises(KeyboardInterrupt):
         slimmed(tmp_path / "dying", residual, prepared, **asked)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from device_profiles.errors import StageError
+from stages.records import SlimAudition
 from stages.slimming.auditions import Auditions, Choice, Heard
 from stages.slimming.branches import Branch
 from stages.slimming.cutting import TooMuch
@@ -29,6 +30,7 @@ class Hearings:
         self.losses, self.unreachable = losses, unreachable
         self.heard: list[Any] = []
         self.adapting: list[str] = []
+        self.models: list[Any] = []
 
     def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
         self.adapting.append(said(gone))
@@ -38,6 +40,7 @@ class Hearings:
 
     def audition(self, model: Any, choice: Choice) -> Heard:
         words = said(choice.gone)
+        self.models.append(model)
         key = (words, choice.joined_worth) if (words, choice.joined_worth) in self.losses else words
         self.heard.append(key)
         if key not in self.losses:
@@ -50,9 +53,13 @@ def search(folder: Path, hearings: Hearings, worths: tuple[float, ...] = (1.0,),
     return Auditions(residual(), (), worths, most, folder, hearings, branches)
 
 
+def found(auditions: Auditions) -> tuple[Choice, tuple[SlimAudition, ...]]:
+    return auditions.run(), auditions.records
+
+
 def test_the_best_single_branch_goes_and_a_second_one_only_where_that_is_better_still(tmp_path: Path) -> None:
     hearings = Hearings(LOSSES)
-    choice, records = search(tmp_path, hearings).run()
+    choice, records = found(search(tmp_path, hearings))
     assert ([branch.layers for branch in choice.gone], choice.kept) == ([("c",)], (1,))  # what was left without "c"
     assert hearings.heard[0] == "nothing"
     assert sorted(hearings.heard) == sorted(LOSSES)
@@ -60,12 +67,12 @@ def test_the_best_single_branch_goes_and_a_second_one_only_where_that_is_better_
 
 
 def test_nothing_goes_where_nothing_is_better(tmp_path: Path) -> None:
-    assert search(tmp_path, Hearings(dict.fromkeys(LOSSES, 1.0))).run()[0] == Choice((), 1.0, (7,))  # "nothing"
+    assert search(tmp_path, Hearings(dict.fromkeys(LOSSES, 1.0))).run() == Choice((), 1.0, (7,))  # "nothing"
 
 
 def test_no_more_auditions_than_allowed_and_the_heaviest_branch_first(tmp_path: Path) -> None:
     hearings = Hearings(LOSSES)
-    choice, _ = search(tmp_path, hearings, most=2).run()
+    choice = search(tmp_path, hearings, most=2).run()
     assert hearings.heard == ["nothing", "a .. b"]  # 5 * 19 + 3 * 46 weights; d has 4 * 28, c has 4 * 4
     assert [branch.layers for branch in choice.gone] == [("a", "b")]
 
@@ -73,7 +80,7 @@ def test_no_more_auditions_than_allowed_and_the_heaviest_branch_first(tmp_path: 
 def test_each_choice_of_branches_is_heard_with_each_worth_on_one_adapted_model(tmp_path: Path) -> None:
     table: dict[Any, float] = {**LOSSES, ("d", 4.0): 0.1}
     hearings = Hearings(table)
-    choice, records = search(tmp_path, hearings, (1.0, 4.0)).run()
+    choice, records = found(search(tmp_path, hearings, (1.0, 4.0)))
     assert ([branch.layers for branch in choice.gone], choice.joined_worth) == ([("d",)], 4.0)
     assert hearings.heard[:2] == ["nothing", "nothing"]
     assert [record.joined_worth for record in records[:4]] == [1.0, 4.0, 1.0, 4.0]
@@ -83,7 +90,7 @@ def test_each_choice_of_branches_is_heard_with_each_worth_on_one_adapted_model(t
 
 def test_an_odd_number_of_auditions_ends_between_two_worths(tmp_path: Path) -> None:
     hearings = Hearings(LOSSES)
-    _, records = search(tmp_path, hearings, (1.0, 4.0), most=3).run()
+    _, records = found(search(tmp_path, hearings, (1.0, 4.0), most=3))
     assert [(said_by(record), record.joined_worth) for record in records] == [
         ("nothing", 1.0), ("nothing", 4.0), ("a .. b", 1.0)]
 
@@ -94,13 +101,13 @@ def said_by(record: Any) -> str:
 
 def test_worths_alone_are_tried_where_branches_stay(tmp_path: Path) -> None:
     hearings = Hearings({("nothing", 1.0): 1.0, ("nothing", 4.0): 0.5})
-    choice, records = search(tmp_path, hearings, (1.0, 4.0), branches=False).run()
+    choice, records = found(search(tmp_path, hearings, (1.0, 4.0), branches=False))
     assert choice == Choice((), 4.0, (7,))
     assert len(records) == 2
 
 
 def test_a_choice_that_cannot_meet_the_goal_is_noted_and_never_taken(tmp_path: Path) -> None:
-    choice, records = search(tmp_path, Hearings({"nothing": 1.0, "d": 0.9})).run()
+    choice, records = found(search(tmp_path, Hearings({"nothing": 1.0, "d": 0.9})))
     assert [branch.layers for branch in choice.gone] == [("d",)]
     refused = {said_by(record): record.refused for record in records if record.validation_loss is None}
     assert refused["c"] == "c is too much"
@@ -108,7 +115,7 @@ def test_a_choice_that_cannot_meet_the_goal_is_noted_and_never_taken(tmp_path: P
 
 def test_what_cannot_be_adapted_is_heard_with_no_worth(tmp_path: Path) -> None:
     hearings = Hearings(LOSSES, unreachable=("c",))
-    choice, records = search(tmp_path, hearings, (1.0, 4.0)).run()
+    choice, records = found(search(tmp_path, hearings, (1.0, 4.0)))
     assert [branch.layers for branch in choice.gone] == [("a", "b")]
     assert "c" not in hearings.heard
     assert [record.refused for record in records if said_by(record) == "c"] == ["c cannot be"] * 2
@@ -134,7 +141,7 @@ def test_a_search_that_was_killed_goes_on_with_what_it_had(tmp_path: Path, monke
             search(tmp_path, hearings).run()
     before = list(hearings.heard)
     hearings.adapting.clear()
-    choice, records = search(tmp_path, hearings).run()
+    choice, records = found(search(tmp_path, hearings))
     assert hearings.heard[:2] == before
     assert sorted(hearings.heard) == sorted(LOSSES)  # none twice
     assert not {"nothing", "a .. b"} & set(hearings.adapting)  # nothing is trained for what is known
@@ -151,3 +158,40 @@ def test_another_fault_of_an_audition_is_not_swallowed(tmp_path: Path, monkeypat
     monkeypatch.setattr(hearings, "audition", broken)
     with pytest.raises(StageError, match="the converter refused"):
         search(tmp_path, hearings).run()
+
+
+def test_what_joined_channels_count_is_heard_again_without_the_branches_that_have_gone(tmp_path: Path) -> None:
+    hearings = Hearings(LOSSES | {("c", 1.0): 0.6, ("c", 4.0): 0.7})
+    auditions = search(tmp_path, hearings, (1.0, 4.0))
+    choice = auditions.run()
+    assert (said(choice.gone), choice.joined_worth) == ("c", 1.0)
+    hearings.losses |= {("c", 1.0): 0.5, ("c", 4.0): 0.4}  # trained at length, it is the other way round
+    hearings.adapting.clear()
+    first, trained = auditions.records, residual()
+    better = auditions.again(choice, trained)
+    assert (said(better.gone), better.joined_worth, better.kept) == ("c", 4.0, (1,))
+    assert hearings.models[-2:] == [trained, trained]
+    assert hearings.adapting == []  # it is as it should be
+    assert [(said_by(one), one.joined_worth, one.again, one.validation_loss)
+            for one in auditions.records[len(first):]] == [("c", 1.0, True, 0.5), ("c", 4.0, True, 0.4)]
+    assert not any(one.again for one in first)
+
+
+def test_what_was_heard_again_is_not_heard_a_third_time(tmp_path: Path) -> None:
+    hearings = Hearings(LOSSES)
+    auditions = search(tmp_path, hearings)
+    choice = auditions.run()
+    assert auditions.again(choice, residual()) == choice
+    hearings.heard.clear()
+    going_on = search(tmp_path, hearings)
+    assert going_on.again(going_on.run(), residual()) == choice
+    assert (hearings.heard, going_on.records) == ([], auditions.records)
+
+
+def test_where_nothing_meets_the_goal_any_more_the_first_choice_stays(tmp_path: Path) -> None:
+    hearings = Hearings(dict(LOSSES))
+    auditions = search(tmp_path, hearings)
+    choice = auditions.run()
+    del hearings.losses["c"]
+    assert auditions.again(choice, residual()) == choice
+    assert auditions.records[-1].refused == "c is too much"
