@@ -122,8 +122,9 @@ def choices(result: Any) -> dict[str, Any]:
     return {"slimmed_ms": found["latency"] and [found["latency"]["before_ms"], found["latency"]["after_ms"]],
             "slimmed_channels": {name: pair["after"] for name, pair in found["channels"].items()},
             "auditions": [{"without": [SlimBranch.model_validate(each).name for each in one["without"]],
-                           "joined_worth": one["joined_worth"], "again": one["again"], "validation_loss": one["validation_loss"],
-                           "channels": list(one["channels"].values()), "refused": one["refused"]}
+                           "joined_worth": one["joined_worth"], "again": one["again"],
+                           "validation_loss": one["validation_loss"], "channels": list(one["channels"].values()),
+                           "refused": one["refused"]}
                           for one in found["auditions"]]}
 
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import TypeAdapter
 
 from device_profiles.errors import StageError
-from stages.records import SlimAudition, SlimBranch
+from stages.records import SlimAudition
 from stages.slimming.branches import Branch, find_branches, without
 from stages.slimming.cutting import TooMuch
 
