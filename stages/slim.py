@@ -8,7 +8,7 @@ proven to be the original with these channels set to zero (`slimming.proof`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -58,9 +58,18 @@ class Settings(FitSettings):
     auditions: int = Field(
         default=12, ge=1, description="choices of branches and of joined_worth that are tried, at most")
     audition_samples: int = Field(default=8000, ge=1, description="training samples in the short training of each")
+    trades: int = Field(
+        default=0, ge=0, description="auditions, at most, in which layers exchange channels; needs rounds: 1")
     rounds: int = Field(default=1, ge=1, le=20, description="removals in equal ratios, with fine-tuning between them")
     round_epochs: int = Field(
         default=2, ge=1, description="epochs of fine-tuning between two removals, and after branches have gone")
+
+    @model_validator(mode="after")
+    def _trades_in_one_round(self) -> Self:
+        if self.trades and self.rounds > 1:
+            raise ValueError(f"trades is {self.trades}, rounds {self.rounds}: layers exchange channels in one removal "
+                             "alone; set rounds to 1, or trades to 0")
+        return self
 
 
 class Options(Settings):
@@ -111,7 +120,7 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext, tea
                 samples=options.importance_samples, multiple=options.multiple, least_share=options.least_share,
                 protect=options.protect, rounds=options.rounds, seed=options.seed,
                 branches=options.branches, joined_worth=options.joined_worth, auditions=options.auditions,
-                audition_samples=options.audition_samples)
+                audition_samples=options.audition_samples, trades=options.trades)
     with tensorflow_turn(options.seed, context.log):
         slimming = Slimming(opened(load_model(model)), work, lesson, model, context)
         finished, result = slimming.run(options, options.model_copy(update={"epochs": options.round_epochs}))

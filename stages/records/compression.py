@@ -73,6 +73,7 @@ class SlimAudition(Record):
         without: the branches that had gone, in that order.
         joined_worth: how many times the channels that additions join counted against others.
         again: whether this was a second hearing, in the model that had been trained at length without the branches.
+        traded: whether layers had exchanged channels: `kept` was asked for, not found by importance.
         validation_loss: after the short training; None where the goal could not be met.
         channels: by layer, those that were left at the goal; empty where it could not be met.
         kept: the same by space of channels, in the model's order, in classes that go as a whole.
@@ -82,6 +83,7 @@ class SlimAudition(Record):
     without: tuple[SlimBranch, ...]
     joined_worth: float = 1.0
     again: bool = False
+    traded: bool = False
     validation_loss: float | None
     channels: dict[str, int] = Field(default_factory=dict)
     kept: tuple[int, ...] = ()

@@ -6,13 +6,14 @@ still demands, statistics taken anew, one short epoch. The validation loss after
 gone, then takes the best single one, then the best second one beside it, until none makes it better.
 
 A model that has just lost a branch weighs its channels otherwise than one that was trained without it at length. So
-once the branches are chosen and it was, what joined channels count is heard again.
+once the branches are chosen and it was, what joined channels count is heard again. At last layers trade channels: see
+`trades`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -39,12 +40,15 @@ class Choice(NamedTuple):
     Attributes:
         gone: branches, in the order in which they are taken out.
         joined_worth: what a joined channel counts.
-        kept: by space of channels, the classes that stayed when this was heard; empty where it was not heard.
+        kept: by space of channels, the classes that stayed when this was heard, or that are to stay; empty where
+            importance is to say.
+        loss: the validation loss when this was heard; infinite where it was not, or does not meet the goal.
     """
 
     gone: tuple[Branch, ...] = ()
     joined_worth: float = 1.0
     kept: tuple[int, ...] = ()
+    loss: float = math.inf
 
 
 class Hearings(Protocol):
@@ -63,6 +67,9 @@ class Hearings(Protocol):
         Raises:
             TooMuch: the goal cannot be met.
         """
+
+    def trades(self, model: Any, choice: Choice) -> Iterable[tuple[int, ...]]:
+        """Counts at the goal beside those that a choice has kept, the most promising ones first."""
 
 
 _FILE = "auditions.json"
@@ -86,7 +93,7 @@ class Auditions:
                  hearings: Hearings, branches: bool = True) -> None:
         self._model, self._protect, self._worths, self._most = model, tuple(protect), tuple(worths), most
         self._file, self._hearings, self._branches = scratch / _FILE, hearings, branches
-        self._kept = {(record.without, record.joined_worth, record.again): record for record in self._read()}
+        self._kept = {_key(record): record for record in self._read()}
         self._records: list[SlimAudition] = []
 
     @property
@@ -100,15 +107,15 @@ class Auditions:
         Raises:
             StageError: no choice can meet the goal; the reason is that of the whole model.
         """
-        best, choice = self._best((), self._model)
+        choice = self._best((), self._model)
         while True:
             left = leave_out(self._model, choice.gone)
             heard = [self._best((*choice.gone, branch), without(left, branch)) for branch in self._candidates(left)]
-            better = min(heard, key=lambda pair: pair[0], default=(math.inf, choice))
-            if better[0] >= best:
+            better = _best_of(choice, *heard)
+            if better is choice:
                 break
-            best, choice = better
-        if math.isinf(best):
+            choice = better
+        if math.isinf(choice.loss):
             raise StageError(self._records[0].refused, "a goal that channels and branches can meet",
                              "ask for less, lower slim.least_share, or protect fewer layers")
         return choice
@@ -123,9 +130,43 @@ class Auditions:
         Returns:
             The better choice; the given one where none meets the goal now.
         """
-        heard = [self._heard(Choice(choice.gone, worth), lambda: model, again=True) for worth in self._worths]
-        loss, best = min(heard, key=lambda pair: pair[0])
-        return choice if math.isinf(loss) else best
+        best = _best_of(*(self._heard(Choice(choice.gone, worth), lambda: model, again=True)
+                          for worth in self._worths))
+        return choice if math.isinf(best.loss) else best
+
+    def trade(self, choice: Choice, model: Any, most: int) -> Choice:
+        """Exchange channels between layers as long as that makes the model better.
+
+        Args:
+            choice: with the counts that the search begins at.
+            model: the one that these were heard in.
+            most: auditions, at most; those of an earlier run count.
+
+        Returns:
+            The choice with the best counts.
+        """
+        def heard(kept: tuple[int, ...]) -> Choice:
+            """The same choice with other counts."""
+            tried.add(kept)
+            return self._heard(choice._replace(kept=kept), lambda: model, again=bool(choice.gone))
+
+        tried = {choice.kept}
+        best = _best_of(choice, *(heard(record.kept) for record in list(self._kept.values()) if record.traded))
+        while better := next((one for one in self._untried(best, model, tried, most, heard) if one.loss < best.loss),
+                             None):
+            best = better
+        return best
+
+    def _untried(self, beside: Choice, model: Any, tried: set[tuple[int, ...]], most: int,
+                 heard: Callable[[tuple[int, ...]], Choice]) -> Iterator[Choice]:
+        """Each trade beside a choice that was not yet heard, while there are auditions left."""
+        if len(tried) > most:
+            return
+        for kept in self._hearings.trades(model, beside):
+            if kept not in tried:
+                yield heard(kept)
+            if len(tried) > most:
+                return
 
     def _candidates(self, left: Any) -> Iterable[Branch]:
         """Branches that may go next, the heaviest first, while there are auditions left."""
@@ -135,25 +176,24 @@ class Auditions:
                 return
             yield branch
 
-    def _best(self, gone: tuple[Branch, ...], model: Any) -> tuple[float, Choice]:
-        """The loss of the best worth with these branches gone, infinite where none meets the goal."""
+    def _best(self, gone: tuple[Branch, ...], model: Any) -> Choice:
+        """The best worth with these branches gone."""
         adapted = cache(lambda: self._hearings.adapted(model, gone))
-        heard = [self._heard(Choice(gone, worth), adapted)
-                 for worth in self._worths[:max(1, self._most - len(self._records))]]
-        return min(heard, key=lambda pair: pair[0])
+        return _best_of(*(self._heard(Choice(gone, worth), adapted)
+                          for worth in self._worths[:max(1, self._most - len(self._records))]))
 
-    def _heard(self, choice: Choice, adapted: Callable[[], Any], again: bool = False) -> tuple[float, Choice]:
-        """The loss of one choice, infinite where it cannot meet the goal; and the choice with what was kept."""
-        names = tuple(branch.record for branch in choice.gone)
-        key = (names, choice.joined_worth, again)
+    def _heard(self, choice: Choice, adapted: Callable[[], Any], again: bool = False) -> Choice:
+        """The choice with its loss, and with what was kept; infinite where it cannot meet the goal."""
+        asked = SlimAudition(without=tuple(branch.record for branch in choice.gone), joined_worth=choice.joined_worth,
+                             again=again, traded=bool(choice.kept), kept=choice.kept, validation_loss=None)
+        key = _key(asked)
         if key not in self._kept:
-            asked = SlimAudition(without=names, joined_worth=choice.joined_worth, again=again, validation_loss=None)
             self._kept[key] = asked.model_copy(update=self._held(choice, adapted))
             self._write()
         record = self._kept[key]
         self._records.append(record)
         loss = math.inf if record.validation_loss is None else record.validation_loss
-        return loss, choice._replace(kept=record.kept)
+        return choice._replace(kept=record.kept, loss=loss)
 
     def _held(self, choice: Choice, adapted: Callable[[], Any]) -> dict[str, Any]:
         """What came of an audition, as fields of its record."""
@@ -173,6 +213,16 @@ class Auditions:
         aside = self._file.with_suffix(".part")
         aside.write_bytes(_RECORDS.dump_json(tuple(self._kept.values())))
         aside.replace(self._file)
+
+
+def _key(record: SlimAudition) -> tuple[Any, ...]:
+    """What an audition is known by: what was asked for."""
+    return record.without, record.joined_worth, record.again, record.kept if record.traded else ()
+
+
+def _best_of(*choices: Choice) -> Choice:
+    """The one with the least loss; of equal ones the first."""
+    return min(choices, key=lambda choice: choice.loss)
 
 
 def leave_out(model: Any, branches: Iterable[Branch]) -> Any:

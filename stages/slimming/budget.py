@@ -210,6 +210,11 @@ class _Losses:
         return lost
 
 
+def lost(spaces: Sequence[Space], scores: Scores, choices: Counts) -> NDArray[np.float64]:
+    """The importance that each of several choices loses in all.  # (choices, spaces) -> (choices,)."""
+    return _Losses(spaces, scores).total(choices)
+
+
 def going(spaces: Sequence[Space], scores: Scores, kept: Counts) -> list[int]:
     """The classes that go: of each space the least important ones; of equal ones those that come first."""
     found: list[int] = []

@@ -18,6 +18,7 @@ from stages.slimming.rebuild import Removed, rebuild
 from stages.slimming.spaces import Cost, Costs, Counts, Space, find_spaces
 from stages.slimming.trace import Trace, trace
 
+TimeOf = Callable[[Counts], float]
 _MOST_PROBED = 24
 """Spaces whose time is found out one by one, at most: each is a conversion of a few seconds."""
 _MOST_TRIES = 7
@@ -73,6 +74,13 @@ class Surveyed:
     def channels(self) -> dict[str, int]:
         """By layer that makes channels, how many."""
         return {name: len(self.trace.ledger.made[name]) for name in self.trace.layers}
+
+    def counting(self, scores: Scores, joined_worth: float) -> Scores:
+        """The scores with channels that additions join counting so many times."""
+        found = scores.copy()
+        for space in self.spaces:
+            found[space.classes] *= joined_worth if space.joined else 1.0
+        return found
 
     def removed(self, scores: Scores, kept: Counts) -> Removed:
         """The least important classes, so many that `kept` stay."""
@@ -148,13 +156,10 @@ def _within_latency(surveyed: Surveyed, goal: Goal, scores: Scores, planned: Cou
     if clock is None:
         raise StageError("a latency budget has no clock", "a profile", "set slim.profile")
 
-    def time_of(kept: Counts) -> float:
-        """Milliseconds of the model with so many classes kept."""
-        return clock(rebuild(surveyed.model, surveyed.removed(scores, kept)))
-
+    time_of = timing(surveyed, clock, scores)
     if planned is not None:
         return planned, time_of(planned)
-    guide = _guide(surveyed, time_of, goal.savings)
+    guide = guide_to_time(surveyed, time_of, goal.savings)
     found = _aimed(goal, guide, surveyed, scores, time_of)
     if abs(found[1] - goal.cost) <= MISSED_SHARE * goal.whole:
         return found
@@ -162,7 +167,12 @@ def _within_latency(surveyed: Surveyed, goal: Goal, scores: Scores, planned: Cou
     return _filled(goal, surveyed, time_of, *min(found, again, key=lambda each: abs(each[1] - goal.cost)))
 
 
-def _filled(goal: Goal, surveyed: Surveyed, time_of: Callable[[Counts], float], kept: Counts,
+def timing(surveyed: Surveyed, clock: Clock, scores: Scores) -> TimeOf:
+    """What says how many milliseconds a model takes with so many classes of each space kept."""
+    return lambda kept: clock(rebuild(surveyed.model, surveyed.removed(scores, kept)))
+
+
+def _filled(goal: Goal, surveyed: Surveyed, time_of: TimeOf, kept: Counts,
             cost: float) -> tuple[Counts, float]:
     """The next multiples up, where kernels take no longer for these: channels that cost nothing are kept."""
     up = np.minimum(surveyed.all, -(-kept // surveyed.unit) * surveyed.unit)
@@ -171,7 +181,7 @@ def _filled(goal: Goal, surveyed: Surveyed, time_of: Callable[[Counts], float], 
 
 
 def _aimed(goal: Goal, guide: Cost, surveyed: Surveyed, scores: Scores,
-           time_of: Callable[[Counts], float], finer: bool = False) -> tuple[Counts, float]:
+           time_of: TimeOf, finer: bool = False) -> tuple[Counts, float]:
     """The choice whose time comes closest to the goal: bisection over the guide's cost."""
     low, high = guide(surveyed.fewest), guide(surveyed.all)
     tried: dict[tuple[int, ...], float] = {}
@@ -189,8 +199,7 @@ def _aimed(goal: Goal, guide: Cost, surveyed: Surveyed, scores: Scores,
     return np.array(best, np.int64), tried[best]
 
 
-def _guide(surveyed: Surveyed, time_of: Callable[[Counts], float],
-           savings: dict[tuple[tuple[str, ...], int], float]) -> Cost:
+def guide_to_time(surveyed: Surveyed, time_of: TimeOf, savings: dict[tuple[tuple[str, ...], int], float]) -> Cost:
     """What a class of each space saves in time, found by halving one space after the other, if not found before."""
     spaces, everything = surveyed.spaces, surveyed.all
     if len(spaces) > _MOST_PROBED:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,12 +36,15 @@ from stages.slimming.kernels import has_kernel
 from stages.slimming.latency import LatencyFormat, make_clock
 from stages.slimming.proof import prove_without
 from stages.slimming.spaces import Counts
+from stages.slimming.trades import trades
 from stages.training import FitSettings, Lesson, fit
 
 PROOF_SAMPLES = 16
 _ROUND_FILE, _PLAN_FILE = "round.json", "plan.json"
 _STATISTICS = FitSettings(batch_size=64, statistics_batches=16)
 """1,024 samples for batch normalization's statistics: what reads fewer channels has other means and variances."""
+_AUDITION_STATISTICS = 20
+"""Batches for the same after an audition: so short a training leaves moving averages far behind the weights."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Work:
     joined_worth: tuple[float, ...]
     auditions: int
     audition_samples: int
+    trades: int
 
 
 class _Kept(Record):
@@ -118,16 +122,17 @@ class Slimming:
         """What goes whole and what joined channels count, the model that rounds begin with, and what was tried."""
         work = self._work
         worths = work.joined_worth if any(space.joined for space in self._first.spaces) else work.joined_worth[:1]
-        if not work.branches and len(worths) == 1:
+        if not work.branches and len(worths) == 1 and not work.trades:
             return Choice((), worths[0]), self._model, ()
-        short = settings.model_copy(update={"epochs": 1, "patience": 0, "samples_per_epoch": work.audition_samples})
+        short = settings.model_copy(update={"epochs": 1, "patience": 0, "samples_per_epoch": work.audition_samples,
+                                            "statistics_batches": _AUDITION_STATISTICS})
         auditions = Auditions(self._model, work.protect, worths, work.auditions, self._context.scratch,
                               _Hearings(self, short, self._context), work.branches)
         choice = auditions.run()
         model = self._adapted(choice, settings)
         if choice.gone:
             choice = auditions.again(choice, model)
-        return choice, model, auditions.records
+        return auditions.trade(choice, model, work.trades), model, auditions.records
 
     def _adapted(self, choice: Choice, settings: FitSettings) -> Any:
         """The model that rounds begin with: without the branches that go, and trained for as long as between rounds."""
@@ -160,21 +165,18 @@ class Slimming:
         planned = _planned(file, surveyed)
         if planned is None and choice.kept and self._work.rounds == 1:
             planned = np.array(choice.kept, np.int64)
-        scores = self._scores(surveyed, choice.joined_worth)
+        scores = surveyed.counting(self.weigh(surveyed), choice.joined_worth)
         narrowed = narrow(surveyed, goal, scores, self._samples, planned)
         aside = file.with_suffix(".part")
         aside.write_text(json.dumps({"kept": narrowed.kept.tolist()}), "utf-8")
         aside.replace(file)
         return narrowed
 
-    def _scores(self, surveyed: Surveyed, joined_worth: float) -> importance.Scores:
-        """What each class of channels is worth."""
+    def weigh(self, surveyed: Surveyed) -> importance.Scores:
+        """What each class of channels is worth, whether additions join it or not."""
         work = self._work
-        scores = importance.measure(work.importance, surveyed.model, surveyed.trace, self._lesson, work.samples,
-                                    work.seed)
-        for space in surveyed.spaces:
-            scores[space.classes] *= joined_worth if space.joined else 1.0
-        return scores
+        return importance.measure(work.importance, surveyed.model, surveyed.trace, self._lesson, work.samples,
+                                  work.seed)
 
     def _keep(self, folder: Path, narrowed: Narrowed, history: History) -> None:
         """Write the round aside and rename it: one that is there is whole."""
@@ -200,16 +202,24 @@ class Slimming:
         """
         check_reachable(self.survey(model), self._goal)
 
-    def narrow(self, model: Any, joined_worth: float) -> Narrowed:
+    def narrow(self, surveyed: Surveyed, scores: importance.Scores, planned: Counts | None = None) -> Narrowed:
         """A model at the goal of all rounds.
+
+        Args:
+            surveyed: the model.
+            scores: the importance of each class.
+            planned: how many classes each space keeps, where that is not to be found.
 
         Raises:
             TooMuch: it would be past it.
         """
-        surveyed = self.survey(model)
-        narrowed = narrow(surveyed, self._goal, self._scores(surveyed, joined_worth), self._samples)
+        narrowed = narrow(surveyed, self._goal, scores, self._samples, planned)
         check_not_past(narrowed, self._goal)
         return narrowed
+
+    def trades(self, surveyed: Surveyed, scores: importance.Scores, kept: Counts) -> Iterator[Counts]:
+        """See `trades.trades`."""
+        return trades(surveyed, self._goal, scores, kept)
 
     def trained(self, model: Any, settings: FitSettings, scratch: Path) -> History:
         """Take batch normalization's statistics anew, then fine-tune with a checkpoint in `scratch`."""
@@ -269,8 +279,7 @@ class _Hearings:
 
     def __init__(self, slimming: Slimming, settings: FitSettings, context: StageContext) -> None:
         self._slimming, self._settings, self._context = slimming, settings, context
-        self._last: Any = None
-        self._heard: dict[tuple[int, ...], Heard] = {}
+        self._last: _Weighed | None = None
 
     def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
         """See `auditions.Hearings`; a model that has lost nothing needs nothing."""
@@ -281,23 +290,51 @@ class _Hearings:
 
     def audition(self, model: Any, choice: Choice) -> Heard:
         """See `auditions.Hearings`; what leaves the same channels of the same model is not trained once more."""
-        if model is not self._last:
-            self._last, self._heard = model, {}
         gone = " and ".join(branch.record.name for branch in choice.gone)
         words = f"without {gone}" if gone else "with every branch"
-        self._context.progress(0, 0, f"trying the model {words}, joined channels count {choice.joined_worth:g} times")
-        narrowed = self._slimming.narrow(model, choice.joined_worth)
-        kept = tuple(narrowed.kept.tolist())
-        if kept not in self._heard:
+        kept = f", {' '.join(map(str, choice.kept))} channels" if choice.kept else ""
+        self._context.progress(0, 0, f"trying the model {words}, joined channels count {choice.joined_worth:g} times"
+                                     f"{kept}")
+        weighed = self._weighed(model)
+        planned = np.array(choice.kept, np.int64) if choice.kept else None
+        narrowed = self._slimming.narrow(weighed.surveyed, weighed.counting(choice), planned)
+        found = tuple(narrowed.kept.tolist())
+        if found not in weighed.heard:
             loss = self._trained(narrowed.model).validation_loss[-1]
-            self._heard[kept] = Heard(loss, self._slimming.survey(narrowed.model).channels(), kept)
-        return self._heard[kept]
+            weighed.heard[found] = Heard(loss, self._slimming.survey(narrowed.model).channels(), found)
+        return weighed.heard[found]
+
+    def trades(self, model: Any, choice: Choice) -> Iterator[tuple[int, ...]]:
+        """See `auditions.Hearings`."""
+        weighed = self._weighed(model)
+        for kept in self._slimming.trades(weighed.surveyed, weighed.counting(choice), np.array(choice.kept, np.int64)):
+            yield tuple(kept.tolist())
+
+    def _weighed(self, model: Any) -> _Weighed:
+        """The model's channels and their worth, found once."""
+        if self._last is None or self._last.surveyed.model is not model:
+            surveyed = self._slimming.survey(model)
+            self._last = _Weighed(surveyed, self._slimming.weigh(surveyed))
+        return self._last
 
     def _trained(self, model: Any) -> History:
         """A moment's training; what it leaves in scratch is not kept."""
         scratch = self._context.scratch / "audition"
         shutil.rmtree(scratch, ignore_errors=True)
         return self._slimming.trained(model, self._settings, scratch)
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    """A model's channels, what each is worth, and what was heard of it, by what was kept."""
+
+    surveyed: Surveyed
+    scores: importance.Scores
+    heard: dict[tuple[int, ...], Heard] = field(default_factory=dict)
+
+    def counting(self, choice: Choice) -> importance.Scores:
+        """The scores, joined channels counting as a choice says."""
+        return self.surveyed.counting(self.scores, choice.joined_worth)
 
 
 def _planned(file: Path, surveyed: Surveyed) -> Counts | None:

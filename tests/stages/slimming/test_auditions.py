@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,8 @@ class Hearings:
         self.heard: list[Any] = []
         self.adapting: list[str] = []
         self.models: list[Any] = []
+        self.traded: list[tuple[int, ...]] = []
+        self.beside: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
 
     def adapted(self, model: Any, gone: Sequence[Branch]) -> Any:
         self.adapting.append(said(gone))
@@ -45,7 +47,12 @@ class Hearings:
         self.heard.append(key)
         if key not in self.losses:
             raise TooMuch(f"{words} is too much")
-        return Heard(self.losses[key], {"a": len(words)}, (len(words),))
+        kept = choice.kept or (len(words),)
+        return Heard(self.losses[kept] if choice.kept else self.losses[key], {"a": len(words)}, kept)
+
+    def trades(self, model: Any, choice: Choice) -> Iterator[tuple[int, ...]]:
+        self.traded.append(choice.kept)
+        yield from self.beside.get(choice.kept, ())
 
 
 def search(folder: Path, hearings: Hearings, worths: tuple[float, ...] = (1.0,), most: int = 12,
@@ -67,7 +74,7 @@ def test_the_best_single_branch_goes_and_a_second_one_only_where_that_is_better_
 
 
 def test_nothing_goes_where_nothing_is_better(tmp_path: Path) -> None:
-    assert search(tmp_path, Hearings(dict.fromkeys(LOSSES, 1.0))).run() == Choice((), 1.0, (7,))  # "nothing"
+    assert search(tmp_path, Hearings(dict.fromkeys(LOSSES, 1.0))).run() == Choice((), 1.0, (7,), 1.0)  # "nothing"
 
 
 def test_no_more_auditions_than_allowed_and_the_heaviest_branch_first(tmp_path: Path) -> None:
@@ -102,7 +109,7 @@ def said_by(record: Any) -> str:
 def test_worths_alone_are_tried_where_branches_stay(tmp_path: Path) -> None:
     hearings = Hearings({("nothing", 1.0): 1.0, ("nothing", 4.0): 0.5})
     choice, records = found(search(tmp_path, hearings, (1.0, 4.0), branches=False))
-    assert choice == Choice((), 4.0, (7,))
+    assert choice == Choice((), 4.0, (7,), 0.5)
     assert len(records) == 2
 
 
@@ -195,3 +202,57 @@ def test_where_nothing_meets_the_goal_any_more_the_first_choice_stays(tmp_path: 
     del hearings.losses["c"]
     assert auditions.again(choice, residual()) == choice
     assert auditions.records[-1].refused == "c is too much"
+
+
+TRADES: dict[Any, float] = {"nothing": 1.0, (8,): 0.9, (9,): 0.95, (10,): 0.7, (11,): 0.8}
+
+
+def trading() -> Hearings:
+    """`nothing` keeps (7,), beside which are (9,) and (8,), beside which are (10,) and (11,)."""
+    hearings = Hearings(dict(TRADES))
+    hearings.beside = {(7,): [(9,), (8,)], (9,): [(7,), (8,)], (8,): [(9,), (10,), (11,)], (10,): [(8,), (11,)]}
+    return hearings
+
+
+def test_layers_trade_channels_until_no_trade_makes_it_better(tmp_path: Path) -> None:
+    hearings = trading()
+    auditions = search(tmp_path, hearings, branches=False)
+    choice = auditions.trade(auditions.run(), residual(), 12)
+    assert choice == Choice((), 1.0, (10,), 0.7)
+    assert hearings.traded == [(7,), (9,), (8,), (10,)]  # the first better one is gone on from
+    traded = [(record.kept, record.validation_loss) for record in auditions.records if record.traded]
+    assert traded == [((9,), 0.95), ((8,), 0.9), ((10,), 0.7), ((11,), 0.8)]  # none twice
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0, (7,)), (1, (9,)), (2, (8,)), (3, (10,))])
+def test_no_more_trades_are_heard_than_allowed(tmp_path: Path, most: int, kept: tuple[int, ...]) -> None:
+    auditions = search(tmp_path, trading(), branches=False)
+    assert auditions.trade(auditions.run(), residual(), most).kept == kept
+    assert sum(record.traded for record in auditions.records) == most
+
+
+def test_trades_of_an_earlier_run_count(tmp_path: Path) -> None:
+    auditions = search(tmp_path, trading(), branches=False)
+    auditions.trade(auditions.run(), residual(), 2)
+    hearings = trading()
+    going_on = search(tmp_path, hearings, branches=False)
+    assert going_on.trade(going_on.run(), residual(), 3).kept == (10,)
+    assert hearings.traded == [(8,)]
+    assert len(hearings.heard) == 1
+    assert [record.kept for record in going_on.records if record.traded] == [(9,), (8,), (10,)]
+
+
+def test_a_trade_that_cannot_meet_the_goal_is_noted_and_never_taken(tmp_path: Path) -> None:
+    hearings = trading()
+    audition = hearings.audition
+
+    def refused(model: Any, choice: Choice) -> Heard:
+        if choice.kept == (9,):
+            raise TooMuch("60 % would go")
+        return audition(model, choice)
+
+    hearings.audition = refused  # type: ignore[method-assign]
+    auditions = search(tmp_path, hearings, branches=False)
+    assert auditions.trade(auditions.run(), residual(), 2).kept == (8,)
+    assert [(record.kept, record.refused) for record in auditions.records if record.traded] == [
+        ((9,), "60 % would go"), ((8,), "")]
