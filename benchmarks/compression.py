@@ -122,7 +122,7 @@ def choices(result: Any) -> dict[str, Any]:
     return {"slimmed_ms": found["latency"] and [found["latency"]["before_ms"], found["latency"]["after_ms"]],
             "slimmed_channels": {name: pair["after"] for name, pair in found["channels"].items()},
             "auditions": [{"without": [SlimBranch.model_validate(each).name for each in one["without"]],
-                           "joined_worth": one["joined_worth"], "again": one["again"],
+                           "joined_worth": one["joined_worth"], "again": one["again"], "traded": one["traded"],
                            "validation_loss": one["validation_loss"], "channels": list(one["channels"].values()),
                            "refused": one["refused"]}
                           for one in found["auditions"]]}
@@ -231,7 +231,7 @@ def auditions(subject: str) -> Iterator[str]:
         yield from ("| without | a joined channel counts | channels left | validation loss |", "|---|---|---|---|")
     for one in heard[-1]["auditions"] if heard else ():
         gone = ", ".join(f"`{name}`" for name in one["without"]) or "nothing"
-        gone += ", trained at length" if one.get("again") else ""
+        gone += (", trained at length" if one.get("again") else "") + (", traded" if one.get("traded") else "")
         loss = one["refused"] if one["validation_loss"] is None else f"{one['validation_loss']:.2f}"
         yield f"| {gone} | {one['joined_worth']:g} | {', '.join(map(str, one['channels']))} | {loss} |"
 

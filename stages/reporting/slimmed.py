@@ -69,7 +69,7 @@ def _text(one: TrainingReport) -> str:
 def _audition(one: SlimAudition) -> tuple[str, ...]:
     """What was tried, and what came of it."""
     gone = ", ".join(branch.name for branch in one.without) or "nothing"
-    gone += ", trained at length" if one.again else ""
+    gone += (", trained at length" if one.again else "") + (", channels traded" if one.traded else "")
     loss = "" if one.validation_loss is None else f"{one.validation_loss:.4f}"
     left = ", ".join(f"{count:,}" for count in one.channels.values())
     return gone, f"{one.joined_worth:g}", loss, one.refused or left

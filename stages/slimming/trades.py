@@ -6,7 +6,7 @@ shows in training alone. So what it has chosen is where a search begins, and aud
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from stages.slimming.spaces import Cost, Counts
 
 _WIDEST = 64
 """Spaces, at most: with more, one step is too little of a model to be heard."""
+_MOST_TIMED = 24
+"""Trades beside one choice whose time is measured, at most: each is a conversion of a few seconds."""
+_GUIDE_SHARE = 0.05
+"""What a linear guide to the time may be wrong by, as a share of the whole."""
 
 
 def trades(surveyed: Surveyed, goal: Goal, scores: Scores, kept: Counts) -> Iterator[Counts]:
@@ -29,26 +33,32 @@ def trades(surveyed: Surveyed, goal: Goal, scores: Scores, kept: Counts) -> Iter
         kept: classes that each space keeps before the trade, at the goal.
 
     Yields:
-        (spaces,); for a latency that is measured, each is measured when it is asked for.
+        (spaces,); for a latency, each is converted and timed when it is asked for.
     """
     if len(kept) > _WIDEST:
         return
     room = goal.cost + MISSED_SHARE * goal.whole
     if goal.clock is None:
-        cost = cost_of(surveyed, goal.budget)
-        yield from _by_loss(surveyed, scores, _proposed(surveyed, kept, cost, room))
+        for series in _by_loss(surveyed, scores, _proposed(surveyed, kept, cost_of(surveyed, goal.budget), room)):
+            yield series[-1]
         return
     time_of = timing(surveyed, goal.clock, scores)
     guide = guide_to_time(surveyed, time_of, goal.savings)
     # the guide's zero is moved to where the model is: what it says of a few steps is then nearly right
-    proposed = _proposed(surveyed, kept, guide, room - time_of(kept) + guide(kept))
-    for trial in _by_loss(surveyed, scores, proposed):
-        if time_of(trial) <= room:
-            yield trial
+    nearly = room - time_of(kept) + guide(kept) + _GUIDE_SHARE * goal.whole
+    timed = 0
+    for series in _by_loss(surveyed, scores, _proposed(surveyed, kept, guide, nearly)):
+        for trial in reversed(series):
+            if timed == _MOST_TIMED:
+                return
+            timed += 1
+            if time_of(trial) <= room:
+                yield trial
+                break
 
 
-def _proposed(surveyed: Surveyed, kept: Counts, cost: Cost, room: float) -> Iterator[Counts]:
-    """Every pair of a space that gives a step, or none, and one that takes as many as there is room for."""
+def _proposed(surveyed: Surveyed, kept: Counts, cost: Cost, room: float) -> Iterator[list[Counts]]:
+    """For every pair of a space that gives a step, or none, and one that takes: one step, two, as long as they fit."""
     numbers = range(len(kept))
     for gives in (None, *numbers):
         base = kept.copy()
@@ -57,28 +67,26 @@ def _proposed(surveyed: Surveyed, kept: Counts, cost: Cost, room: float) -> Iter
             if base[gives] < surveyed.fewest[gives]:
                 continue
         for takes in numbers:
-            trial = base if takes == gives else _grown(surveyed, base, takes, cost, room)
-            if trial[takes] > kept[takes]:
-                yield trial
+            series = list(_growing(surveyed, base, takes, cost, room)) if takes != gives else []
+            if series:
+                yield series
 
 
-def _grown(surveyed: Surveyed, base: Counts, takes: int, cost: Cost, room: float) -> Counts:
-    """As many steps more of one space as there is room for."""
-    trial = base.copy()
-    while trial[takes] < surveyed.all[takes]:
-        more = trial.copy()
-        unit = surveyed.unit[takes]
-        more[takes] = min(surveyed.all[takes], (trial[takes] // unit + 1) * unit)
-        if cost(more) > room:
-            break
-        trial = more
-    return trial
+def _growing(surveyed: Surveyed, base: Counts, takes: int, cost: Cost, room: float) -> Iterator[Counts]:
+    """Step by step more of one space."""
+    trial, unit, most = base.copy(), surveyed.unit[takes], surveyed.all[takes]
+    while trial[takes] < most:
+        trial = trial.copy()
+        trial[takes] = min(most, (trial[takes] // unit + 1) * unit)
+        if cost(trial) > room:
+            return
+        yield trial
 
 
-def _by_loss(surveyed: Surveyed, scores: Scores, proposed: Iterator[Counts]) -> list[Counts]:
-    """The ones that lose least importance first."""
+def _by_loss(surveyed: Surveyed, scores: Scores, proposed: Iterable[list[Counts]]) -> list[list[Counts]]:
+    """The ones that lose least importance first, each taken as its last step leaves it."""
     found = list(proposed)
     if not found:
         return []
-    order = np.argsort(lost(surveyed.spaces, scores, np.stack(found)), kind="stable")
+    order = np.argsort(lost(surveyed.spaces, scores, np.stack([series[-1] for series in found])), kind="stable")
     return [found[int(place)] for place in order]

@@ -62,14 +62,14 @@ def test_branches_that_left_whole_and_what_was_tried_are_told() -> None:
     gone = SlimBranch(join="add", layers=("conv", "norm"))
     tried = (SlimAudition(without=(), validation_loss=0.5, channels={"a": 1200, "b": 8}),
              SlimAudition(without=(gone,), joined_worth=4, validation_loss=0.25),
-             SlimAudition(without=(gone,), again=True, validation_loss=0.125),
+             SlimAudition(without=(gone,), again=True, traded=True, kept=(8,), validation_loss=0.125),
              SlimAudition(without=(gone, gone), validation_loss=None, refused="too much"))
     slim = SLIM.model_copy(update={"branches": (gone,), "auditions": tried})
     told = build_report(sources().model_copy(update={"trainings": {"slim40": slim}}), heading())
     part, = slimmed_parts(told)
     assert part.text.endswith("Left whole: conv .. norm. 4 choices tried first, each in a short training; see below.")
     assert part.auditions == (("nothing", "1", "0.5000", "1,200, 8"), ("conv .. norm", "4", "0.2500", ""),
-                              ("conv .. norm, trained at length", "1", "0.1250", ""),
+                              ("conv .. norm, trained at length, channels traded", "1", "0.1250", ""),
                               ("conv .. norm, conv .. norm", "1", "", "too much"))
     assert "| conv .. norm | 4 | 0.2500 |  |" in markdown_report(told, {})
     assert "<td>0.2500</td>" in html_page(told)
