@@ -24,7 +24,7 @@ OWN: dict[str, dict[str, Any]] = {
                             "cluster_scale": "channel", "sensitive_points": 4.0, "sensitivity_samples": 1000}},
     "slim": {"slim": {"epochs": 24, "samples_per_epoch": 25_000}},
     "slim35": {"slim": AUDITIONED},
-    "slim50": {"slim": AUDITIONED | {"epochs": 100, "batch_size": 128, "learning_rate": 3e-3, "auditions": 8,
+    "slim50": {"slim": AUDITIONED | {"epochs": 60, "batch_size": 128, "learning_rate": 3e-3, "auditions": 8,
                                      "round_epochs": 8, "trades": 16}},
 }
 """Settings of variants with such tokens over those above, whichever the subject.

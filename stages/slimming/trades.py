@@ -17,10 +17,10 @@ from stages.slimming.spaces import Cost, Counts
 
 _WIDEST = 64
 """Spaces, at most: with more, one step is too little of a model to be heard."""
-_MOST_TIMED = 24
+_MOST_TIMED = 32
 """Trades beside one choice whose time is measured, at most: each is a conversion of a few seconds."""
 _GUIDE_SHARE = 0.05
-"""What a linear guide to the time may be wrong by, as a share of the whole."""
+"""What a linear guide to the time may be wrong by, as a share of the whole: so much too slow, a step is still timed."""
 
 
 def trades(surveyed: Surveyed, goal: Goal, scores: Scores, kept: Counts) -> Iterator[Counts]:
@@ -45,9 +45,9 @@ def trades(surveyed: Surveyed, goal: Goal, scores: Scores, kept: Counts) -> Iter
     time_of = timing(surveyed, goal.clock, scores)
     guide = guide_to_time(surveyed, time_of, goal.savings)
     # the guide's zero is moved to where the model is: what it says of a few steps is then nearly right
-    nearly = room - time_of(kept) + guide(kept) + _GUIDE_SHARE * goal.whole
+    nearly = room - time_of(kept) + guide(kept)
     timed = 0
-    for series in _by_loss(surveyed, scores, _proposed(surveyed, kept, guide, nearly)):
+    for series in _by_loss(surveyed, scores, _proposed(surveyed, kept, guide, nearly, _GUIDE_SHARE * goal.whole)):
         for trial in reversed(series):
             if timed == _MOST_TIMED:
                 return
@@ -57,8 +57,16 @@ def trades(surveyed: Surveyed, goal: Goal, scores: Scores, kept: Counts) -> Iter
                 break
 
 
-def _proposed(surveyed: Surveyed, kept: Counts, cost: Cost, room: float) -> Iterator[list[Counts]]:
-    """For every pair of a space that gives a step, or none, and one that takes: one step, two, as long as they fit."""
+def _proposed(surveyed: Surveyed, kept: Counts, cost: Cost, room: float, doubt: float = 0.0) -> Iterator[list[Counts]]:
+    """For every pair of a space that gives a step, or none, and one that takes: one step, two, as long as they fit.
+
+    Args:
+        surveyed: the model with all of its channels.
+        kept: before the trade.
+        cost: of counts.
+        room: what they may cost.
+        doubt: what a first step may cost beyond that.
+    """
     numbers = range(len(kept))
     for gives in (None, *numbers):
         base = kept.copy()
@@ -67,20 +75,21 @@ def _proposed(surveyed: Surveyed, kept: Counts, cost: Cost, room: float) -> Iter
             if base[gives] < surveyed.fewest[gives]:
                 continue
         for takes in numbers:
-            series = list(_growing(surveyed, base, takes, cost, room)) if takes != gives else []
+            series = list(_growing(surveyed, base, takes, cost, room, doubt)) if takes != gives else []
             if series:
                 yield series
 
 
-def _growing(surveyed: Surveyed, base: Counts, takes: int, cost: Cost, room: float) -> Iterator[Counts]:
+def _growing(surveyed: Surveyed, base: Counts, takes: int, cost: Cost, room: float, doubt: float) -> Iterator[Counts]:
     """Step by step more of one space."""
     trial, unit, most = base.copy(), surveyed.unit[takes], surveyed.all[takes]
     while trial[takes] < most:
         trial = trial.copy()
         trial[takes] = min(most, (trial[takes] // unit + 1) * unit)
-        if cost(trial) > room:
+        if cost(trial) > room + doubt:
             return
         yield trial
+        doubt = 0.0
 
 
 def _by_loss(surveyed: Surveyed, scores: Scores, proposed: Iterable[list[Counts]]) -> list[list[Counts]]:

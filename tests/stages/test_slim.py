@@ -281,6 +281,34 @@ def test_a_model_without_a_branch_is_trained_before_its_channels_are_weighed(
                         "weigh", "fit"]  # what won is trained
 
 
+def test_layers_trade_channels_as_long_as_that_is_better(tmp_path: Path, prepared: Path, trained: Path,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: list[Any] = []
+
+    def wide_first_layer(model: Any, _: Any, given: Any, *__: Any) -> History:
+        settings.append(given)
+        loss = 1 / model.get_layer("conv1").filters
+        return History(loss=(loss,), score=(0.5,), validation_loss=(loss,), validation_score=(0.5,), best_epoch=0,
+                       stopped_early=False)
+
+    monkeypatch.setattr(rounds, "fit", wide_first_layer)
+    result, out = slimmed(tmp_path, trained, prepared, trades=3, multiple=1, audition_samples=32)
+    found, *traded = result.auditions
+    assert (found.traded, len(traded), {one.traded for one in traded}) == (False, 3, {True})
+    best = min(traded, key=lambda one: one.validation_loss or 1.0)
+    assert best.channels["conv1"] > found.channels["conv1"]
+    assert {name: pair.after for name, pair in result.channels.items()} == best.channels
+    assert load_model(out).get_layer("conv1").filters == best.channels["conv1"]
+    assert abs(result.removed_share - 0.5) <= 0.03
+    assert [(one.epochs, one.samples_per_epoch, one.statistics_batches) for one in settings] == [
+        (1, 32, 20)] * 4 + [(2, None, None)]  # averages that so few steps leave would decide, not the weights
+
+
+def test_trades_need_a_single_removal() -> None:
+    with pytest.raises(ValidationError, match=r"trades is 4, rounds 2: .* set rounds to 1, or trades to 0"):
+        options(trades=4, rounds=2)
+
+
 def test_a_model_without_joined_channels_has_no_auditions_of_worths(tmp_path: Path, prepared: Path,
                                                                     trained: Path) -> None:
     result, _ = slimmed(tmp_path, trained, prepared, joined_worth=(1, 4), epochs=1)

@@ -76,14 +76,19 @@ def test_a_time_is_guessed_first_and_measured_before_a_trade_is_offered() -> Non
     assert seen[4:] == [1054, 894]  # never what the guide thinks far too slow
 
 
-def test_what_takes_too_long_is_tried_with_a_step_less(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_takes_too_long_is_tried_with_a_step_less() -> None:
+    found = survey(network(), (), Bounds(multiple=2))
+    goal, seen = timed(found, 1 - 1173.4 / 2658)  # and a point: 1,200
+    assert offered(goal, found, kept=(16, 4)) == [(14, 6), (16, 6)]
+    assert seen[4:] == [1300, 1042, 1188]  # the guide gives 1,156 for (14, 8), 862 for (14, 6), 1,188 for (16, 6)
+
+
+def test_one_step_is_timed_where_the_guide_may_be_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_GUIDE_SHARE", 0.5)
     found = surveyed()
     goal, seen = timed(found, 1 - 1118 / 2658)
     assert offered(goal, found) == [(8, 12), (16, 4)]
-    assert seen[4:] == [2006, 1562,  # (12, 16) and (12, 12), given nothing for
-                        1354, 1054,  # (8, 16) and (8, 12)
-                        1482, 894]  # (16, 8), (16, 4)
+    assert seen[4:] == [1562, 1054, 1482, 894]  # (12, 12) and (16, 8), for which none gives, as well
 
 
 def test_no_more_trades_are_timed_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
