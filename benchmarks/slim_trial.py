@@ -34,7 +34,7 @@ sys.path.insert(0, str(HERE.parent))
 
 SEED, TESTED, VALIDATED, WHOLE_TEST = 3, 2000, 500, 10_000
 AUGMENT = {"horizontal_flip": True, "shift": 0.125, "padding": "zero"}
-HEARD = 25_000
+HEARD, HEARD_ON = 25_000, 5000
 WIDTHS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64)
 
 
@@ -48,17 +48,17 @@ def images(folder: Path, each: int) -> tuple[np.ndarray, np.ndarray]:
             np.array([label for _, label in files]))
 
 
-def read_lesson(words: argparse.Namespace) -> Any:
+def read_lesson(words: argparse.Namespace, validated: int) -> Any:
     """So many training images as --train says, in random order, and others to validate with."""
     from stages.datasets.prepared import Preprocessing, Split
     from stages.tasks import make_task
     from stages.tasks.settings import TaskSettings
     from stages.training import Lesson
 
-    x, y = images(words.data / "train", (words.train + VALIDATED) // 10)
+    x, y = images(words.data / "train", (words.train + validated) // 10)
     order = np.random.default_rng(SEED).permutation(len(x))
     x, y = x[order], y[order]
-    return Lesson(Split(x[VALIDATED:], y[VALIDATED:]), Split(x[:VALIDATED], y[:VALIDATED]),
+    return Lesson(Split(x[validated:], y[validated:]), Split(x[:validated], y[:validated]),
                   make_task(TaskSettings()), Preprocessing(inputs={}, class_names=tuple("0123456789")))
 
 
@@ -74,7 +74,7 @@ def importance(words: argparse.Namespace) -> None:
     from stages.slimming.cutting import Goal, narrow, survey
     from stages.training import FitSettings, fit
 
-    lesson = read_lesson(words)
+    lesson = read_lesson(words, VALIDATED)
     test_x, test_y = images(words.data / "test", TESTED // 10)
     statistics = FitSettings(statistics_batches=16)
     settings = FitSettings(epochs=words.epochs, learning_rate=1e-3, patience=0, augment=AUGMENT)
@@ -113,7 +113,7 @@ def hearings(words: argparse.Namespace) -> None:
     from stages.slimming.rebuild import rebuild
     from stages.training import FitSettings, fit
 
-    lesson = read_lesson(words)
+    lesson = read_lesson(words, HEARD_ON)
     test_x, test_y = images(words.data / "test", WHOLE_TEST // 10)
     anew = FitSettings(statistics_batches=20)
     long = FitSettings(epochs=words.epochs, batch_size=128, patience=0, augment=AUGMENT, statistics_batches=20)
