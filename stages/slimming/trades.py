@@ -15,8 +15,8 @@ from stages.slimming.cutting import Goal, Surveyed, cost_of, guide_to_time, timi
 from stages.slimming.importance import Scores
 from stages.slimming.spaces import Cost, Counts
 
-_WIDEST = 64
-"""Spaces, at most: with more, one step is too little of a model to be heard."""
+WIDEST = 64
+"""Spaces, at most: of more, one step is too little of a model to be heard."""
 _MOST_TIMED = 32
 """Trades beside one choice whose time is measured, at most: each is a conversion of a few seconds."""
 _GUIDE_SHARE = 0.05
@@ -35,7 +35,7 @@ def trades(surveyed: Surveyed, goal: Goal, scores: Scores, kept: Counts) -> Iter
     Yields:
         (spaces,); for a latency, each is converted and timed when it is asked for.
     """
-    if len(kept) > _WIDEST:
+    if len(kept) > WIDEST:
         return
     room = goal.cost + MISSED_SHARE * goal.whole
     if goal.clock is None:

@@ -13,7 +13,7 @@ from device_profiles.errors import ModelError, StageError, UsageError
 from stages import convert, slim
 from stages.models.files import copy_companions, load_model, save_model
 from stages.records import History, SlimResult
-from stages.slimming import cutting, rounds
+from stages.slimming import cutting, rounds, trades
 from tests.stages.conftest import SEED, make_context
 
 
@@ -302,6 +302,17 @@ def test_layers_trade_channels_as_long_as_that_is_better(tmp_path: Path, prepare
     assert abs(result.removed_share - 0.5) <= 0.03
     assert [(one.epochs, one.samples_per_epoch, one.statistics_batches) for one in settings] == [
         (1, 32, 20)] * 4 + [(2, None, None)]  # averages that so few steps leave would decide, not the weights
+
+
+def test_a_model_that_is_too_large_for_trades_says_so(tmp_path: Path, prepared: Path, trained: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "fit", untrained(better_without=True))
+    monkeypatch.setattr(rounds, "WIDEST", 2)
+    monkeypatch.setattr(trades, "WIDEST", 2)
+    result, _ = slimmed(tmp_path, trained, prepared, trades=3, audition_samples=32)
+    assert [one.traded for one in result.auditions] == [False]
+    warning, = result.warnings
+    assert warning.startswith("no layers traded channels: the model has 3 groups of channels")
 
 
 def test_trades_need_a_single_removal() -> None:

@@ -100,5 +100,5 @@ def test_no_more_trades_are_timed_than_allowed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_model_with_very_many_layers_trades_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_WIDEST", 1)
+    monkeypatch.setattr(module, "WIDEST", 1)
     assert offered(Goal("parameters", 2658, 1 - 1118 / 2658), surveyed()) == []
