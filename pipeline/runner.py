@@ -20,6 +20,7 @@ from typing import Any, Literal
 from device_profiles.errors import LitesmithError, StageError, StoreError
 from pipeline.calls import Call, Plan
 from pipeline.stage_order import STAGES, Lane
+from pipeline.stopping import check_not_asked
 from pipeline.store import Artifact, Store, explain
 from stages.context import StageContext
 from stages.records import StageResult
@@ -135,6 +136,7 @@ class Runner:
                     del todo[call.label]
                     self._record(self._carry_out(call))
                 self._collect(running, block=call is None)
+                check_not_asked()
         finally:
             self._stopping = bool(running)
             pool.shutdown(wait=False, cancel_futures=True)

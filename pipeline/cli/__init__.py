@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from types import TracebackType
 
 import click
 
 from device_profiles.errors import LitesmithError
+from pipeline import stopping
 from pipeline.cli import comparing, explaining, inspection, profiles, running, setup
 from pipeline.version import VERSION
 
@@ -37,7 +37,7 @@ def entry() -> int:
     """The process entry point: runs a command and turns the project's errors into exit codes."""
     debug = "--debug" in sys.argv
     as_json = "--json" in sys.argv
-    signal.signal(signal.SIGTERM, _stop)
+    stopping.listen()
     if not debug:
         sys.excepthook = _unexpected
     sys.exit(carry_out(debug, as_json))
@@ -73,8 +73,3 @@ def _unexpected(kind: type[BaseException], error: BaseException, _trace: Traceba
     """What a user sees of a fault in litesmith itself."""
     click.echo(f"litesmith: a fault in litesmith itself: {kind.__name__}: {error}\n"
                "  next: run the same command with --debug and report what it prints", err=True)
-
-
-def _stop(_number: int, _frame: object) -> None:
-    """SIGTERM stops a run as Ctrl-C does."""
-    raise KeyboardInterrupt
