@@ -63,6 +63,9 @@ class Settings(FitSettings):
     rounds: int = Field(default=1, ge=1, le=20, description="removals in equal ratios, with fine-tuning between them")
     round_epochs: int = Field(
         default=2, ge=1, description="epochs of fine-tuning between two removals, and after branches have gone")
+    round_learning_rate: float | None = Field(
+        default=None, gt=0, description="of the optimizer, at the start of each of these and in auditions; unset: "
+                                        "learning_rate")
 
     @model_validator(mode="after")
     def _trades_in_one_round(self) -> Self:
@@ -91,6 +94,11 @@ class Options(Settings):
     task: TaskSettings = TaskSettings()
     seed: int = 0
     distil: Distillation | None = None
+
+    def between(self) -> Options:
+        """Of the fine-tuning between removals, and of auditions."""
+        rate = self.learning_rate if self.round_learning_rate is None else self.round_learning_rate
+        return self.model_copy(update={"epochs": self.round_epochs, "learning_rate": rate})
 
     @model_validator(mode="after")
     def _has_profile(self) -> Options:
@@ -123,7 +131,7 @@ def run(*, model: Path, data: Path, options: Options, context: StageContext, tea
                 audition_samples=options.audition_samples, trades=options.trades)
     with tensorflow_turn(options.seed, context.log):
         slimming = Slimming(opened(load_model(model)), work, lesson, model, context)
-        finished, result = slimming.run(options, options.model_copy(update={"epochs": options.round_epochs}))
+        finished, result = slimming.run(options, options.between())
         save_model(finished, context.out)
     copy_companions(model, context.out)
     return result.model_copy(update={"summary": _summary(result), "warnings": (*result.warnings, *_missed(result))})
