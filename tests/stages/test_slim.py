@@ -357,6 +357,22 @@ def test_a_run_that_was_killed_after_its_auditions_ends_with_the_same_bytes(
     assert [branch.name for branch in result.branches] == ["a .. b"]
 
 
+@pytest.mark.parametrize(("given", "short"), [({"round_learning_rate": 1e-4}, 1e-4), ({}, 0.02)])
+def test_auditions_and_the_training_between_have_a_rate_of_their_own_where_one_is_given(
+        tmp_path: Path, prepared: Path, residual: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, float],
+        short: float) -> None:
+    rates, without_training = [], untrained(better_without=True)
+
+    def noting(model: Any, lesson: Any, settings: Any, *others: Any) -> History:
+        rates.append(settings.learning_rate)
+        return without_training(model, lesson, settings, *others)
+
+    monkeypatch.setattr(rounds, "fit", noting)
+    monkeypatch.setattr(cutting, "_MOST_PAST", 0.3)
+    slimmed(tmp_path, residual, prepared, share=0.75, branches=True, epochs=1, learning_rate=0.02, **given)
+    assert rates == [short] * 5 + [0.02]  # two adapted, three heard; then fine-tuned
+
+
 def test_the_counts_that_won_the_audition_are_the_ones_that_are_trained(tmp_path: Path, prepared: Path, residual: Path,
                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     """Without `a` and `b` only the stem's channels are left, whose worth the longer training would see differently."""
