@@ -42,7 +42,7 @@ sys.path.insert(0, str(HERE.parent))
 OUT = HERE / "results" / "compression.jsonl"
 DOCS = HERE.parent / "docs"
 HEAD = """\
-| variant | bytes | of int8 | accuracy | drop, points | ms in litert | int8 over it |
+| variant | bytes | of int8 | accuracy | drop, points | ms in litert, of int8's | int8 over it |
 |---|---|---|---|---|---|---|"""
 
 
@@ -194,9 +194,9 @@ def write(line: dict[str, Any]) -> None:
 
 
 def rows(subject: str) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[float, float]]]:
-    """A subject's variants, the last line of each; of each its last median in ms, and int8's of that run over it."""
+    """A subject's variants, the last line of each; of each its last median and int8's of that run, in ms."""
     lines = [line for line in read() if line["subject"] == subject]
-    timed = {name: (one["median_ms"], line["latency"]["int8"]["median_ms"] / one["median_ms"])
+    timed = {name: (one["median_ms"], line["latency"]["int8"]["median_ms"])
              for line in lines if "latency" in line for name, one in line["latency"].items()}
     return {line["variant"]: line for line in lines if "variant" in line}, timed
 
@@ -223,11 +223,14 @@ def table(subject: str) -> Iterator[str]:
             yield f"| `{name}` | not made: {' '.join(one['error'].split())} | | | | | |"
             continue
         low, high = one["drop_interval"]
-        ms, faster = (f"{timed[name][0]:.3f}", f"{timed[name][1]:.2f}") if name in timed else ("", "")
+        times, faster = "", ""
+        if name in timed:
+            own_ms, int8_ms = timed[name]
+            times, faster = f"{own_ms:.3f} of {int8_ms:.3f}", f"{int8_ms / own_ms:.2f}"
         share = f"{one['bytes'] / plain:.2f}" if plain else ""
         yield (f"| `{name}` | {one['bytes']:,} | {share} | "
                f"{100 * one['accuracy']:.2f} % | {one['drop_points']:+.2f} ({low:+.2f} to {high:+.2f}) | "
-               f"{ms} | {faster} |")
+               f"{times} | {faster} |")
 
 
 def auditions(subject: str) -> Iterator[str]:
