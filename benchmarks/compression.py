@@ -33,7 +33,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from compression_settings import LABELED, SETTINGS, TUTORIAL, VARIANTS, augmentation, config, named, own
+from compression_settings import LABELED, SETTINGS, TUTORIAL, VARIANTS, augmentation, config, named
 from marked import write_between
 
 HERE = Path(__file__).resolve().parent
@@ -48,12 +48,7 @@ HEAD = """\
 
 def settled(words: argparse.Namespace, variants: list[str]) -> dict[str, Any]:
     """The run file."""
-    return config(words, variants, int8_bytes(words.subject))
-
-
-def int8_bytes(subject: str) -> int:
-    """Of a subject's int8, where it was made."""
-    return int(rows(subject)[0].get("int8", {}).get("bytes", 0))
+    return config(words, variants, rows(words.subject)[0].get("int8", {}).get("bytes", 0))
 
 
 def tutorial(words: argparse.Namespace) -> dict[str, Any]:
@@ -93,12 +88,12 @@ def measure(words: argparse.Namespace, variant: str) -> dict[str, Any]:
     name = named(variant)
     unpacked = name.removesuffix("-packed")
     start = time.perf_counter()
-    result = pipeline.run(settled(words, list(dict.fromkeys([variant.removesuffix("-packed"), variant]))),
-                          runs=words.work / "runs", store=words.work / "store", stage="evaluate")
+    run_file = settled(words, list(dict.fromkeys([variant.removesuffix("-packed"), variant])))
+    own = {stage: given for stage, given in run_file["variants"][-1].items() if stage != "name"}
+    result = pipeline.run(run_file, runs=words.work / "runs", store=words.work / "store", stage="evaluate")
     errors = [str(outcome.error) for outcome in result.failed]
-    line: dict[str, Any] = {"subject": words.subject, "variant": variant, "settings": SETTINGS,
-                            "own": own(variant, words.subject, int8_bytes(words.subject)), "versions": versions(),
-                            "machine": platform.platform()}
+    line: dict[str, Any] = {"subject": words.subject, "variant": variant, "settings": SETTINGS, "own": own,
+                            "versions": versions(), "machine": platform.platform()}
     found = result.result(f"evaluate:{unpacked}")
     if errors or found is None:
         return line | {"error": errors[0] if errors else "not evaluated"}

@@ -7,6 +7,8 @@ from typing import Any
 
 IMAGE_AUGMENT = {"horizontal_flip": True, "shift": 0.125, "padding": "zero"}
 AUDIO_AUGMENT = {"time_shift": 0.12, "padding": "edge"}
+SOUNDS = ("ds_cnn",)
+"""Subjects whose samples are sounds; those of the others are images."""
 
 TUNING = {"batch_size": 64, "learning_rate": 1.5e-3, "patience": 0}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -33,8 +35,9 @@ OWN: dict[str, dict[str, Any]] = {
 Quantization-aware training without a teacher sees the samples as they are: on changed ones resnet8 lost 0.8 points,
 and none with a teacher.
 """
-OWN_IMAGE_AUGMENT = {"slim50": {"slim": {"horizontal_flip": True, "shift": 0.0625, "padding": "edge"}}}
-"""Likewise, the augmentation of images: a small network has little to spare for black borders."""
+OWN_OF_IMAGES = {"slim50": {"slim": OWN["slim50"]["slim"] | {
+    "augment": {"horizontal_flip": True, "shift": 0.0625, "padding": "edge"}}}}
+"""Instead of those, where the samples are images."""
 MIXED = {f"mixed, {share:.0%} of int8": share for share in (0.6, 0.7, 0.8)}
 """Further points of `mixed`: by label, the bytes that it may have as a share of int8's."""
 LABELED: dict[str, tuple[str, dict[str, Any]]] = {
@@ -100,15 +103,11 @@ def own(label: str, subject: str, int8_bytes: int) -> dict[str, Any]:
         return {"quantize": {"mixed": {"budget": round(MIXED[label] * int8_bytes)}}}
     if label in LABELED:
         return LABELED[label][1]
-    found = {stage: dict(given) for token, sections in OWN.items() if token in label
-             for stage, given in sections.items()}
-    for token, changes in OWN_IMAGE_AUGMENT.items():
-        if token in label and augmentation(subject) is IMAGE_AUGMENT:
-            for stage, augment in changes.items():
-                found[stage]["augment"] = augment
+    tokens = OWN if subject in SOUNDS else OWN | OWN_OF_IMAGES
+    found = {stage: given for token, sections in tokens.items() if token in label for stage, given in sections.items()}
     return found if "distilled" in label else found | {"quantize": {"augment": {}}}
 
 
 def augmentation(subject: str) -> dict[str, Any]:
     """Random changes of a subject's training samples."""
-    return AUDIO_AUGMENT if subject == "ds_cnn" else IMAGE_AUGMENT
+    return AUDIO_AUGMENT if subject in SOUNDS else IMAGE_AUGMENT

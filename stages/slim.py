@@ -96,7 +96,7 @@ class Options(Settings):
     distil: Distillation | None = None
 
     def between(self) -> Options:
-        """Of the fine-tuning between removals, and of auditions."""
+        """The options of the fine-tuning between removals, and of auditions."""
         rate = self.learning_rate if self.round_learning_rate is None else self.round_learning_rate
         return self.model_copy(update={"epochs": self.round_epochs, "learning_rate": rate})
 

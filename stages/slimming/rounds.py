@@ -247,7 +247,7 @@ class Slimming:
         work, first, last = self._work, self._first, survey(model, self._work.protect, self._bounds)
         after = last.channels()
         return SlimResult(
-            summary="", warnings=(*self._uncounted(), *self._untraded()), history=rounds[-1].history, rounds=rounds,
+            summary="", warnings=(*self._uncounted(), *self._untraded(last)), history=rounds[-1].history, rounds=rounds,
             channels={name: BeforeAfter(before=count, after=after.get(name, 0))
                       for name, count in first.channels().items()},
             macs=BeforeAfter(before=round(first.macs(first.all)), after=round(last.macs(last.all))),
@@ -273,10 +273,9 @@ class Slimming:
             return ()
         return (f"slim keeps {', '.join(names)} as they are and does not count their multiply-accumulates",)
 
-
-    def _untraded(self) -> tuple[str, ...]:
-        """What a user should know who asked for trades of a model that is too large for them."""
-        groups = len(self._first.spaces)
+    def _untraded(self, last: Surveyed) -> tuple[str, ...]:
+        """What a user should know who asked for trades of a model that is too large for them, branches gone or not."""
+        groups = len(last.spaces)
         if not self._work.trades or groups <= WIDEST:
             return ()
         return (f"no layers traded channels: the model has {groups} groups of channels that go together, and of more "

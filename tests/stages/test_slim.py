@@ -315,6 +315,18 @@ def test_a_model_that_is_too_large_for_trades_says_so(tmp_path: Path, prepared: 
     assert warning.startswith("no layers traded channels: the model has 3 groups of channels")
 
 
+def test_only_the_model_that_would_trade_counts_as_too_large(tmp_path: Path, prepared: Path, residual: Path,
+                                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two groups of channels as it came, one without its branch."""
+    monkeypatch.setattr(rounds, "fit", untrained(better_without=True))
+    monkeypatch.setattr(cutting, "_MOST_PAST", 0.3)
+    monkeypatch.setattr(rounds, "WIDEST", 1)
+    monkeypatch.setattr(trades, "WIDEST", 1)
+    result, _ = slimmed(tmp_path, residual, prepared, share=0.75, branches=True, trades=3, audition_samples=32)
+    assert [branch.name for branch in result.branches] == ["a .. b"]
+    assert not any("traded" in warning for warning in result.warnings)
+
+
 def test_trades_need_a_single_removal() -> None:
     with pytest.raises(ValidationError, match=r"trades is 4, rounds 2: .* set rounds to 1, or trades to 0"):
         options(trades=4, rounds=2)
